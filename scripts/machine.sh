@@ -17,6 +17,9 @@ if [[ $HARDWARE == cpu ]]; then
     export VERL_PLATFORM=cpu VLLM_CPU_KVCACHE_SPACE=${VLLM_CPU_KVCACHE_SPACE:-1} VLLM_CPU_OMP_THREADS_BIND=nobind
     # Ray and torchrun would give each worker one thread; trainer and engine take turns, ranks share the cores.
     export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(nproc)}
+    # Idle threads sleep instead of spinning: processes that share the cores (trainer and engine, or two runs) would
+    # otherwise take several times as long (docs/experiments.md).
+    export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000}
     # Ray would start a spare Python process for each logical CPU.
     export RAY_prestart_worker_first_driver=0 RAY_enable_worker_prestart=0
     export DRAG_WEIGHT_SYNC_TIMEOUT_S=${DRAG_WEIGHT_SYNC_TIMEOUT_S:-180}

@@ -10,6 +10,7 @@ bash scripts/setup.sh "${PROFILE:-cpu}"
 # shellcheck disable=SC1091
 source .venv/bin/activate
 export PYTHONUNBUFFERED=1 HF_HUB_OFFLINE=1 RAY_USAGE_STATS_ENABLED=0 TOKENIZERS_PARALLELISM=false
+export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000} # as in scripts/machine.sh
 
 say() { printf '\n\033[1m[test]\033[0m %s\n' "$*"; }
 

@@ -79,7 +79,12 @@ def serve_environment(model: str) -> dict[str, str]:
     if Path(model).is_dir():
         defaults["HF_HUB_OFFLINE"] = "1"
     if on_cpu():
-        defaults |= {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+        # Threads that sleep when idle leave the cores to others (docs/experiments.md).
+        defaults |= {
+            "VLLM_CPU_KVCACHE_SPACE": "1",
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            "GOMP_SPINCOUNT": "1000",
+        }
     return defaults | dict(os.environ)
 
 
