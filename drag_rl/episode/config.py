@@ -18,6 +18,8 @@ class EpisodeConfig(Config):
     """How the policy acts: ``<search>``/``<answer>`` tags, or native (hermes) tool calls."""
     max_turns: int = Field(default=4, ge=1)
     """Budget of assistant turns, the answer included. With 1 the policy is asked for one query, no answer."""
+    answer: bool = True
+    """Ask for a final answer. False: every turn is a search, which is all that a retriever's training needs."""
     top_k: int = Field(default=3, ge=1)
     """Hits of a search, at most."""
     observation: Literal["text", "image", "both"] = "text"
@@ -35,9 +37,20 @@ class EpisodeConfig(Config):
     shots: int = Field(default=0, ge=0, le=3)
     """Worked examples shown before the question, for models that do not know the protocol; 0 means none."""
     system_prompt: str | None = None
-    """Path of a Jinja2 template in place of the built-in system prompt; null means the built-in one."""
+    """Path of a Jinja2 template in place of the built-in system prompt, or ``brief``: a built-in one of few tokens, for
+    models that know the protocol from their training. Null means the built-in one that explains it."""
     stop_at_action: bool = True
     """Offer ``stop_strings``. Turn it off for models that rehearse their action inside ``<think>``."""
+
+    @property
+    def search_only(self) -> bool:
+        """Whether the policy is asked for searches and no answer."""
+        return self.max_turns == 1 or not self.answer
+
+    @property
+    def search_turns(self) -> int:
+        """Turns that are meant for searches."""
+        return self.max_turns if self.search_only else self.max_turns - 1
 
     @property
     def stop_strings(self) -> tuple[str, ...]:

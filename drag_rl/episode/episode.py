@@ -181,10 +181,11 @@ class SearchEpisode:
         return "You have made this search before. Try other words." if action.query in earlier else ""
 
     def _correction(self, action: Malformed) -> Observation:
+        alone = self.config.search_only
         hint = (
-            "Write one <search>keywords</search> or one <answer>text</answer>."
+            f"Write one <search>keywords</search>{'' if alone else ' or one <answer>text</answer>'}."
             if self.config.action_format == "xml"
-            else "Call the search tool once, or write the answer."
+            else f"Call the search tool once{'' if alone else ', or write the answer'}."
         )
         warning = last_turn_note(len(self._turns) + 1, self.config)
         return Observation(

@@ -18,6 +18,8 @@ from drag_rl.errors import InputError
 from drag_rl.types import Question
 
 PROMPTS_DIR = Path(__file__).parent / "prompts"
+BUILT_IN = ("xml", "tools", "brief")
+"""Templates of ``PROMPTS_DIR`` that ``system_prompt`` may name."""
 
 
 def opening_messages(question: Question, config: EpisodeConfig) -> list[Message]:
@@ -37,15 +39,13 @@ def opening_messages(question: Question, config: EpisodeConfig) -> list[Message]
 
 def system_prompt(config: EpisodeConfig) -> str:
     """The system prompt, rendered from its template with the fields of the configuration."""
-    path = (
-        Path(config.system_prompt) if config.system_prompt else PROMPTS_DIR / f"{config.action_format}.jinja"
-    )
-    return _render(path, config)
+    name = config.system_prompt or config.action_format
+    return _render(PROMPTS_DIR / f"{name}.jinja" if name in BUILT_IN else Path(name), config)
 
 
 def last_turn_note(turn: int, config: EpisodeConfig) -> str:
     """The warning that closes the observation of the given 1-based turn when only one more turn is left, else empty."""
-    if turn != config.max_turns - 1:
+    if config.search_only or turn != config.max_turns - 1:
         return ""
     how = "write your <answer> now." if config.action_format == "xml" else "answer now, without a tool call."
     return f"This is your last turn: {how}"
@@ -68,7 +68,11 @@ def tool_schemas(config: EpisodeConfig) -> list[Message] | None:
 def _render(path: Path, config: EpisodeConfig) -> str:
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, trim_blocks=True)
     try:
-        return environment.from_string(path.read_text(encoding="utf-8")).render(config.model_dump()).strip()
+        return (
+            environment.from_string(path.read_text(encoding="utf-8"))
+            .render(config.model_dump(), search_only=config.search_only)
+            .strip()
+        )
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"system_prompt: cannot read {path}: {error}") from None
     except TemplateError as error:
@@ -78,12 +82,12 @@ def _render(path: Path, config: EpisodeConfig) -> str:
 def _shot_messages(shot: Shot, config: EpisodeConfig) -> list[Message]:
     messages: list[Message] = [{"role": "user", "content": shot.question}]
     tools = config.action_format == "tools"
-    searches = shot.searches[-max(1, config.max_turns - 1) :]
+    searches = shot.searches[-config.search_turns :]
     for turn, search in enumerate(searches, start=1):
         messages.append(
             {"role": "assistant", "content": action_text(search.thought, "search", search.query, config)}
         )
-        if config.max_turns == 1:
+        if config.search_only and turn == len(searches):
             return messages
         observation = Observation(
             hits=search.hits[: config.top_k],

@@ -1,7 +1,7 @@
 """Policies without a model: what a gain has to beat.
 
-They write actions as a model would and go through the same episode. At most ``max_turns - 1`` messages search (one if
-that is the budget), the next one answers by citing the best page of the last search, so budgets are a model's.
+They write actions as a model would and go through the same episode. As many messages search as a model is asked for,
+the next one answers by citing the best page of the last search, so budgets are a model's.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Control:
         self.config = config
         self.hits: tuple[Hit, ...] = ()
         """What the last query found."""
-        self._budget = config.max_turns if self.searches_last else max(1, config.max_turns - 1)
+        self._budget = config.max_turns if self.searches_last else config.search_turns
         self._queries = self.queries()
 
     @property

@@ -4,6 +4,10 @@
 
 works on runs of ``run_sft.sh``, ``run_grpo.sh`` and ``run_ppo.sh``. verl's own merger joins the shards; what it
 leaves out (an adapter's base model and alpha, a processor) comes from the run's configuration and its base model.
+
+The merger stores bfloat16, whatever the checkpoint holds (float32 master weights, in our runs). That is what the
+policy computed with wherever training and rollout run in bfloat16, as our configurations do. A run that computes in
+float32 (``param_dtype=fp32``) loses the digits past the third: resume it from its checkpoint rather than from here.
 """
 
 from __future__ import annotations

@@ -105,14 +105,14 @@ class TrajectoryFile:
     def _check_manifest(self) -> None:
         if not manifest_path(self.path).exists():
             if self.path.stat().st_size:
-                raise InputError(f"{self.path}: was not made by drag {STAGE}; choose another --out")
+                raise InputError(f"{self.path}: was not made by drag {STAGE}; give another file")
             self._write_manifest(fingerprint="")
             return
         found = read_manifest(self.path)
         self._seconds_before = found.seconds
         self._finished = bool(found.fingerprint)
         if found.stage != STAGE:
-            raise InputError(f"{self.path}: was made by {found.stage}; choose another --out")
+            raise InputError(f"{self.path}: was made by {found.stage}; give another file")
         before, now = (
             _flat({"input": found.inputs, **found.config}),
             _flat({"input": self._inputs, **self._config}),
@@ -121,7 +121,7 @@ class TrajectoryFile:
             old, new = before.get(name), now.get(name)
             if old != new:
                 raise InputError(
-                    f"{self.path}: was begun with {name} = {old}, now it is {new}; choose another --out, or go on "
+                    f"{self.path}: was begun with {name} = {old}, now it is {new}; give another file, or go on "
                     "with the same settings"
                 )
 

@@ -8,13 +8,14 @@ import pytest
 
 from drag_rl.episode import EpisodeConfig, SearchEpisode, as_text
 from drag_rl.episode.actions import parse_action
+from drag_rl.episode.prompt import action_text
 from drag_rl.errors import InputError
-from drag_rl.types import Answer, Question, Search
+from drag_rl.types import Answer, Question, Search, StopReason
 
 CONFIGS = [
-    EpisodeConfig(action_format=action_format, shots=shots, max_turns=max_turns, think=think)
-    for action_format, shots, max_turns, think in itertools.product(
-        ("xml", "tools"), (0, 1, 3), (1, 2, 3, 4), (False, True)
+    EpisodeConfig(action_format=action_format, shots=shots, max_turns=max_turns, think=think, answer=answer)
+    for action_format, shots, max_turns, think, answer in itertools.product(
+        ("xml", "tools"), (0, 1, 3), (1, 2, 3, 4), (False, True), (False, True)
     )
 ]
 
@@ -28,7 +29,7 @@ def test_every_example_follows_the_protocol_it_teaches(config, question, searche
     actions = [parse_action(text, config.action_format) for text in acted]
     assert all(isinstance(action, Search | Answer) for action in actions)
     assert sum(isinstance(action, Answer) for action in actions) == (
-        config.shots if config.max_turns > 1 else 0
+        config.shots if config.max_turns > 1 and config.answer else 0
     )
     assert bool(actions) == bool(config.shots)
 
@@ -43,6 +44,37 @@ def test_the_prompts_are_short(question, searcher):
     }
     assert words[0] < 100
     assert words[3] < 400
+
+
+@pytest.mark.parametrize("action_format", ["xml", "tools"])
+@pytest.mark.parametrize("prompt", [None, "brief"])
+def test_an_episode_without_an_answer_never_mentions_one(question, searcher, action_format, prompt):
+    config = EpisodeConfig(
+        action_format=action_format, answer=False, max_turns=3, shots=3, system_prompt=prompt, think=False
+    )
+    episode = SearchEpisode(question, searcher, config)
+    call = {"xml": "<search>boiler</search>", "tools": action_text("", "search", "boiler", config)}[
+        action_format
+    ]
+    for _ in range(2):
+        episode.commit(episode.step(call, "stop"))
+    assert episode.step(call, "stop") == StopReason.MAX_TURNS
+    assert [type(turn.action) for turn in episode.outcome().turns] == [Search] * 3
+    instructions = [episode.messages[0], *episode.messages[len(episode.messages) - 5 :]]
+    assert not any(
+        "answer>" in as_text(message) or "answer now" in as_text(message) for message in instructions
+    )
+
+
+def test_the_brief_prompt_is_brief_and_names_the_tags(question, searcher):
+    prompts = {
+        answer: as_text(
+            SearchEpisode(question, searcher, EpisodeConfig(system_prompt="brief", answer=answer)).messages[0]
+        )
+        for answer in (True, False)
+    }
+    assert prompts[True] == "<think>thought</think> <search>keywords</search> or <answer>[page id]</answer>"
+    assert prompts[False] == "<think>thought</think> <search>keywords</search>"
 
 
 def test_the_users_text_cannot_pose_as_anything_else(searcher):

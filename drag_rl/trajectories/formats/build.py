@@ -20,7 +20,7 @@ from drag_rl.manifest import Manifest, read_manifest, sha256_file, write_manifes
 from drag_rl.trajectories.formats import dpo, reward, sft
 from drag_rl.trajectories.formats.catalogue import Catalogue
 from drag_rl.trajectories.formats.conversation import Conversations, QuestionGroup, document_of
-from drag_rl.trajectories.formats.writer import TrainingFiles
+from drag_rl.trajectories.formats.writer import SPLITS, SUFFIXES, TrainingFiles
 from drag_rl.trajectories.stored import provenance
 
 STAGE = "format"
@@ -101,9 +101,11 @@ def write_training_data(
 
     The same input gives the same bytes. ``episode`` is given the settings that the source's manifest names, or None,
     and returns those to use; by default the manifest decides. Raises InputError for an input that is missing, empty, no
-    file of trajectories or made with other settings, and when page images are needed but ``pages`` is not given.
+    file of trajectories or made with other settings, when page images are needed but ``pages`` is not given, and when
+    the folder holds formats of an earlier run that this one would leave as they are.
     """
     started = time.perf_counter()
+    _refuse_leftovers(output_dir, options.formats)
     fingerprints, settings, problems = provenance([source, *options.contrast])
     config = _episode(source, settings, episode)
     catalogue = Catalogue(config)
@@ -136,7 +138,7 @@ def write_training_data(
     digests = {
         path.name: sha256_file(path)
         for name in sorted(files.counts)
-        for path in (output_dir / f"{name}.jsonl", output_dir / f"{name}.parquet")
+        for path in (output_dir / f"{name}{suffix}" for suffix in SUFFIXES)
     }
     return write_manifest(
         output_dir,
@@ -158,6 +160,22 @@ def write_training_data(
         seconds=time.perf_counter() - started,
         packages=("pyarrow",),
     )
+
+
+def _refuse_leftovers(output_dir: Path, formats: Sequence[str]) -> None:
+    """Old rows beside new ones would pass for one run's; removing them is the user's decision."""
+    names = (
+        f"{name}_{split}{suffix}"
+        for name in FORMATS
+        if name not in formats
+        for split in SPLITS
+        for suffix in SUFFIXES
+    )
+    if older := next((name for name in names if (output_dir / name).exists()), None):
+        raise InputError(
+            f"--output-dir {output_dir}: holds {older} of an earlier run with other formats; give another folder, "
+            "name that format in --formats too, or remove the file"
+        )
 
 
 def _episode(

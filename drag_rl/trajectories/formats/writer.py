@@ -20,6 +20,7 @@ from drag_rl.manifest import manifest_path, read_manifest
 ROWS_AT_A_TIME = 512
 WORK_FOLDER = ".unfinished"
 SPLITS = ("train", "val")
+SUFFIXES = (".jsonl", ".parquet")
 
 
 class _RowFile:
