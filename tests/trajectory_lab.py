@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import random
+import shutil
+import tempfile
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +60,14 @@ def make_index(folder: Path) -> SearchIndex:
     )
     build_index(folder / "pages", folder / "index", IndexOptions())
     return SearchIndex.load(folder / "index")
+
+
+@cache
+def shared_index() -> SearchIndex:
+    """The index of :func:`make_index`, made once a process for all who only search it."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return make_index(Path(folder))
 
 
 class Script:

@@ -192,7 +192,9 @@ def test_settings_that_changed_under_half_a_run_are_refused(data, tmp_path, caps
     before = output.read_bytes()
     again = "evaluate", *of(data), "--output", output, "--policy", "feedback", "--episode", "max_turns=2"
     assert drag(*again) == 2
-    assert "episode.max_turns" in capsys.readouterr().err and output.read_bytes() == before
+    said = capsys.readouterr().err
+    assert "episode.max_turns = 4, now it is 2; give another file" in said and output.read_bytes() == before
+    assert not re.search(r"--out\b", said), "an option that evaluate has not"
 
 
 def test_questions_of_other_pages_are_refused(tmp_path, capsys):
