@@ -41,6 +41,12 @@ PARTS = {
 """Document -> what its pages are about, one page a word."""
 WORDS = tuple(word for words in PARTS.values() for word in words.split())
 
+LEARN = ("actor_rollout_ref.actor.optim.lr=1e-3",)
+"""At this rate two steps change the tiny model."""
+TWO_STEPS = ("trainer.total_training_steps=2", "trainer.val_before_train=false")
+PAIRS = ("actor_rollout_ref.rollout.n=2",)
+GROUPS_OF_4 = ("actor_rollout_ref.rollout.n=4",)
+
 
 def make_data(folder: Path) -> Path:
     """Five PDFs of five pages each, ingested and indexed, and 25 questions split by document."""

@@ -6,7 +6,6 @@ import asyncio
 from pathlib import Path
 
 import pytest
-import training_lab
 from driver_lab import Script, collected
 from fake_openai import FakeServer, Said
 from hydra import compose, initialize_config_dir
@@ -20,11 +19,6 @@ from drag_rl.trajectories.driver import play
 from drag_rl.types import Outcome, StopReason
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return training_lab.make_data(tmp_path_factory.mktemp("data") / "data")
 
 
 @pytest.fixture(scope="module")
