@@ -1,75 +1,21 @@
-"""The report in a real browser: what it shows, by mouse and keys, and that nothing in it can act."""
+"""The report in a real browser: what it shows, by mouse and keys."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from statistics import median
 
 import pytest
-from chromium import find_chromium
-from hostile import MARKUP, write_hostile
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from browser_lab import NO_OVERFLOW, look, report
+from playwright.sync_api import Page, expect
 from view_samples import write_run, write_trajectories
 
-from drag_rl.cli.main import main
 from drag_rl.corpus.ingest import ReadOptions, ingest_pdfs
-from drag_rl.errors import InputError
 
 pytestmark = pytest.mark.slow
-
-WIDTHS = (400, 1600)
-NO_OVERFLOW = """() => [document.documentElement, ...document.querySelectorAll('#detail, #detail *, .side *')]
-    .filter((e) => e.clientWidth && e.scrollWidth > e.clientWidth + 1
-        && !['hidden', 'auto', 'clip'].includes(getComputedStyle(e).overflowX))
-    .map((e) => `${e.tagName}.${e.className}: ${e.scrollWidth} in ${e.clientWidth}`)"""
 
 UNNAMED = """() => [...document.querySelectorAll('button, input, select, [role=listbox]')]
     .filter((e) => !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length))
     .map((e) => e.outerHTML)"""
-
-
-@dataclass
-class Seen:
-    """What a page did besides being looked at."""
-
-    requests: list[str] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def browser(pytestconfig):
-    try:
-        arguments = find_chromium(pytestconfig.cache.mkdir("chromium"))
-    except InputError as error:
-        if "is not installed here" not in str(error):
-            raise
-        pytest.skip(f"no Chromium: {error}")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(**arguments)
-        yield browser
-        browser.close()
-
-
-def report(out, *inputs, **options):
-    words = ["view", *map(str, inputs), "--out", str(out)]
-    for name, value in options.items():
-        words += [f"--{name}", str(value)]
-    with pytest.raises(SystemExit) as ended:
-        main(words)
-    assert ended.value.code == 0
-    return out
-
-
-def look(browser: Browser, path, *, width=1600, scheme="light", place="") -> tuple[Page, Seen]:
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    seen = Seen()
-    page.on("request", lambda request: seen.requests.append(request.url))
-    page.on("console", lambda message: seen.said.append(message.text))
-    page.on("pageerror", lambda error: seen.said.append(str(error)))
-    page.on("dialog", lambda dialog: (seen.said.append(dialog.message), dialog.dismiss()))
-    page.goto(path.as_uri() + place)
-    page.wait_for_selector("html[data-ready]")
-    return page, seen
 
 
 def shown(page: Page) -> str:
@@ -80,41 +26,6 @@ def shown(page: Page) -> str:
 def small(tmp_path_factory):
     folder = tmp_path_factory.mktemp("small")
     return report(folder / "r.html", write_trajectories(folder / "t.jsonl", 6), title="six questions")
-
-
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_hostile_trajectory_opens_clean(tmp_path, browser, width, scheme):
-    path = report(tmp_path / "h.html", write_hostile(tmp_path / "hostile.jsonl"), title=MARKUP)
-    page, seen = look(browser, path, width=width, scheme=scheme)
-    for number in range(4):
-        page.goto(f"{path.as_uri()}#r={number}")
-        page.reload()
-        page.wait_for_selector("html[data-ready]")
-        assert page.evaluate(NO_OVERFLOW) == []
-        page.evaluate("document.querySelectorAll('#detail details').forEach((part) => { part.open = true; })")
-        page.wait_for_timeout(100)
-        for _ in range(60):
-            if not page.locator("#detail .more").count():
-                break
-            page.evaluate("document.querySelector('#detail .more').click()")
-        assert page.evaluate(NO_OVERFLOW) == []
-    page.goto(f"{path.as_uri()}#r=0")
-    page.reload()
-    page.wait_for_selector("html[data-ready]")
-    heading = page.locator(".question h2").inner_text()
-    assert MARKUP[:80] in heading and "⟨NUL⟩" in heading and "⟨RLO⟩" in heading
-    assert "\u202e" not in page.inner_text("body")
-    assert page.locator(".thought .prose").first.inner_text().count("<b>spam</b>") > 100
-    page.screenshot(path=tmp_path / "hostile.png")
-    assert page.evaluate("window.__pwned") is None
-    assert (
-        page.locator("iframe, object, embed, base, a, #detail script, #detail style, #detail img").count()
-        == 0
-    )
-    assert seen.said == []
-    assert {address.split("#")[0] for address in seen.requests} == {path.as_uri()}
-    page.close()
 
 
 def test_filters_narrow_down_and_count(browser, small):
