@@ -79,5 +79,13 @@ fi
 command+=(--config-path "$root/configs" --config-name sft "hydra.run.dir=$RUN/hydra" "${options[@]}" "$@")
 printf '%q ' "${command[@]}" >"$RUN/command.txt"
 printf '[sft] %s on %s (%s, %s ranks), run folder %s\n' "$MODEL" "$HARDWARE" "$LAUNCHER" "$RANKS" "$RUN"
-"${command[@]}" 2>&1 | tee -a "$RUN/train.log"
+# A run that has ended resumes at its last step; verl would then go one step past total_training_steps.
+last=''
+for option in "$@"; do [[ $option == trainer.total_training_steps=* ]] && last=${option#*=}; done
+step=$(cat "$RUN/checkpoints/latest_checkpointed_iteration.txt" 2>/dev/null || echo 0)
+if [[ $last =~ ^[0-9]+$ && $step -ge $last ]]; then
+    printf '[sft] all %s steps are done\n' "$last"
+else
+    "${command[@]}" 2>&1 | tee -a "$RUN/train.log"
+fi
 "$python" -m drag_rl.training.export --run "$RUN"

@@ -17,7 +17,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +28,7 @@ from drag_rl.errors import InputError
 PROCESSOR_FILES = (
     "*token*.json", "vocab.json", "merges.txt", "chat_template*", "*processor_config.json", "generation_config.json"
 )  # fmt: skip
+WORK_FOLDER = ".unfinished"
 
 
 def export_run(run: Path, out: Path | None = None) -> Path:
@@ -39,21 +39,23 @@ def export_run(run: Path, out: Path | None = None) -> Path:
     """
     checkpoint = _last_checkpoint(run)
     base, lora_alpha = _base_and_alpha(run)
-    with tempfile.TemporaryDirectory(dir=run, prefix="export-") as folder:
-        merged = Path(folder)
-        _merge(checkpoint, merged)
-        adapter = merged / "lora_adapter"
-        if adapter.is_dir():
-            config_path = adapter / "adapter_config.json"
-            config = json.loads(config_path.read_text())
-            config |= {"base_model_name_or_path": base, "lora_alpha": lora_alpha}
-            config_path.write_text(json.dumps(config, indent=2) + "\n")
-            return _publish(adapter, out or run / "adapter")
-        if Path(base).is_dir():
-            for pattern in PROCESSOR_FILES:
-                for path in Path(base).glob(pattern):
-                    shutil.copy(path, merged)
-        return _publish(merged, out or run / "model")
+    merged = (out or run / "model").with_name(WORK_FOLDER)
+    shutil.rmtree(merged, ignore_errors=True)  # what a kill has left
+    _merge(checkpoint, merged)
+    adapter = merged / "lora_adapter"
+    if adapter.is_dir():
+        config_path = adapter / "adapter_config.json"
+        config = json.loads(config_path.read_text())
+        config |= {"base_model_name_or_path": base, "lora_alpha": lora_alpha}
+        config_path.write_text(json.dumps(config, indent=2) + "\n")
+        target = _publish(adapter, out or run / "adapter")
+        shutil.rmtree(merged)
+        return target
+    if Path(base).is_dir():
+        for pattern in PROCESSOR_FILES:
+            for path in Path(base).glob(pattern):
+                shutil.copy(path, merged)
+    return _publish(merged, out or run / "model")
 
 
 def _last_checkpoint(run: Path) -> Path:
@@ -86,16 +88,17 @@ def _merge(checkpoint: Path, target: Path) -> None:
     command += ["--local_dir", str(checkpoint), "--target_dir", str(target)]
     result = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
     if result.returncode:
-        raise InputError(f"{checkpoint}: verl's merger failed: {result.stderr.strip().splitlines()[-1]}")
+        said = result.stderr.strip() or "it gave no reason"
+        raise InputError(f"{checkpoint}: verl's merger failed: {said.splitlines()[-1]}")
 
 
 def _publish(folder: Path, target: Path) -> Path:
-    """Put a finished folder in its place; an older one is replaced as a whole."""
+    """Put a finished folder in its place, whole at any moment; an older one is replaced."""
     old = target.with_name(f".{target.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
         target.rename(old)
-    shutil.copytree(folder, target)
+    folder.rename(target)
     shutil.rmtree(old, ignore_errors=True)
     return target
 
