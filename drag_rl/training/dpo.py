@@ -7,10 +7,11 @@ resumes from the last checkpoint of ``RUN`` and ends with ``RUN/adapter``. Optio
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Annotated, Any
 
-import pyarrow.parquet as pq
 import typer
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -18,22 +19,27 @@ from omegaconf.errors import OmegaConfBaseException
 from drag_rl.console import run_app
 from drag_rl.errors import InputError
 
-COLUMNS = ["prompt", "chosen", "rejected"]
-
 
 def train_dpo(model: str, train: Path, val: Path | None, run: Path, options: dict[str, Any]) -> Path:
     """Train an adapter and write it to ``run/adapter``; returns that folder.
 
     Raises:
-        InputError: A file holds no pairs, pairs with images (not trained here), or one that is longer
-            than ``max_length``; or an option is unknown.
+        InputError: A file holds no pairs, one that is longer than ``max_length``, or an image that cannot be read; or
+            an option is unknown.
     """
     import torch
     from datasets import Dataset
     from peft import LoraConfig
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
-    from transformers.trainer_utils import get_last_checkpoint
+    from transformers import (
+        AutoConfig,
+        AutoModelForCausalLM,
+        AutoModelForImageTextToText,
+        AutoProcessor,
+        AutoTokenizer,
+    )
     from trl import DPOConfig, DPOTrainer
+
+    from drag_rl.training.dpo_pairs import PageImageCollator, read_pairs, shows_images, without_images
 
     lora = dict(options.pop("lora"))
     on_cpu = not torch.cuda.is_available()
@@ -48,69 +54,47 @@ def train_dpo(model: str, train: Path, val: Path | None, run: Path, options: dic
         )
     except TypeError as error:
         raise InputError(f"configs/dpo.yaml and options: {error}") from None
-    tokenizer = AutoTokenizer.from_pretrained(model)
-    rows = {
-        "train": read_pairs(train, tokenizer, arguments.max_length),
-        "val": read_pairs(val, tokenizer, arguments.max_length) if val else [],
+    sees = hasattr(AutoConfig.from_pretrained(model), "vision_config")
+    processor = (AutoProcessor if sees else AutoTokenizer).from_pretrained(model)
+    pairs = {
+        "train": read_pairs(train, processor, arguments.max_length),
+        "val": read_pairs(val, processor, arguments.max_length) if val else [],
     }
-    if not rows["train"]:
+    if not pairs["train"]:
         raise InputError(
             f"{train}: holds no pairs; collect more samples of a question, or lower `drag format --margin`"
         )
-    vision = hasattr(AutoConfig.from_pretrained(model), "vision_config")
-    loader = AutoModelForImageTextToText if vision else AutoModelForCausalLM
+    images = shows_images(pairs["train"] + pairs["val"])
+    if not images:  # then TRL tokenises once, not batch by batch
+        pairs = {split: list(map(without_images, rows)) for split, rows in pairs.items()}
+    loader = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     trainer = DPOTrainer(
         model=loader.from_pretrained(model, dtype=torch.float32 if on_cpu else torch.bfloat16),
         args=arguments,
-        train_dataset=Dataset.from_list(rows["train"]),
-        eval_dataset=Dataset.from_list(rows["val"]) if rows["val"] else None,
-        processing_class=tokenizer,
+        data_collator=PageImageCollator(processor, arguments.max_length) if images else None,
+        train_dataset=Dataset.from_list(pairs["train"]),
+        eval_dataset=Dataset.from_list(pairs["val"]) if pairs["val"] else None,
+        processing_class=processor if images else getattr(processor, "tokenizer", processor),
         peft_config=LoraConfig(task_type="CAUSAL_LM", **lora),
     )
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(arguments.output_dir) if run.is_dir() else None)
-    trainer.model.save_pretrained(run / "adapter")
+    trainer.train(resume_from_checkpoint=last_checkpoint(Path(arguments.output_dir)))
+    if trainer.is_world_process_zero():
+        trainer.model.save_pretrained(run / "adapter")
     return run / "adapter"
 
 
-def read_pairs(path: Path, tokenizer: Any, max_length: int) -> list[dict[str, str]]:
-    """The pairs of a file as text: prompt, chosen and rejected as the chat template renders them.
+def last_checkpoint(folder: Path) -> str | None:
+    """The newest whole checkpoint of a run, None without one; what a kill has left of others is removed.
 
-    Rendered here, not by TRL: the prompt ends with the generation prompt, and an answer with the end of its message.
+    The trainer writes ``trainer_state.json`` last.
     """
-    try:
-        table = pq.read_table(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
-    missing = [name for name in COLUMNS if name not in table.column_names]
-    if missing:
-        raise InputError(
-            f"{path}: has no column {missing[0]!r}; make the file with `drag format --formats dpo`"
-        )
-    pairs = []
-    for number, row in enumerate(table.to_pylist()):
-        if row.get("images"):
-            raise InputError(
-                f"{path}, row {number}: shows images, which this stage does not train; collect with "
-                "--episode observation=text, or use SFT and GRPO"
-            )
-        prompt = tokenizer.apply_chat_template(
-            [{k: v for k, v in message.items() if v is not None} for message in row["prompt"]],
-            tools=row.get("tools"),
-            tokenize=False,
-            add_generation_prompt=True,
-        )
-        pair = {
-            "prompt": prompt,
-            "chosen": row["chosen"][0]["content"],
-            "rejected": row["rejected"][0]["content"],
-        }
-        length = len(tokenizer(prompt + max(pair["chosen"], pair["rejected"], key=len))["input_ids"]) + 1
-        if length > max_length:
-            raise InputError(
-                f"{path}, row {number}: has {length} tokens, max_length allows {max_length}: raise it"
-            )
-        pairs.append(pair)
-    return pairs
+    whole = []
+    for path in folder.glob("checkpoint-*"):
+        try:
+            whole.append((json.loads((path / "trainer_state.json").read_text())["global_step"], str(path)))
+        except (OSError, ValueError):
+            shutil.rmtree(path, ignore_errors=True)
+    return max(whole, default=(0, None))[1]
 
 
 def main(

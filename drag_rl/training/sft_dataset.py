@@ -121,7 +121,7 @@ class SearchSFTDataset(Dataset[dict[str, Any]]):  # type: ignore[misc]
 
     def _pieces(self, row: Mapping[str, Any]) -> Iterator[tuple[str, list[Image.Image], bool | None]]:
         """Rendered text, its images, and for an assistant message whether it is trained (None for other text)."""
-        messages = [_with_image_parts(message) for message in row["messages"]]
+        messages = [with_image_parts(message) for message in row["messages"]]
         renderer = self.processor or self.tokenizer
         images = [_load(image, self.options.max_pixels, row["row"]) for image in row["images"] or []]
         whole = renderer.apply_chat_template(messages, tools=row["tools"], tokenize=False)
@@ -192,7 +192,8 @@ def _read(path: Path) -> list[dict[str, Any]]:
     return [{"tools": None, **row, "row": f"{path}:{number}"} for number, row in enumerate(rows)]
 
 
-def _with_image_parts(message: Mapping[str, Any]) -> dict[str, Any]:
+def with_image_parts(message: Mapping[str, Any]) -> dict[str, Any]:
+    """A message of ``drag format`` as chat templates take it: an image part for each ``<image>``."""
     message = {name: value for name, value in message.items() if value is not None}
     if message["role"] == "assistant" or IMAGE not in message["content"]:
         return message

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -62,11 +63,64 @@ def test_the_adapter_prefers_the_chosen_queries(world, tmp_path):
     assert again.returncode == 0, (again.stdout + again.stderr)[-3000:]
 
 
+def preference(model_dir, adapter, row):
+    """How much likelier the chosen answer is after a prompt with images than the rejected, by the model's logits."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(model_dir)
+    model = AutoModelForImageTextToText.from_pretrained(model_dir, dtype=torch.float32)
+    model = PeftModel.from_pretrained(model, str(adapter)).eval()
+    prompt = "".join(f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in row["prompt"])
+    prompt = (
+        prompt.replace("<image>", "<|vision_start|><|image_pad|><|vision_end|>") + "<|im_start|>assistant\n"
+    )
+    images = [Image.open(image["image"]) for image in row["images"]]
+    likelihood = {}
+    for side in ("chosen", "rejected"):
+        answer = row[side][0]["content"] + "<|im_end|>"
+        inputs = processor(text=[prompt + answer], images=images, return_tensors="pt")
+        length = len(processor.tokenizer(answer)["input_ids"])
+        with torch.no_grad():
+            logits = model(**inputs).logits[0, -length - 1 : -1].log_softmax(-1)
+        likelihood[side] = float(logits.gather(-1, inputs["input_ids"][0, -length:, None]).sum())
+    return likelihood["chosen"] - likelihood["rejected"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_what_is_preferred_can_hang_on_the_image_alone(world, tmp_path):
+    """The same conversation shows a dark or a bright page in its second turn, and the better query depends on it."""
+    rows = []
+    for name, (better, worse) in {"black": ("seal", "rotor"), "white": ("rotor", "seal")}.items():
+        Image.new("RGB", (64, 64), name).save(tmp_path / f"{name}.png")
+        rows.append(
+            {
+                "prompt": [
+                    {"role": "system", "content": "Search."},
+                    {"role": "user", "content": "What is it?"},
+                    {"role": "assistant", "content": "<search>it</search>"},
+                    {"role": "user", "content": "1. pumps#2\n<image>"},
+                ],
+                "chosen": [{"role": "assistant", "content": f"<search>{better}</search>"}],
+                "rejected": [{"role": "assistant", "content": f"<search>{worse}</search>"}],
+                "images": [{"image": str(tmp_path / f"{name}.png")}],
+            }
+        )
+    pq.write_table(pa.Table.from_pylist(rows * 8), tmp_path / "dpo_train.parquet")
+    options = ("learning_rate=1e-2", "num_train_epochs=10", "gradient_accumulation_steps=1")
+    result = dpo(world, tmp_path / "run", *options, TRAIN=str(tmp_path / "dpo_train.parquet"))
+    assert result.returncode == 0, (result.stdout + result.stderr)[-3000:]
+    for row in rows:
+        assert preference(world / "model", tmp_path / "run" / "adapter", row) > 1
+
+
 @pytest.mark.parametrize(
     ("rows", "options", "message"),
     [
         ([], (), "holds no pairs"),
-        ([{"images": [{"image": "a.png"}]}], (), "row 0: shows images"),
+        ([{"images": [{"image": "a.png"}]}], (), "row 0: image a.png cannot be read"),
         ([{}], ("max_length=3",), "row 0: has "),
         ([{}], ("no_such_option=3",), "no_such_option"),
     ],
