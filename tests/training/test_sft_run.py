@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 import time
@@ -120,28 +121,59 @@ def test_the_loss_is_that_of_an_independent_computation(world, tmp_path, mask, w
     assert found[1]["train/loss"] == pytest.approx(wanted, rel=1e-4)
 
 
-def test_a_killed_run_resumes_and_ends_as_an_undisturbed_one(world, tmp_path):
-    options = ("trainer.total_epochs=3", "trainer.save_freq=2", "optim.lr=1e-3")
+def test_killed_at_ten_random_moments_it_ends_as_an_undisturbed_run(world, tmp_path):
+    """Each kill in another tenth of the time that an undisturbed run takes: start-up, steps, checkpoints, export."""
+    options = ("trainer.total_epochs=6", "trainer.save_freq=1", "optim.lr=1e-3")
+    started = time.monotonic()
     whole = sft(world, tmp_path / "whole", *options)
-    assert set(whole) == set(range(1, 13))
-    assert whole[12]["val/loss"] < whole[4]["val/loss"] < 9  # ln(vocabulary) is about 9
-    broken = tmp_path / "broken"
-    process = start(world, broken, *options)
-    marker = broken / "checkpoints" / "latest_checkpointed_iteration.txt"
-    deadline = time.monotonic() + 600
-    while not marker.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.2)
-    training_lab.kill(process)
-    assert marker.exists()
-    resumed = sft(world, broken, *options)
-    assert set(resumed) == set(whole)
-    for step in whole:
-        assert resumed[step]["train/loss"] == pytest.approx(whole[step]["train/loss"], rel=1e-4)
+    seconds = time.monotonic() - started
+    assert set(whole) == set(range(1, 25))
+    assert whole[24]["val/loss"] < whole[4]["val/loss"] < 9  # ln(vocabulary) is about 9
+    draw = random.Random(0)
+    moments = [0.9 * (number + draw.random()) / 10 for number in range(10)]
+    draw.shuffle(moments)
+    broken, run, hit = tmp_path / "broken-1", 1, []
+    while moments:
+        process = start(world, broken, *options)
+        try:
+            returncode = process.wait(moments[-1] * seconds)
+        except subprocess.TimeoutExpired:
+            hit.append((round(moments.pop() * seconds, 1), *state(broken)))
+            training_lab.kill(process)
+            continue
+        assert returncode == 0, (broken / "output.log").read_text()[-3000:]
+        same(tmp_path / "whole", broken)
+        run += 1
+        broken = tmp_path / f"broken-{run}"
+    print("killed after s, at step, in:", *hit, sep="\n")  # noqa: T201
+    sft(world, broken, *options)
+    same(tmp_path / "whole", broken)
+    assert {"start", "steps"} <= {kind for _, _, kind in hit}
+
+
+def state(run):
+    """The step that a run resumes at, and what it is doing: its start, its steps, a checkpoint, or its export."""
+    marker = run / "checkpoints" / "latest_checkpointed_iteration.txt"
+    step = int(marker.read_text()) if marker.exists() else 0
+    newest = max((int(path.name.split("_")[-1]) for path in run.glob("checkpoints/global_step_*")), default=0)
+    log = (run / "output.log").read_text().rpartition("[sft] ")[2]
+    if "step:" not in log:
+        return step, "start"
+    if "Final validation metrics" in log:
+        return step, "export"
+    return step, "checkpoint" if newest > step else "steps"
+
+
+def same(whole, broken):
+    """The runs have the same losses at every step, and the same weights at the end, bit by bit."""
     from safetensors.torch import load_file
 
-    weights = [load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "broken")]
-    for name, tensor in weights[0].items():
-        assert tensor.equal(weights[1][name]), name
+    losses = [metrics(run) for run in (whole, broken)]
+    assert set(losses[0]) == set(losses[1])
+    for step in losses[0]:
+        assert losses[1][step]["train/loss"] == pytest.approx(losses[0][step]["train/loss"], rel=1e-4)
+    weights = [load_file(run / "model" / "model.safetensors") for run in (whole, broken)]
+    assert all(tensor.equal(weights[1][name]) for name, tensor in weights[0].items())
 
 
 @pytest.mark.parametrize("launcher", ["torchrun", "ray"])
