@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
@@ -11,66 +10,20 @@ import subprocess
 import sys
 import time
 
+import collect_lab
 import pytest
+from collect_lab import WORDS, command, drag, model, question_of
 from fake_openai import Failure, FakeServer, Said
 from tiny_corpus import index_of
 
-from drag_rl.cli.main import main
 from drag_rl.manifest import read_manifest
-from drag_rl.questions import write_questions
 from drag_rl.trajectories.rows import read_trajectories
-from drag_rl.types import Question, StopReason
-
-WORDS = ["impeller", "seal", "cavitation", "blade", "nozzle", "rotor", "copper", "sheath", "gate", "stem"]
-WORDS += ["bonnet", "filament"]
+from drag_rl.types import StopReason
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("collect")
-    index_of(folder, [f"The {word} needs care on every day of the week." for word in WORDS])
-    questions = [
-        Question(question_id=f"q{n}", text=f"What of the {word}?", gold_page_ids=(f"doc#{n}",))
-        for n, word in enumerate(WORDS, start=1)
-    ]
-    write_questions(folder / "questions.parquet", questions, "train")
-    return folder
-
-
-def command(data, url, out, *more):
-    words = ["collect", "--questions", data / "questions.parquet", "--index", data / "index", "--out", out]
-    words += [
-        "--model",
-        "m",
-        "--base-url",
-        url,
-        "--episode",
-        "think=false max_turns=3",
-        "--retries",
-        0,
-        *more,
-    ]
-    return [str(word) for word in words]
-
-
-def drag(capsys, *words):
-    with pytest.raises(SystemExit) as stop:
-        main(list(words))
-    said = capsys.readouterr()
-    return int(stop.value.code or 0), said.out, said.err
-
-
-def question_of(request):
-    return next(m["content"] for m in reversed(request["messages"]) if m["content"].startswith("What of"))
-
-
-def model(request):
-    """Searches for a word that its seed chooses, often the right one; then answers."""
-    if request["messages"][-1]["content"].startswith("What of"):
-        digest = hashlib.sha256(f"{request['seed']}".encode()).digest()
-        word = question_of(request).split()[-1].strip("?") if digest[0] % 2 else WORDS[digest[1] % len(WORDS)]
-        return f"<search>{word}</search>"
-    return "<answer>It needs care.</answer>"
+    return collect_lab.make_data(tmp_path_factory.mktemp("collect"))
 
 
 def rows(path):
@@ -139,24 +92,6 @@ def test_a_server_that_dies_ends_with_one_line_and_keeps_what_is_done(data, tmp_
         assert code == 0 and f"{12 - done} episodes: " in said
         drag(capsys, *command(data, server.url, tmp_path / "undisturbed.jsonl"))
     assert rows(out) == rows(tmp_path / "undisturbed.jsonl")
-
-
-@pytest.mark.parametrize(
-    ("more", "says"),
-    [
-        (["--model-path", "x"], "either --base-url"),
-        (["--adapter", "a=b"], "--adapter and --vllm-options need --model-path"),
-        (["--episode", "max_turn=3"], "unknown option 'max_turn'"),
-        (["--episode", "observation=image"], "needs --pages"),
-        (["--episode", "no.such.yaml"], "cannot be read"),
-        (["--sampling", "greedy", "--samples", "4"], "use 1"),
-        (["--base-url", "localhost:8000"], "is no address"),
-        (["--hint-failures", "none.jsonl"], "none.jsonl"),
-    ],
-)
-def test_bad_options_are_one_line(data, tmp_path, capsys, more, says):
-    code, _, err = drag(capsys, *command(data, "http://127.0.0.1:9/v1", tmp_path / "t.jsonl", *more))
-    assert code == 2 and says in err and err.count("\n") == 1
 
 
 def test_a_question_without_its_page_names_the_question(data, tmp_path, capsys):
