@@ -7,3 +7,6 @@ import shutil
 
 if shutil.which("nvidia-smi") is None:
     os.environ.setdefault("VERL_PLATFORM", "cpu")
+
+collect_ignore = ["drag_rl/cpu/vllm_server.py"]
+"""It has no doctest, and imports vLLM, which alone takes as long as a quarter of the unit tests."""

@@ -34,10 +34,16 @@ def test_a_good_set_up_is_well_in_every_check(world):
     assert list(checks) == ["index", "questions", "raw question", "gaming the reward", "model"]
 
 
-def test_this_environment_is_well_and_verl_loads_the_plugin():
-    checks = {check.name: check for check in examine_environment()}
-    assert {name: check.detail for name, check in checks.items() if not check.ok} == {}
-    assert "verl 0.9.1" in checks["environment"].detail
+def test_this_environment_is_well():
+    check = next(examine_environment())
+    assert check.ok, check.detail
+    assert "verl 0.9.1" in check.detail
+
+
+@pytest.mark.slow  # another interpreter imports verl
+def test_verl_loads_the_plugin():
+    *_, check = examine_environment()
+    assert (check.name, check.ok) == ("verl plugin", True), check.detail
 
 
 def test_what_is_wrong_is_named(world, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from fake_openai import FakeServer, Said
 from hydra import compose, initialize_config_dir
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
 from drag_rl.codec import from_json
 from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode
@@ -21,15 +23,12 @@ from drag_rl.types import Outcome, StopReason
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
-@pytest.fixture(scope="module")
-def processor(tmp_path_factory):
-    from transformers import AutoProcessor
-
-    from drag_rl.models.tiny import build_tiny
-
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    build_tiny(folder)
-    return AutoProcessor.from_pretrained(folder)
+@cache
+def defaults():
+    """What every rollout here starts from; made once, as Hydra reads all of verl's files each time."""
+    given = ["data.train_files=t", "data.val_files=v", "hardware=cpu", "trainer.default_local_dir=c"]
+    with initialize_config_dir(str(CONFIGS), version_base=None):
+        return compose("grpo", [*given, "drag.index=i", "drag.episode.think=false"])
 
 
 class ScriptedServer:
@@ -56,12 +55,8 @@ def rollout(data, processor, texts, *overrides, closes=True):
 
     from drag_rl.verl_plugin.agent_loop import DragSearchLoop
 
-    given = [f"drag.index={data}/index", f"drag.pages={data}/pages", "data.train_files=t", "data.val_files=v"]
-    with initialize_config_dir(str(CONFIGS), version_base=None):
-        config = compose(
-            "grpo",
-            [*given, "hardware=cpu", "trainer.default_local_dir=c", "drag.episode.think=false", *overrides],
-        )
+    paths = [f"drag.index={data}/index", f"drag.pages={data}/pages"]
+    config = OmegaConf.merge(defaults(), OmegaConf.from_dotlist([*paths, *overrides]))
     server = ScriptedServer(processor.tokenizer, texts, closes)
 
     async def run():

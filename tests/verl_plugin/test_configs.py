@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ HARDWARE = sorted(path.stem for path in (CONFIGS / "hardware").glob("*.yaml"))
 GIVEN = ["drag.index=/i", "data.train_files=/t", "data.val_files=/v", "trainer.default_local_dir=/c"]
 
 
+@cache
 def composed(name, hardware, *overrides):
     with initialize_config_dir(str(CONFIGS), version_base=None):
         return compose(name, overrides=[f"hardware={hardware}", *GIVEN, *overrides])

@@ -5,13 +5,11 @@ from __future__ import annotations
 import pytest
 import trajectory_lab as lab
 from omegaconf import OmegaConf
-from test_agent_loop import CALLS, ROOMY, SEARCHES, data, policy_texts, processor, rollout
+from test_agent_loop import CALLS, ROOMY, SEARCHES, policy_texts, rollout
 
 from drag_rl.episode import EpisodeConfig
 from drag_rl.trajectories.formats.build import FormatOptions, write_training_data
 from drag_rl.types import Trajectory
-
-__all__ = ["data", "processor"]
 
 THOUGHTS = [
     "<think>An <image> of it?</think><search>impeller care</search>",

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from importlib.metadata import entry_points, version
 
+import pytest
+
 
 def parameters(function):
     return list(inspect.signature(function).parameters)
@@ -34,6 +36,7 @@ def modules_after(script: str, **env: str) -> set[str]:
     return set(result.stdout.splitlines()[-1].split())
 
 
+@pytest.mark.slow  # three interpreters import verl
 def test_import_verl_loads_the_plugin_and_the_plugin_loads_little():
     """verl logs a plugin that fails at debug level only, so this is the test that it does not."""
     without = modules_after("import verl", VERL_USE_EXTERNAL_PLUGINS="none")
@@ -147,6 +150,7 @@ def test_platform_seam():
         assert hasattr(CPUPlatform, name)
 
 
+@pytest.mark.slow  # imports vLLM
 def test_vllm_seam():
     import vllm.model_executor.layers.utils as layers
     from verl.workers.rollout.vllm_rollout.utils import vLLMColocateWorkerExtension
