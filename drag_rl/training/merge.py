@@ -38,11 +38,11 @@ def merge_adapter(adapter: Path, out: Path, base: str | None = None) -> Path:
         model = loader.from_pretrained(base, dtype=torch.float32)
         processor = AutoProcessor.from_pretrained(base)
     except (OSError, ValueError) as error:
-        raise InputError(f"base model {base}: cannot be loaded: {str(error).splitlines()[0]}") from None
+        raise InputError(f"base model {base}: cannot be loaded: {_line(error)}") from None
     try:
         merged = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
     except (RuntimeError, ValueError) as error:
-        raise InputError(f"{adapter}: does not fit base model {base}: {str(error).splitlines()[0]}") from None
+        raise InputError(f"{adapter}: does not fit base model {base}: {_line(error)}") from None
     merged = merged.to(stored.dtype or torch.bfloat16)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as folder:
@@ -53,6 +53,10 @@ def merge_adapter(adapter: Path, out: Path, base: str | None = None) -> Path:
             shutil.rmtree(out)
         work.rename(out)
     return out
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def _adapter_config(adapter: Path) -> dict[str, str]:

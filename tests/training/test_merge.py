@@ -1,0 +1,88 @@
+"""``drag merge``: the merged model is the base with its adapter, whole; what cannot be merged is one line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from drag_rl.cli.main import main
+from drag_rl.models.tiny import build_tiny
+
+
+@pytest.fixture(scope="module")
+def adapted(tmp_path_factory):
+    """A tiny base model, and an adapter on it whose weights are not zero."""
+    folder = tmp_path_factory.mktemp("merge")
+    build_tiny(folder / "base")
+    torch.manual_seed(0)
+    model = AutoModelForImageTextToText.from_pretrained(folder / "base", dtype=torch.float32)
+    config = LoraConfig(
+        r=4, target_modules="all-linear", exclude_modules=".*visual.*", init_lora_weights=False
+    )
+    get_peft_model(model, config).save_pretrained(folder / "adapter")
+    return folder
+
+
+def merge(capsys, *words):
+    with pytest.raises(SystemExit) as stop:
+        main(["merge", *map(str, words)])
+    return stop.value.code, capsys.readouterr()
+
+
+@torch.no_grad()
+def test_the_merged_model_is_base_and_adapter(adapted, tmp_path, capsys):
+    out = tmp_path / "deep" / "merged"
+    for _ in range(2):  # the second replaces the first
+        code, said = merge(capsys, "--adapter-path", adapted / "adapter", "--output-path", out)
+        assert code == 0 and str(out) in said.out
+    inputs = AutoProcessor.from_pretrained(out)(text=["Where is the seal?"], return_tensors="pt")
+    base = AutoModelForImageTextToText.from_pretrained(adapted / "base", dtype=torch.float32)
+    plain = base(**inputs).logits
+    merged = AutoModelForImageTextToText.from_pretrained(out, dtype=torch.float32)(**inputs).logits
+    adapter = PeftModel.from_pretrained(base, str(adapted / "adapter"))(**inputs).logits
+    assert (merged - plain).abs().max() > 0.1
+    torch.testing.assert_close(merged, adapter, atol=1e-4, rtol=1e-3)
+    assert {path.name for path in out.parent.iterdir()} == {"merged"}
+
+
+def test_the_base_can_be_named(adapted, tmp_path, capsys):
+    moved = tmp_path / "adapter"
+    moved.mkdir()
+    for path in (adapted / "adapter").iterdir():
+        (moved / path.name).write_bytes(path.read_bytes())
+    config = json.loads((moved / "adapter_config.json").read_text())
+    (moved / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": None}))
+    words = ("--adapter-path", moved, "--output-path", tmp_path / "merged")
+    code, said = merge(capsys, *words)
+    assert code == 2 and "names no base model; give one with --base" in said.err
+    assert merge(capsys, *words, "--base", adapted / "base")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda folder: (folder / "adapter_model.safetensors").unlink(), "has no adapter_model.safetensors"),
+        (lambda folder: (folder / "adapter_config.json").unlink(), "has no adapter_config.json"),
+        (lambda folder: (folder / "adapter_config.json").write_text("{"), "is no JSON"),
+        (lambda folder: rank(folder, 8), "does not fit base model"),
+    ],
+)
+def test_what_cannot_be_merged_is_one_line_and_leaves_nothing(adapted, tmp_path, capsys, spoil, says):
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    for path in (adapted / "adapter").iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    spoil(folder)
+    code, said = merge(capsys, "--adapter-path", folder, "--output-path", tmp_path / "merged")
+    (line,) = [line for line in said.err.splitlines() if line and "Loading weights" not in line]
+    assert code == 2 and says in line
+    assert {path.name for path in tmp_path.iterdir()} == {"adapter"}
+
+
+def rank(folder, value):
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps(config | {"r": value}))
