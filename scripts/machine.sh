@@ -26,3 +26,13 @@ if [[ $HARDWARE == cpu ]]; then
     export RAY_prestart_worker_first_driver=0 RAY_enable_worker_prestart=0
     export DRAG_WEIGHT_SYNC_TIMEOUT_S=${DRAG_WEIGHT_SYNC_TIMEOUT_S:-180}
 fi
+
+run_trainer() { # LOG COMMAND...: its output goes to the log too; what a user can mend is said last, below all tracebacks
+    local log=$1 lines said
+    shift
+    touch "$log"
+    lines=$(wc -l <"$log")
+    "$@" 2>&1 | tee -a "$log" && return
+    said=$(tail -n +$((lines + 1)) "$log" | sed -nE 's/^(.*drag_rl\.errors\.InputError|dpo): //p' | tail -n 1)
+    die "${said:-the trainer has failed, see $log}"
+}

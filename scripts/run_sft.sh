@@ -86,6 +86,6 @@ step=$(cat "$RUN/checkpoints/latest_checkpointed_iteration.txt" 2>/dev/null || e
 if [[ $last =~ ^[0-9]+$ && $step -ge $last ]]; then
     printf '[sft] all %s steps are done\n' "$last"
 else
-    "${command[@]}" 2>&1 | tee -a "$RUN/train.log"
+    run_trainer "$RUN/train.log" "${command[@]}"
 fi
 "$python" -m drag_rl.training.export --run "$RUN"

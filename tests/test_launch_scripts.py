@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = {
-    "torch/distributed/run.py": "",
+    "torch/distributed/run.py": "if 'FAILS' in os.environ: sys.exit(os.environ['FAILS'])",
     "verl/trainer/sft_trainer_ray.py": "",
     "drag_rl/cli/main.py": """
 if sys.argv[1] == "format":
@@ -189,3 +189,23 @@ def test_a_wrong_knob_is_one_line(launch, script, options, knobs, says):
         launch(script, *options, **knobs)
     said = error.value.stderr.decode()
     assert error.value.returncode == 2 and says in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "trainer", "said"),
+    [
+        (
+            "run_sft.sh",
+            "a traceback\n[rank0]: drag_rl.errors.InputError: 5 rows are few",
+            "run_sft: 5 rows are few",
+        ),
+        ("run_sft.sh", "out of memory", "run_sft: the trainer has failed, see "),
+        ("run_dpo.sh", "dpo: no pairs\ntorchrun's report", "run_dpo: no pairs"),
+        ("star.sh", "drag_rl.errors.InputError: 5 rows are few", "run_sft: 5 rows are few"),
+    ],
+)
+def test_why_a_trainer_failed_is_said_last(launch, script, trainer, said):
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        launch(script, FAILS=trainer)
+    assert error.value.stderr.decode().splitlines()[-1].startswith(said)
+    assert error.value.returncode == 2

@@ -76,8 +76,8 @@ def _pair(row: Mapping[str, Any], processor: Any) -> Pair:
 def _tokens(pair: Pair, processor: Any, where: str) -> int:
     """Tokens of the longer side, those of images included; of an image only its size is read."""
     tokenizer = getattr(processor, "tokenizer", processor)
-    answer = max(pair["chosen"], pair["rejected"], key=len)
-    length = len(tokenizer(pair["prompt"] + answer, add_special_tokens=False)["input_ids"])
+    prompt, *answers = (len(tokenizer(pair[part], add_special_tokens=False)["input_ids"]) for part in COLUMNS)
+    length = prompt + max(answers)
     if not pair["images"]:
         return length
     if not hasattr(processor, "image_processor"):

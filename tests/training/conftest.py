@@ -9,8 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import training_lab
+import trajectory_lab as lab
 
 from drag_rl.episode import EpisodeConfig, as_text
+from drag_rl.questions import read_questions
+from drag_rl.retrieval import SearchIndex
+from drag_rl.trajectories.formats.build import FormatOptions, write_training_data
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +53,26 @@ def world(tmp_path_factory):
         pq.write_table(pa.Table.from_pylist(all_rows[:32]), folder / f"{name}_train.parquet")
         pq.write_table(pa.Table.from_pylist(all_rows[32:]), folder / f"{name}_val.parquet")
     return folder
+
+
+@pytest.fixture(scope="session")
+def shown(world, tmp_path_factory):
+    """A folder of ``drag format``, from episodes that show page images in later turns.
+
+    Two samples of each of four questions search alike and see pages, then one of them finds the gold page.
+    """
+    folder = tmp_path_factory.mktemp("shown")
+    data = world / "data"
+    index = SearchIndex.load(data / "index")
+    config = EpisodeConfig(observation="both", max_turns=3, think=False, snippet_chars=40)
+    trajectories = [
+        lab.played(index, question, [lab.search("steam drum"), lab.search(query)], config, sample=sample)
+        for question in read_questions(data / "questions.train.parquet")[:4]
+        for sample, query in enumerate((question.text.split()[-1].strip("?"), "zebra"))
+    ]
+    source = lab.write(folder / "processed.jsonl", trajectories, config)
+    options = FormatOptions(
+        formats=("sft_trajectory", "dpo"), pages=data / "pages", max_pixels=20_000, val_split=0
+    )
+    write_training_data(source, folder / "data", options)
+    return folder / "data"

@@ -8,19 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-import trajectory_lab as lab
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 
-from drag_rl.episode import EpisodeConfig
 from drag_rl.errors import InputError
-from drag_rl.questions import read_questions
-from drag_rl.retrieval import SearchIndex
 from drag_rl.training.dpo import last_checkpoint
 from drag_rl.training.dpo_pairs import PageImageCollator, read_pairs, shows_images, without_images
-from drag_rl.trajectories.formats.build import FormatOptions, write_training_data
-
-CONFIG = EpisodeConfig(observation="both", max_turns=3, think=False, snippet_chars=40)
 
 
 @pytest.fixture(scope="module")
@@ -29,20 +22,8 @@ def processor(world):
 
 
 @pytest.fixture(scope="module")
-def pairs_file(world, tmp_path_factory):
-    """Two samples of each of three questions search alike and see pages, then one finds the gold page."""
-    folder = tmp_path_factory.mktemp("dpo")
-    data = world / "data"
-    index = SearchIndex.load(data / "index")
-    trajectories = [
-        lab.played(index, question, [lab.search("steam drum"), lab.search(query)], CONFIG, sample=sample)
-        for question in read_questions(data / "questions.train.parquet")[:3]
-        for sample, query in enumerate((question.text.split()[-1].strip("?"), "zebra"))
-    ]
-    source = lab.write(folder / "processed.jsonl", trajectories, CONFIG)
-    options = FormatOptions(formats=("dpo",), pages=data / "pages", max_pixels=20_000, val_split=0)
-    write_training_data(source, folder / "data", options)
-    return folder / "data" / "dpo_train.parquet"
+def pairs_file(shown):
+    return shown / "dpo_train.parquet"
 
 
 def test_images_stand_in_the_turns_that_showed_them(pairs_file, processor):
@@ -50,7 +31,7 @@ def test_images_stand_in_the_turns_that_showed_them(pairs_file, processor):
     pairs = read_pairs(pairs_file, processor, 4096)
     assert shows_images(pairs)
     seen = [(row, pair) for row, pair in zip(rows, pairs, strict=True) if pair["images"]]
-    assert len(seen) == 3  # pairs of second searches; the others have the question alone for a prompt
+    assert len(seen) == 4  # pairs of second searches; the others have the question alone for a prompt
     for row, pair in seen:
         assert pair["images"] == [image["image"] for image in row["images"]]
         assert all(Path(path).is_file() for path in pair["images"])
@@ -81,8 +62,7 @@ def test_a_batch_holds_what_the_processor_makes_of_each_side(pairs_file, process
 
 
 def test_the_length_counts_the_tokens_of_images(pairs_file, processor):
-    pair = max(read_pairs(pairs_file, processor, 4096), key=lambda pair: len(pair["prompt"]))
-    batch = PageImageCollator(processor)([pair])
+    batch = PageImageCollator(processor)(read_pairs(pairs_file, processor, 4096))
     exact = int(batch["attention_mask"].sum(1).max())
     assert read_pairs(pairs_file, processor, exact)
     with pytest.raises(InputError, match=f"has {exact} tokens, max_length allows {exact - 1}"):

@@ -121,6 +121,36 @@ def test_the_loss_is_that_of_an_independent_computation(world, tmp_path, mask, w
     assert found[1]["train/loss"] == pytest.approx(wanted, rel=1e-4)
 
 
+def test_the_loss_of_conversations_with_page_images_is_exact_too(world, shown, tmp_path):
+    import torch
+    from PIL import Image
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    train = shown / "sft_trajectory_train.parquet"
+    rows = pq.read_table(train).to_pylist()
+    assert len(rows) > 3 and all(row["images"] for row in rows)
+    size = f"data.train_batch_size={len(rows)}"
+    found = sft(world, tmp_path / "run", size, "trainer.total_training_steps=1", TRAIN=str(train))
+    processor = AutoProcessor.from_pretrained(world / "model")
+    model = AutoModelForImageTextToText.from_pretrained(world / "model", dtype=torch.float32).eval()
+    opening = processor.tokenizer.encode("<|im_start|>assistant\n")
+    end = processor.tokenizer.convert_tokens_to_ids("<|im_end|>")
+    total = weights = 0.0
+    for row in rows:
+        text = "".join(f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in row["messages"])
+        text = text.replace("<image>", "<|vision_start|><|image_pad|><|vision_end|>")
+        images = [Image.open(image["image"]) for image in row["images"]]
+        inputs = processor(text=[text], images=images, return_tensors="pt")
+        with torch.no_grad():
+            logits = model(**inputs).logits[0, :-1].log_softmax(-1)
+        nll = -logits.gather(-1, inputs["input_ids"][0, 1:, None])[:, 0]
+        spans = training_lab.policy_spans(inputs["input_ids"][0].tolist(), opening, end)
+        for (first, stop), trained in zip(spans, row["turn_train"], strict=True):
+            total += trained * row["rank_score"] * float(nll[first - 1 : stop - 1].sum())
+            weights += trained * row["rank_score"] * (stop - first)
+    assert found[1]["train/loss"] == pytest.approx(total / weights, rel=1e-4)
+
+
 def test_killed_at_ten_random_moments_it_ends_as_an_undisturbed_run(world, tmp_path):
     """Each kill in another tenth of the time that an undisturbed run takes: start-up, steps, checkpoints, export."""
     options = ("trainer.total_epochs=6", "trainer.save_freq=1", "optim.lr=1e-3")
