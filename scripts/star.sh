@@ -18,6 +18,7 @@
 #   MAX_TOKENS    of one message                                                 (512)
 #   CONCURRENCY   episodes played at a time                                      (64)
 #   VAL           questions to compare the rounds on; empty: no comparison       (DATA/questions.val.parquet)
+#   SEED          of sampling and of the trainer                                 (1)
 #   VLLM          options for vLLM: "--tensor-parallel-size 8"                   (none)
 #   HARDWARE LORA_RANK MASK WEIGHT RANKS LAUNCHER                                as in run_sft.sh
 #
@@ -55,6 +56,8 @@ FORMAT=${FORMAT:-sft_trajectory}
 EPISODE=${EPISODE:-}
 VAL=${VAL-$DATA/questions.val.parquet}
 LORA_RANK=${LORA_RANK:-0}
+SEED=${SEED:-1}
+[[ $SEED =~ ^[0-9]+$ ]] || die "SEED=$SEED: give a whole number"
 for path in index questions.train.parquet; do
     [[ -e $DATA/$path ]] || die "DATA=$DATA has no $path: build it first (README, 'Bring your own PDFs')"
 done
@@ -93,7 +96,7 @@ for ((round = 1; round <= rounds; round++)); do
     say "round $round of $rounds: collect"
     policy "$round"
     collect=("${drag[@]}" collect --questions "$DATA/questions.train.parquet" --index "$DATA/index" --limit "${LIMIT:-0}"
-        "${serve[@]}" --episode "$episode" --sampling "${SAMPLING:-default}" --seed "$round")
+        "${serve[@]}" --episode "$episode" --sampling "${SAMPLING:-default}" --seed "$((100 * SEED + round))")
     "${collect[@]}" --samples "${SAMPLES:-4}" --out "$folder/trajectories.jsonl"
     inputs=(--input "$folder/trajectories.jsonl")
     if [[ ${HINTS:-0} == 1 ]]; then
@@ -111,7 +114,7 @@ for ((round = 1; round <= rounds; round++)); do
         echo "already trained: $folder/sft (delete it to train again)"
     else
         LORA_RANK=$LORA_RANK TRAIN="$folder/training_data/${FORMAT}_train.parquet" RUN="$folder/sft" \
-            bash "$root/scripts/run_sft.sh" "$@"
+            bash "$root/scripts/run_sft.sh" trainer.seed="$SEED" "$@"
     fi
 done
 measure $((rounds + 1))
