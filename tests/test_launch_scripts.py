@@ -117,13 +117,13 @@ def test_star_by_its_defaults(launch, tmp_path):
         "--limit 0",
         "--max-tokens 512",
         "--concurrency 64",
-        "--seed 1",
+        "--seed 101",
     ):
         assert option in collect, option
     assert f"--pages {tmp_path}/data/pages" in collect and "--model-path org/m" in collect
     assert "--per-question 2" in keep and "--formats sft_trajectory" in form and "--split-from" not in form
     # The second round starts from the first one's model, on the same side of the split, with a seed of its own.
-    assert f"--model-path {tmp_path}/run/round-1/sft/model" in calls[7] and "--seed 2" in calls[7]
+    assert f"--model-path {tmp_path}/run/round-1/sft/model" in calls[7] and "--seed 102" in calls[7]
     assert f"--split-from {tmp_path}/run/round-1/training_data" in calls[9]
     assert "model.path=org/m" in calls[10], "every round trains the first model anew"
     assert (
@@ -149,12 +149,20 @@ def test_knobs_of_star(launch, tmp_path):
         "MASK": "none",
         "WEIGHT": "binary",
         "RANKS": "2",
+        "SEED": "7",
     }
     calls, _ = launch("star.sh", "--rounds", "2", "--", "optim.lr=2e-5", **knobs)
     one_round = ["collect", "collect", "filter", "format", "--standalone", "--run"]
     assert [call.split()[0] for call in calls] == one_round * 2
     collect, hinted, keep, form, train, _ = calls[:6]
-    options = ("--samples 7", "--sampling diverse", "--limit 5", "--max-tokens 33", "--concurrency 9")
+    options = (
+        "--samples 7",
+        "--sampling diverse",
+        "--limit 5",
+        "--max-tokens 33",
+        "--concurrency 9",
+        "--seed 701",
+    )
     for option in (*options, "--vllm-options '--tensor-parallel-size 8'", "--episode 'max_turns=2 shots=3'"):
         assert option in collect, option
     folder = f"{tmp_path}/run/round-1"
@@ -167,7 +175,7 @@ def test_knobs_of_star(launch, tmp_path):
     assert "--formats sft_query --episode 'shots=0 max_turns=2'" in form
     assert f"data.train_files={folder}/training_data/sft_query_train.parquet" in train
     assert "mask_strategy=none" in train and "weight_scheme=binary" in train and "lora_rank=16" in train
-    assert "--nproc_per_node=2" in train and train.endswith("optim.lr=2e-5")
+    assert "--nproc_per_node=2" in train and train.endswith("trainer.seed=7 optim.lr=2e-5")
     assert f"--adapter adapter={folder}/sft/adapter --model adapter" in calls[6]
     assert "--model-path org/m" in calls[6] and "shots=3" not in calls[6]
 
@@ -181,6 +189,7 @@ def test_knobs_of_star(launch, tmp_path):
         ("run_dpo.sh", [], {"TRAIN": "no_train.parquet"}, "run_dpo: TRAIN=no_train.parquet does not exist"),
         ("star.sh", ["--rounds", "x"], {}, "star: --rounds x: give a whole number from 1"),
         ("star.sh", ["--round", "1"], {}, "star: unknown option --round"),
+        ("star.sh", [], {"SEED": "one"}, "star: SEED=one: give a whole number"),
         ("star.sh", [], {"DATA": "nowhere"}, "star: DATA=nowhere has no index"),
     ],
 )
