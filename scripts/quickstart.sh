@@ -5,10 +5,12 @@
 #
 #   DATA    folder for PDFs, pages, index, questions      (data/quickstart)
 #   RUN     folder of the training run                    (runs/quickstart)
-#   STEPS   GRPO steps                                    (16)
-#   QUESTIONS  training questions for the warm start      (600)
-#   TURNS   messages that the model may write; 1 is one search, 2 and more let it read the hits and go on, at about
-#           three times the cost                          (1)
+#   QUESTIONS  training questions for the warm start; 0 for all   (600)
+#   STEPS   GRPO steps with one search for a question     (16)
+#   REFINE  GRPO steps after those with TURNS searches: the model reads the hits and searches again. Each takes about
+#           three times as long                           (0)
+#   TURNS   searches of an episode in these steps         (2)
+#   SEED    of sampling and of both trainers              (1)
 #   PDF_DIR your own PDFs with bookmarks, instead of the sample manuals from Debian packages
 #
 # Everything is reused when it is there already: run it again and it goes on where it was.
@@ -16,9 +18,11 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 DATA=${DATA:-data/quickstart}
 RUN=${RUN:-runs/quickstart}
-STEPS=${STEPS:-16}
 QUESTIONS=${QUESTIONS:-600}
-TURNS=${TURNS:-1}
+STEPS=${STEPS:-16}
+REFINE=${REFINE:-0}
+TURNS=${TURNS:-2}
+SEED=${SEED:-1}
 MODEL=models/smollm2-135m-vl
 
 started=$SECONDS
@@ -45,42 +49,64 @@ drag search --index "$DATA/index" --top-k 3 "How do I read a spreadsheet?"
 step "6/9 model: SmolLM2-135M in a Qwen2-VL body"
 python -m drag_rl.models.smol --out "$MODEL"
 
-# The episode: one query per question, its page ids shown. TURNS=2 and more let the model read hits and go on.
-episode="max_turns=$TURNS think=false citations=false snippet_chars=80"
+# The episode: searches only. A model that has learnt the protocol needs few words to be told of it.
+search="max_turns=1 answer=false think=false snippet_chars=80 system_prompt=brief"
+refine="$search max_turns=$TURNS"
 
 step "7/9 warm start: the model's own successful searches, drawn with three worked examples, become training data"
-env MODEL="$MODEL" DATA="$DATA" RUN="$RUN/star" HARDWARE=cpu VAL="" EPISODE="$episode" FIRST_EPISODE=shots=3 \
+env MODEL="$MODEL" DATA="$DATA" RUN="$RUN/star" HARDWARE=cpu VAL="" EPISODE="$search" FIRST_EPISODE=shots=3 SEED="$SEED" \
     SAMPLES=4 LIMIT="$QUESTIONS" MAX_TOKENS=32 CONCURRENCY=128 bash scripts/star.sh -- optim.lr=3e-5 trainer.total_epochs=2 trainer.save_freq=-1
 
-step "8/9 GRPO in stock verl from there: $STEPS steps, no worked examples in the prompt any more"
-if [[ -d $RUN/grpo/model ]]; then
-    echo "already trained: $RUN/grpo (delete it to train again)"
-else
-    options=()
-    for setting in $episode; do options+=("drag.episode.$setting"); done
-    env HARDWARE=cpu MODEL="$RUN/star/round-1/sft/model" DATA="$DATA" RUN="$RUN/grpo" bash scripts/run_grpo.sh \
-        data.train_batch_size=16 actor_rollout_ref.actor.ppo_mini_batch_size=16 actor_rollout_ref.rollout.n=8 \
-        data.max_prompt_length=192 data.max_response_length=$((TURNS == 1 ? 32 : TURNS * 160)) drag.turn_tokens=32 \
-        "${options[@]}" actor_rollout_ref.actor.optim.lr=1e-5 algorithm.rollout_correction.bypass_mode=true \
-        reward.custom_reward_function.reward_kwargs.weights.rank_score=0.5 \
-        reward.custom_reward_function.reward_kwargs.weights.deep_rank=0.5 \
-        trainer.total_training_steps="$STEPS" trainer.total_epochs=100 trainer.save_freq=8 \
-        trainer.val_before_train=false trainer.test_freq=-1
-    python -m drag_rl.training.export --run "$RUN/grpo"
+grpo() { # name, model, steps, questions a step, tokens of a rollout, episode
+    if [[ -d $RUN/$1/model ]]; then
+        echo "already trained: $RUN/$1 (delete it to train again)"
+        return
+    fi
+    local options=() setting
+    for setting in $6; do options+=("drag.episode.$setting"); done
+    env HARDWARE=cpu MODEL="$2" DATA="$DATA" RUN="$RUN/$1" bash scripts/run_grpo.sh \
+        trainer.total_training_steps="$3" data.train_batch_size="$4" actor_rollout_ref.actor.ppo_mini_batch_size="$4" \
+        data.max_prompt_length=128 data.max_response_length="$5" drag.turn_tokens=24 drag.observation_tokens=160 \
+        actor_rollout_ref.actor.optim.lr=1.5e-5 algorithm.rollout_correction.bypass_mode=true \
+        actor_rollout_ref.actor.ppo_max_token_len_per_gpu=1536 data.seed="$SEED" actor_rollout_ref.rollout.seed="$SEED" \
+        trainer.total_epochs=1000 trainer.save_freq=8 trainer.val_before_train=false trainer.test_freq=-1 "${options[@]}"
+    python -m drag_rl.training.export --run "$RUN/$1"
+}
+
+step "8/9 GRPO in stock verl from there: $STEPS steps of 16 questions x 8 searches, no worked examples in the prompt any more"
+grpo grpo "$RUN/star/round-1/sft/model" "$STEPS" 16 24 "$search"
+runs=("$RUN/grpo")
+if [[ $REFINE -gt 0 ]]; then
+    step "8/9 and $REFINE steps of $TURNS searches each, the later ones after reading what the earlier ones have found"
+    grpo refine "$RUN/grpo/model" "$REFINE" 8 $((TURNS * 24 + (TURNS - 1) * 176)) "$refine"
+    runs+=("$RUN/refine")
 fi
-python -m drag_rl.training.curves "$RUN/grpo"
+for run in "${runs[@]}"; do python -m drag_rl.training.curves "$run"; done
 
 step "9/9 before and after, on the questions that are printed in manuals never trained on"
 measure() { # name, episode, policy ...
     drag evaluate --questions "$DATA/questions.test.parquet" --index "$DATA/index" --output "$RUN/results/$1.json" \
-        --max-tokens 32 --concurrency 128 --episode "$2" "${@:3}"
+        --max-tokens 48 --concurrency 128 --episode "$2" "${@:3}"
 }
-measure untrained "$episode shots=3" --model-path "$MODEL"
-measure sft "$episode" --model-path "$RUN/star/round-1/sft/model"
-measure grpo "$episode" --model-path "$RUN/grpo/model"
-measure question "$episode" --policy raw-question
-drag compare "$RUN"/results/{untrained,sft,grpo,question}.json --out "$RUN/results/comparison"
-drag view "$RUN/results/grpo.json" "$RUN/grpo" --pages "$DATA/pages" --thumbnails 300 --out "$RUN/report.html"
+results() { printf "$RUN/results/%s.json\n" "$@"; }
+measure untrained "$search shots=3" --model-path "$MODEL"
+measure sft "$search" --model-path "$RUN/star/round-1/sft/model"
+measure grpo "$search" --model-path "$RUN/grpo/model"
+measure question "$search" --policy raw-question
+mapfile -t shown < <(results untrained sft grpo question)
+drag compare "${shown[@]}" --out "$RUN/results/comparison"
+last=grpo
+if [[ $REFINE -gt 0 ]]; then # at equal turns, and against the question at as many pages
+    last=refine
+    measure untrained-turns "$refine shots=3" --model-path "$MODEL"
+    measure grpo-turns "$refine" --model-path "$RUN/grpo/model"
+    measure refine "$refine" --model-path "$RUN/refine/model"
+    measure feedback "$refine" --policy feedback
+    measure question-deeper "$search top_k=$((3 * TURNS))" --policy raw-question
+    mapfile -t shown < <(results untrained-turns grpo-turns refine feedback question-deeper)
+    drag compare "${shown[@]}" --out "$RUN/results/comparison-turns"
+fi
+drag view "$RUN/results/$last.json" "${runs[@]}" --pages "$DATA/pages" --thumbnails 300 --out "$RUN/report.html"
 
 cat <<END
 
