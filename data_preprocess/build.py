@@ -21,7 +21,7 @@ from rich.console import Console
 
 from data_preprocess.document_questions import DocumentQuestions, read_document
 from data_preprocess.printed import key_of
-from data_preprocess.question_set import report, write_question_set
+from data_preprocess.question_set import STAGES, report, write_question_set
 from data_preprocess.splits import Split, document_of, draw, split_documents, split_questions
 from drag_rl.console import run_app
 from drag_rl.corpus.pages import DEFAULT_DPI, load_pages, pdf_dir_of, write_pages
@@ -29,7 +29,7 @@ from drag_rl.corpus.pool import PoolDecision, write_pool
 from drag_rl.corpus.redactions import write_redactions
 from drag_rl.corpus.sources import UnreadablePdfError, open_pdf
 from drag_rl.errors import InputError
-from drag_rl.manifest import Manifest, manifest_path, read_manifest, sha256_file
+from drag_rl.manifest import Manifest, manifest_path, read_manifest, refuse_foreign, sha256_file
 from drag_rl.types import Page, Question
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -56,6 +56,8 @@ def build_questions(pages_dir: Path, out_pages: Path, out_dir: Path, options: Bu
     started = time.monotonic()
     if len({path.resolve() for path in (pages_dir, out_pages, out_dir)}) < 3:
         raise InputError("--pages, --out-pages and --out must be three different folders")
+    refuse_foreign(out_pages, ["pool"], "--out-pages")
+    refuse_foreign(out_dir, STAGES)
     source = read_manifest(pages_dir)
     pages = load_pages(pages_dir)
     readings = read_documents(pages_dir, pages)

@@ -12,9 +12,12 @@ from rich.console import Console
 
 from data_preprocess.splits import SPLITS, Split
 from drag_rl.errors import InputError
-from drag_rl.manifest import Manifest, manifest_path, sha256_file, write_manifest
+from drag_rl.manifest import Manifest, manifest_path, refuse_foreign, sha256_file, write_manifest
 from drag_rl.questions import write_questions
 from drag_rl.types import Question
+
+STAGES = ("questions", "user_questions")
+"""Who writes question sets; one may take the other's place."""
 
 
 def questions_path(out_dir: Path, split: Split) -> Path:
@@ -36,8 +39,9 @@ def write_question_set(
     dropped.
 
     A split without questions has no file, for verl cannot read an empty one. Raises ``InputError`` if all
-    are empty.
+    are empty, or the folder is another stage's.
     """
+    refuse_foreign(out_dir, STAGES)
     if not any(splits.values()):
         reasons = ", ".join(f"{reason}: {count}" for reason, count in sorted(dropped.items()))
         raise InputError(f"no question is left for {out_dir} ({reasons or 'none was found'})")

@@ -154,8 +154,8 @@ def _needed(row: Row, name: str) -> str:
 
 
 def _either(row: Row, one: str, other: str) -> object:
-    value = row.get(one) or row.get(other)
-    if not value:
+    value = next((row[name] for name in (one, other) if row.get(name) not in (None, "", [])), None)
+    if value is None:
         raise InputError(f"{one} is missing or empty")
     return value
 

@@ -47,6 +47,8 @@ def split_debug(arguments: Sequence[str]) -> tuple[bool, list[str]]:
 
 
 def _line_of(error: InputError | OSError) -> str:
+    if isinstance(error, FileExistsError):  # mkdir's way of saying it
+        return f"{error.filename}: is a file, where a folder is needed"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split())

@@ -6,6 +6,7 @@ written last, so an artefact without one is unfinished. Also here: how to write 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -112,6 +113,16 @@ def read_manifest(artefact: Path) -> Manifest:
     return manifest
 
 
+def refuse_foreign(artefact: Path, stages: Sequence[str], option: str = "--out") -> None:
+    """Raise ``InputError`` if what lies there was made by a stage not among ``stages``: it must not be overwritten."""
+    try:
+        stage = read_manifest(artefact).stage
+    except InputError:
+        return  # nothing, or something unfinished
+    if stage not in stages:
+        raise InputError(f"{option} {artefact}: was made by {stage}; give another {option}, or remove it")
+
+
 def package_version(distribution: str) -> str:
     """The installed version of a package, or ``"absent"``."""
     try:
@@ -132,6 +143,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     If the block fails nothing changes. Missing parent folders are made. Raises ``OSError``.
     """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder, where a file is to be written", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
     try:

@@ -113,7 +113,7 @@ def write_questions(path: Path, questions: Iterable[Question], split: str) -> in
 def read_questions(path: Path) -> list[Question]:
     """All questions of a file, in order.
 
-    Raises ``InputError`` naming the file, and the row (1-based) that is wrong.
+    Raises ``InputError`` naming the file, and the row (1-based) that is wrong; for a file without any question too.
     """
     try:
         rows = pq.read_table(path, columns=["data_source", "reward_model", "extra_info"]).to_pylist()
@@ -121,6 +121,8 @@ def read_questions(path: Path) -> list[Question]:
         raise InputError(f"{path}: no such file; make it with data_preprocess") from error
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path}: is no file of questions ({str(error).splitlines()[0]})") from error
+    if not rows:
+        raise InputError(f"{path}: holds no question")
     questions = []
     for number, row in enumerate(rows, start=1):
         try:

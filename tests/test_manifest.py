@@ -14,6 +14,7 @@ from drag_rl.manifest import (
     manifest_path,
     package_version,
     read_manifest,
+    refuse_foreign,
     sha256_file,
     write_manifest,
 )
@@ -71,6 +72,15 @@ def test_a_manifest_with_a_wrong_kind_of_value_is_refused(tmp_path, name):
         read_manifest(tmp_path)
 
 
+def test_what_another_stage_made_is_not_overwritten(tmp_path):
+    refuse_foreign(tmp_path / "absent", ["ingest"])
+    refuse_foreign(tmp_path, ["ingest"])
+    write_manifest(tmp_path, stage="index", fingerprint="x")
+    refuse_foreign(tmp_path, ["ingest", "index"])
+    with pytest.raises(InputError, match=r"--out-pages .*: was made by index; give another --out-pages"):
+        refuse_foreign(tmp_path, ["ingest"], "--out-pages")
+
+
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
     path = tmp_path / "deep" / "file.txt"
     with pytest.raises(ZeroDivisionError), atomic_write(path) as file:
@@ -81,5 +91,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
         file.write("whole ü")
     with atomic_write(tmp_path / "bytes", "wb") as file:
         file.write(b"\x00\xff")
+    with pytest.raises(IsADirectoryError, match="is a folder"), atomic_write(tmp_path / "deep") as file:
+        pass
     assert path.read_text(encoding="utf-8") == "whole ü"
     assert sha256_file(tmp_path / "bytes") == hashlib.sha256(b"\x00\xff").hexdigest()

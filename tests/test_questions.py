@@ -85,6 +85,11 @@ def test_a_wrong_row_is_named(spoil, named: str) -> None:
         question_from_row(row)
 
 
+def write_one(folder: Path) -> Path:
+    write_questions(folder / "one.parquet", [PLAIN], "test")
+    return folder / "one.parquet"
+
+
 def test_a_wrong_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.parquet: no such file"):
         read_questions(tmp_path / "none.parquet")
@@ -94,6 +99,10 @@ def test_a_wrong_file_is_named(tmp_path: Path) -> None:
     pd.DataFrame({"question": ["How?"]}).to_parquet(tmp_path / "other.parquet")
     with pytest.raises(InputError, match=r"other\.parquet"):
         read_questions(tmp_path / "other.parquet")
+    pq.write_table(pq.read_table(write_one(tmp_path)).slice(0, 0), tmp_path / "empty.parquet")
+    with pytest.raises(InputError, match=r"empty\.parquet: holds no question"):
+        read_questions(tmp_path / "empty.parquet")
+    (tmp_path / "empty.parquet").unlink()
     with pytest.raises(InputError, match=r"row 2.*stands twice"):
         write_questions(tmp_path / "twice.parquet", [PLAIN, PLAIN], "train")
     with pytest.raises(InputError, match="no question"):

@@ -17,11 +17,11 @@ from typing import Any
 import pymupdf
 from PIL import Image, ImageDraw
 
-from drag_rl.corpus.pages import DEFAULT_DPI, PAGES_FILE, pdf_dir_of
+from drag_rl.corpus.pages import DEFAULT_DPI, PAGES_FILE, pages_manifest, pdf_dir_of
 from drag_rl.corpus.redactions import Box, read_redactions
 from drag_rl.corpus.sources import PDF_ERRORS, UnreadablePdfError, one_line, open_pdf
 from drag_rl.errors import InputError
-from drag_rl.manifest import atomic_path, package_version, read_manifest, sha256_file
+from drag_rl.manifest import atomic_path, package_version, sha256_file
 from drag_rl.parquet import iter_rows
 
 DEFAULT_MAX_PIXELS = 1 << 20
@@ -68,7 +68,7 @@ class PageImages:
         made from. Images have the corpus's resolution, or less where that would be more than
         ``max_pixels``.
         """
-        manifest = read_manifest(pages_dir)
+        manifest = pages_manifest(pages_dir)
         found = pdf_dir or pdf_dir_of(pages_dir, manifest)
         if found is None:
             raise InputError(

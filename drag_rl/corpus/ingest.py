@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,17 @@ from drag_rl.corpus.pdf_pages import OCR_DPI, DocumentResult, ReadOptions, faile
 from drag_rl.corpus.sources import Source, find_sources
 from drag_rl.corpus.worker_pool import Progress, read_documents
 from drag_rl.errors import InputError
-from drag_rl.manifest import Manifest, Problem, package_version, read_manifest, sha256_file
+from drag_rl.manifest import (
+    Manifest,
+    Problem,
+    manifest_path,
+    package_version,
+    read_manifest,
+    refuse_foreign,
+    sha256_file,
+)
 
+STAGE = "ingest"
 PARTS_FOLDER = ".parts"
 
 
@@ -49,10 +60,11 @@ def ingest_pdfs(
     options alone: not on ``workers``, on where the folders are, or on how often the run was killed.
     ``on_start`` is told how many documents an earlier run has read, and how many there are.
 
-    Raises ``InputError`` if there is no PDF, or not one page can be read; ``OSError`` if nothing can be
-    written.
+    Raises ``InputError`` if there is no PDF, not one page can be read, or ``pages_dir`` is another stage's; ``OSError``
+    if nothing can be written.
     """
     start_s = time.monotonic()
+    refuse_foreign(pages_dir, [STAGE])
     sources, problems = find_sources(pdf_dir)
     inputs = {"pdf_dir": _listing_fingerprint(sources, problems)}
     config = {name: value for name, value in asdict(options).items() if name != "tessdata"} | {
@@ -79,6 +91,10 @@ def ingest_pdfs(
         given_up += result.given_up
         readable = readable or any(page.status == "ok" for page in result.pages)
     if not readable:
+        if not manifest_path(pages_dir).exists():
+            shutil.rmtree(parts.folder)
+            with suppress(OSError):  # what else is in the folder is not ours
+                pages_dir.rmdir()
         listed = "; ".join(f"{problem.where}: {problem.reason}" for problem in problems[:3])
         raise InputError(
             f"--pdf-dir {pdf_dir}: not one page can be read ({len(problems)} problems: {listed})"
@@ -86,7 +102,7 @@ def ingest_pdfs(
     manifest = write_pages(
         pages_dir,
         (page for source in sources for page in _read(parts, source).pages),
-        stage="ingest",
+        stage=STAGE,
         pdf_dir=pdf_dir,
         dpi=dpi,
         inputs=inputs,
@@ -106,9 +122,10 @@ def ingest_pdfs(
 def ingest_ocr_file(ocr_file: Path, pages_dir: Path) -> Ingested:
     """Read the pages of an OCR file into ``pages_dir``; see ``drag_rl.corpus.ocr_file`` for what it may hold.
 
-    Raises ``InputError`` if the file cannot be read or holds no page.
+    Raises ``InputError`` if the file cannot be read or holds no page, or ``pages_dir`` is another stage's.
     """
     start_s = time.monotonic()
+    refuse_foreign(pages_dir, [STAGE])
     try:
         digest = sha256_file(ocr_file)
     except OSError as error:
@@ -123,7 +140,7 @@ def ingest_ocr_file(ocr_file: Path, pages_dir: Path) -> Ingested:
     manifest = write_pages(
         pages_dir,
         pages,
-        stage="ingest",
+        stage=STAGE,
         pdf_dir=None,
         inputs=inputs,
         config=config,
@@ -145,7 +162,7 @@ def _finished(pages_dir: Path, inputs: dict[str, str], config: dict[str, Any]) -
     try:
         manifest = read_manifest(pages_dir)
         if (
-            manifest.stage != "ingest"
+            manifest.stage != STAGE
             or manifest.inputs != inputs
             or manifest.config != config
             or manifest.versions.get("pymupdf") != package_version("pymupdf")

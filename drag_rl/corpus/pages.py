@@ -14,6 +14,8 @@ from drag_rl.parquet import iter_rows, write_rows
 from drag_rl.types import Page
 
 PAGES_FILE = "pages.parquet"
+STAGES = ("ingest", "pool")
+"""Who writes folders of pages: ``drag ingest``, and ``data_preprocess.build`` with what it redacts."""
 DEFAULT_DPI = 96
 """Resolution of page images unless the corpus says otherwise: a letter page is 816 x 1056 pixels."""
 
@@ -116,12 +118,22 @@ def pdf_dir_of(pages_dir: Path, manifest: Manifest | None = None) -> Path | None
     )
 
 
+def pages_manifest(pages_dir: Path) -> Manifest:
+    """The manifest of a folder of pages; raises ``InputError`` if there is none, or it is something else's."""
+    manifest = read_manifest(pages_dir)
+    if manifest.stage not in STAGES:
+        raise InputError(
+            f"{pages_dir}: was made by {manifest.stage} and is no folder of pages; give drag ingest's"
+        )
+    return manifest
+
+
 def load_pages(pages_dir: Path) -> list[Page]:
     """All pages of a folder, failed ones too, by ``(doc_id, page_number)``.
 
     Raises ``InputError`` if the folder is missing, unfinished, damaged, or does not match its manifest.
     """
-    manifest = read_manifest(pages_dir)
+    manifest = pages_manifest(pages_dir)
     fingerprint = _Fingerprint()
     pages = list(fingerprint.watch(_sorted(iter_rows(pages_dir / PAGES_FILE, Page))))
     if fingerprint.hexdigest() != manifest.fingerprint:

@@ -87,6 +87,8 @@ class Evaluation:
     def _check(self) -> None:
         if self.output.suffix != ".json":
             raise InputError(f"--output {self.output}: results are JSON; give a name that ends in .json")
+        if self.output.is_dir():
+            raise InputError(f"--output {self.output}: is a folder; give the name of a file")
         if self.policy != "model" and self.collection.samples > 1:
             raise InputError(
                 f"--samples {self.collection.samples}: --policy {self.policy} does the same every time"

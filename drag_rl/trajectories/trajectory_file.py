@@ -114,10 +114,11 @@ class TrajectoryFile:
         if found.stage != STAGE:
             raise InputError(f"{self.path}: was made by {found.stage}; give another file")
         before, now = (
-            _flat({"input": found.inputs, **found.config}),
-            _flat({"input": self._inputs, **self._config}),
+            _flat({"input": _short(found.inputs), **found.config}),
+            _flat({"input": _short(self._inputs), **self._config}),
         )
-        for name in sorted(before.keys() | now.keys()):
+        both = before.keys() & now.keys()  # what only one of them has says less
+        for name in [*sorted(both), *sorted(before.keys() ^ now.keys())]:
             old, new = before.get(name), now.get(name)
             if old != new:
                 raise InputError(
@@ -167,6 +168,11 @@ def _cut_torn_line(file: IO[bytes]) -> None:
         position = start
     if position != end:
         file.truncate(position)
+
+
+def _short(inputs: Mapping[str, str]) -> dict[str, str]:
+    """Fingerprints as a reader can compare them."""
+    return {name: fingerprint[:12] for name, fingerprint in inputs.items()}
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

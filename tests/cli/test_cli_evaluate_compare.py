@@ -174,6 +174,9 @@ def test_bad_options_and_files_are_one_line(data, tmp_path, capsys):
     assert drag("evaluate", *of(data), "--output", tmp_path / "r.json") == 2
     assert drag("evaluate", *of(data, "none"), "--output", tmp_path / "r.json", "--policy", "keywords") == 2
     assert not (tmp_path / "r.json").exists()
+    (tmp_path / "folder.json").mkdir()
+    assert drag("evaluate", *of(data), "--output", tmp_path / "folder.json", "--policy", "keywords") == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.json"]
     for split in ("test", "val"):
         output = tmp_path / f"{split}.json"
         assert drag("evaluate", *of(data, split), "--output", output, "--policy", "keywords") == 0
@@ -194,6 +197,8 @@ def test_settings_that_changed_under_half_a_run_are_refused(data, tmp_path, caps
     assert drag(*again) == 2
     said = capsys.readouterr().err
     assert "episode.max_turns = 4, now it is 2; give another file" in said and output.read_bytes() == before
+    assert drag(*again[:-3], "keywords") == 2
+    assert "was begun with model = feedback, now it is keywords" in capsys.readouterr().err
     assert not re.search(r"--out\b", said), "an option that evaluate has not"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import trajectory_lab as lab
 
 from drag_rl.cli.main import main
 from drag_rl.corpus.pages import load_pages
@@ -63,8 +64,28 @@ def test_bad_input_is_one_line(tmp_path, capsys, arguments, message):
     assert (code, said) == (2, f"drag: {message}\n")
 
 
+def test_what_cannot_be_read_leaves_nothing(tmp_path, capsys):
+    (tmp_path / "pdfs").mkdir()
+    (tmp_path / "pdfs" / "a.pdf").write_text("Not a PDF.")
+    code, _, said = run(capsys, "--pdf-dir", tmp_path / "pdfs", "--out", tmp_path / "pages", "--workers", 1)
+    assert (code, said.count("\n")) == (2, 1)
+    assert "not one page can be read (1 problems: a.pdf: not a PDF" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["pdfs"]
+
+
 def test_an_output_that_cannot_be_is_one_line(pdf_dir, tmp_path, capsys):
     (tmp_path / "file").touch()
     code, _, said = run(capsys, "--pdf-dir", pdf_dir, "--out", tmp_path / "file")
     assert code == 2
     assert said.startswith(f"drag: {tmp_path / 'file'}")
+
+
+@pytest.mark.parametrize("source", ["--pdf-dir", "--ocr-file"])
+def test_what_another_command_made_is_not_overwritten(source, pdf_dir, tmp_path, capsys):
+    lab.make_index(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    inputs = {"--pdf-dir": pdf_dir, "--ocr-file": tmp_path / "none.jsonl"}
+    code, _, said = run(capsys, source, inputs[source], "--out", tmp_path / "index")
+    assert (code, said.count("\n")) == (2, 1)
+    assert f"--out {tmp_path / 'index'}: was made by index; give another --out, or remove it" in said
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

@@ -81,6 +81,7 @@ def app_that_raises(error):
     [
         (InputError("a.pdf: bad\nand long"), 2, "tool: a.pdf: bad and long\n"),
         (PermissionError(13, "Permission denied", "out"), 2, "tool: out: Permission denied\n"),
+        (FileExistsError(17, "File exists", "out"), 2, "tool: out: is a file, where a folder is needed\n"),
         (KeyboardInterrupt(), 130, None),
     ],
 )

@@ -70,7 +70,7 @@ def test_a_file_may_be_called_by_any_of_its_names(file: str) -> None:
         ({"file": "guide.pdf"}, "deep/guide or other/guide"),
         ({"pages": None}, "pages is missing"),
         ({"pages": 4}, "manual-1 has no page 4; it has 3"),
-        ({"pages": 0}, "pages"),
+        ({"pages": 0}, "pages 0: pages count from 1"),
         ({"pages": "5-3"}, "no page number"),
         ({"pages": "two"}, "no page number"),
         ({"pages": "1-999999999"}, "no page number"),

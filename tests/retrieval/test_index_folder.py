@@ -72,6 +72,8 @@ def test_a_missing_unfinished_or_foreign_folder_is_refused(tmp_path: Path) -> No
     index_of(tmp_path, TEXTS)
     with pytest.raises(InputError, match="no search index"):
         SearchIndex.load(tmp_path / "pages")
+    with pytest.raises(InputError, match="was made by index and is no folder of pages"):
+        build_index(tmp_path / "index", tmp_path / "other", IndexOptions())
     (tmp_path / "index" / "manifest.json").unlink()
     with pytest.raises(InputError, match="unfinished"):
         SearchIndex.load(tmp_path / "index")

@@ -152,7 +152,7 @@ def test_inputs_that_cannot_be_are_named(tmp_path):
     with pytest.raises(InputError, match="make question ids unique"):
         build(tmp_path, both)
     lab.make_index(tmp_path)
-    with pytest.raises(InputError, match="was made by drag ingest"):
+    with pytest.raises(InputError, match="was made by ingest"):
         write_training_data(
             lab.write(tmp_path / "p.jsonl", story(), EpisodeConfig()),
             tmp_path / "pages",

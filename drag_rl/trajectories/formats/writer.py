@@ -14,8 +14,7 @@ from typing import IO, Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from drag_rl.errors import InputError
-from drag_rl.manifest import manifest_path, read_manifest
+from drag_rl.manifest import manifest_path, refuse_foreign
 
 ROWS_AT_A_TIME = 512
 WORK_FOLDER = ".unfinished"
@@ -56,8 +55,7 @@ class TrainingFiles:
 
     def __init__(self, folder: Path, schemas: Mapping[str, pa.Schema]) -> None:
         """Raises InputError when the folder is another stage's."""
-        if manifest_path(folder).exists() and (stage := read_manifest(folder).stage) != "format":
-            raise InputError(f"--output-dir {folder}: was made by drag {stage}; give another folder")
+        refuse_foreign(folder, ["format"], "--output-dir")
         self.counts: Counter[str] = Counter({f"{name}_{split}": 0 for name in schemas for split in SPLITS})
         """Rows by ``<format>_<split>``."""
         self._folder, self._work = folder, folder / WORK_FOLDER
