@@ -119,6 +119,10 @@ for ((round = 1; round <= rounds; round++)); do
 done
 measure $((rounds + 1))
 if [[ -f $VAL ]]; then
-    say "success, hit@1 and first-search MRR by round, on $VAL"
-    "${drag[@]}" compare "$RUN"/after-*-rounds.json --out "$RUN/comparison"
+    say "the rounds against the untrained model, on $VAL"
+    results=()
+    for ((round = 0; round <= rounds; round++)); do results+=("$RUN/after-$round-rounds.json"); done
+    "${drag[@]}" compare "${results[@]}" --out "$RUN/comparison"
 fi
+say "success, hit@1 and first-search MRR by round"
+"$python" -m drag_rl.evaluation.rounds "$RUN"

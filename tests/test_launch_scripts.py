@@ -23,6 +23,7 @@ if sys.argv[1] == "format":
     for split in ("train", "val"):
         shutil.copy(os.environ["ROWS"], folder / f"{os.environ['FORMAT']}_{split}.parquet")
 """,
+    "drag_rl/evaluation/rounds.py": "",
     "drag_rl/training/export.py": """
 kind = "adapter" if os.environ["LORA_RANK"] != "0" else "model"
 (pathlib.Path(sys.argv[2]) / kind).mkdir()
@@ -108,7 +109,7 @@ def test_star_by_its_defaults(launch, tmp_path):
     calls, _ = launch("star.sh", "--rounds", "2")
     commands = [call.split()[0] for call in calls]
     one_round = ["evaluate", "collect", "filter", "format", "--standalone", "--run"]
-    assert commands == [*one_round, *one_round, "evaluate", "compare"]
+    assert commands == [*one_round, *one_round, "evaluate", "compare", f"{tmp_path}/run"]
     before, collect, keep, form = calls[:4]
     assert f"--questions {tmp_path}/data/questions.val.parquet" in before and "after-0-rounds.json" in before
     for option in (
@@ -153,7 +154,7 @@ def test_knobs_of_star(launch, tmp_path):
     }
     calls, _ = launch("star.sh", "--rounds", "2", "--", "optim.lr=2e-5", **knobs)
     one_round = ["collect", "collect", "filter", "format", "--standalone", "--run"]
-    assert [call.split()[0] for call in calls] == one_round * 2
+    assert [call.split()[0] for call in calls] == [*one_round * 2, f"{tmp_path}/run"]
     collect, hinted, keep, form, train, _ = calls[:6]
     options = (
         "--samples 7",

@@ -13,10 +13,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-import training_lab
 
 from drag_rl.cli.main import main
-from drag_rl.episode import EpisodeConfig
 from drag_rl.errors import InputError
 from drag_rl.trajectories.rows import read_trajectories
 from drag_rl.trajectories.served_model import ModelChoice
@@ -24,7 +22,6 @@ from drag_rl.trajectories.vllm_process import parse_adapter, serve_command, serv
 from drag_rl.types import StopReason
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = EpisodeConfig(max_turns=3, think=False, citations=False, snippet_chars=80)
 EPISODE = "max_turns=3 think=false citations=false snippet_chars=80"
 
 
@@ -108,17 +105,6 @@ def test_the_script_runs_the_same_command(tmp_path):
         extra=["--max-model-len", "64"],
     )
     assert done.stdout.strip() == str(expected[3:])
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    """Data, and a tiny model that searches and answers."""
-    from drag_rl.models.tiny import build_tiny
-
-    folder = tmp_path_factory.mktemp("world")
-    data = training_lab.make_data(folder / "data")
-    build_tiny(folder / "untaught")
-    return data, training_lab.teach(folder / "untaught", data, folder / "tiny", CONFIG)
 
 
 def drag(capsys, *words):
