@@ -89,6 +89,8 @@ class Evaluation:
             raise InputError(f"--output {self.output}: results are JSON; give a name that ends in .json")
         if self.output.is_dir():
             raise InputError(f"--output {self.output}: is a folder; give the name of a file")
+        if self.trec is not None and self.trec.is_file():
+            raise InputError(f"--trec {self.trec}: is a file; give a folder")
         if self.policy != "model" and self.collection.samples > 1:
             raise InputError(
                 f"--samples {self.collection.samples}: --policy {self.policy} does the same every time"

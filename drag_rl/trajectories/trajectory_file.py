@@ -117,6 +117,9 @@ class TrajectoryFile:
             _flat({"input": _short(found.inputs), **found.config}),
             _flat({"input": _short(self._inputs), **self._config}),
         )
+        if before != now and not self.path.stat().st_size:  # nothing is there that could be mixed
+            self._write_manifest(fingerprint="")
+            return
         both = before.keys() & now.keys()  # what only one of them has says less
         for name in [*sorted(both), *sorted(before.keys() ^ now.keys())]:
             old, new = before.get(name), now.get(name)

@@ -176,6 +176,8 @@ def test_bad_options_and_files_are_one_line(data, tmp_path, capsys):
     assert not (tmp_path / "r.json").exists()
     (tmp_path / "folder.json").mkdir()
     assert drag("evaluate", *of(data), "--output", tmp_path / "folder.json", "--policy", "keywords") == 2
+    trec = "--trec", data / "questions.val.parquet"
+    assert drag("evaluate", *of(data), "--output", tmp_path / "r.json", "--policy", "keywords", *trec) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["folder.json"]
     for split in ("test", "val"):
         output = tmp_path / f"{split}.json"
@@ -200,6 +202,14 @@ def test_settings_that_changed_under_half_a_run_are_refused(data, tmp_path, caps
     assert drag(*again[:-3], "keywords") == 2
     assert "was begun with model = feedback, now it is keywords" in capsys.readouterr().err
     assert not re.search(r"--out\b", said), "an option that evaluate has not"
+
+
+def test_a_run_that_played_nothing_binds_to_nothing(data, tmp_path, capsys):
+    output = tmp_path / "r.json"
+    assert drag("evaluate", *of(data), "--output", output, "--model", "typo", "--base-url", "nonsense") == 2
+    assert "--base-url nonsense: is no address" in capsys.readouterr().err
+    assert drag("evaluate", *of(data), "--output", output, "--policy", "keywords") == 0
+    assert read_results(output).policy == "keywords"
 
 
 def test_questions_of_other_pages_are_refused(tmp_path, capsys):
