@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# DPO: learn from pairs of a better and a worse query, with TRL and a LoRA adapter.
+# DPO: learn from pairs of a better and a worse query, with TRL and a LoRA adapter. Prompts may show page images.
 #
 #   MODEL=models/sft TRAIN=training_data/dpo_train.parquet RUN=runs/dpo bash scripts/run_dpo.sh [option=value ...]
 #
