@@ -10,3 +10,6 @@ if shutil.which("nvidia-smi") is None:
 
 collect_ignore = ["drag_rl/cpu/vllm_server.py"]
 """It has no doctest, and imports vLLM, which alone takes as long as a quarter of the unit tests."""
+
+collect_ignore_glob = ["tests/*/conftest.py"]
+"""They hold no doctests, and several modules of one name can not be collected in one run."""
