@@ -39,8 +39,13 @@ def opening_messages(question: Question, config: EpisodeConfig) -> list[Message]
 
 def system_prompt(config: EpisodeConfig) -> str:
     """The system prompt, rendered from its template with the fields of the configuration."""
+    return _render(template_path(config), config)
+
+
+def template_path(config: EpisodeConfig) -> Path:
+    """The template of the system prompt: a built-in one by its name, or the user's file."""
     name = config.system_prompt or config.action_format
-    return _render(PROMPTS_DIR / f"{name}.jinja" if name in BUILT_IN else Path(name), config)
+    return PROMPTS_DIR / f"{name}.jinja" if name in BUILT_IN else Path(name)
 
 
 def last_turn_note(turn: int, config: EpisodeConfig) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from drag_rl.episode import EpisodeConfig
+from drag_rl.episode.prompt import template_path
 from drag_rl.errors import InputError
 from drag_rl.manifest import sha256_file
 from drag_rl.questions import read_questions
@@ -161,7 +162,7 @@ class Collection:
         inputs |= self.model.fingerprints()
         inputs |= {f"failures_{n}": sha256_file(path) for n, path in enumerate(self.hint_failures, start=1)}
         if self.episode.system_prompt:
-            inputs["system_prompt"] = sha256_file(Path(self.episode.system_prompt))
+            inputs["system_prompt"] = sha256_file(template_path(self.episode))
         config = {
             "model": self.model.name,
             "server": self.dialect,

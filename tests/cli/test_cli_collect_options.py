@@ -49,6 +49,26 @@ def test_options_of_a_request(data, tmp_path, capsys):
     assert "repetition_penalty" in plain[0] and "repetition_penalty" not in first
 
 
+def test_a_system_prompt_is_a_name_or_a_file_and_shapes_the_rows(data, tmp_path, capsys):
+    (tmp_path / "mine.jinja").write_text("Search, at most {{ max_turns }} times.")
+    said = {}
+    for prompt in ("brief", str(tmp_path / "mine.jinja")):
+        with FakeServer(model) as server:
+            words = command(data, server.url, tmp_path / "t.jsonl", "--limit", 1)
+            code, _, err = drag(capsys, *words, "--episode", f"system_prompt={prompt}")
+            said[prompt] = [request["messages"][0]["content"] for request in server.requests]
+        if prompt == "brief":
+            assert code == 0, err
+    assert "Search, at most" not in said["brief"][0] and "<search>" in said["brief"][0]
+    assert code == 2 and "system_prompt" in err  # the file of rows was made with another prompt
+    with FakeServer(model) as server:
+        words = command(data, server.url, tmp_path / "other.jsonl", "--limit", 1)
+        assert drag(capsys, *words, "--episode", f"system_prompt={tmp_path}/mine.jinja")[0] == 0
+        assert server.requests[0]["messages"][0]["content"] == "Search, at most 3 times."
+        code, _, err = drag(capsys, *words, "--episode", "system_prompt=none.jinja")
+        assert code == 2 and "none.jinja" in err and err.count("\n") == 1
+
+
 def test_time_outs_retries_and_concurrency_are_the_users(data, tmp_path, capsys):
     slow = Said(text="<answer>It needs care.</answer>", delay_s=0.4)
     with FakeServer(lambda _: slow) as server:
