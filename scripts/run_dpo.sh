@@ -30,5 +30,6 @@ rows() { "$python" -c 'import sys, pyarrow.parquet as pq; print(pq.read_metadata
 arguments=(--model "$MODEL" --train "$TRAIN" --out "$RUN" --config "$root/configs/dpo.yaml")
 [[ -f $VAL && $(rows "$VAL") -gt 0 ]] && arguments+=(--val "$VAL")
 mkdir -p "$RUN"
+export TENSORBOARD_LOGGING_DIR=$RUN/tensorboard
 run_trainer "$RUN/train.log" "$python" -m torch.distributed.run --standalone --nnodes=1 --nproc_per_node="$RANKS" \
     -m drag_rl.training.dpo "${arguments[@]}" "$@"

@@ -46,7 +46,6 @@ def train_dpo(model: str, train: Path, val: Path | None, run: Path, options: dic
     try:
         arguments = DPOConfig(
             output_dir=str(run / "checkpoints"),
-            logging_dir=str(run / "tensorboard"),
             eval_strategy="epoch" if val else "no",
             use_cpu=on_cpu,
             bf16=not on_cpu,

@@ -59,6 +59,7 @@ def test_the_adapter_prefers_the_chosen_queries(world, tmp_path):
     rows = pq.read_table(world / "dpo_train.parquet").to_pylist()
     adapter = tmp_path / "run" / "adapter"
     assert margin(world / "model", adapter, rows) > margin(world / "model", None, rows) + 1
+    assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
     again = dpo(world, tmp_path / "run", *options)
     assert again.returncode == 0, (again.stdout + again.stderr)[-3000:]
 
