@@ -22,6 +22,9 @@ class EpisodeConfig(Config):
     """Ask for a final answer. False: every turn is a search, which is all that a retriever's training needs."""
     top_k: int = Field(default=3, ge=1)
     """Hits of a search, at most."""
+    repeat_pages: bool = True
+    """Whether a search may list pages that an earlier one has listed. False: it lists the best of the others, and ranks
+    count among those, so that ``n`` searches show ``n * top_k`` different pages and the same query twice reads on."""
     observation: Literal["text", "image", "both"] = "text"
     """What is shown of a hit: a snippet of its text, the image of its page, or both."""
     snippet_chars: int = Field(default=300, ge=0)

@@ -21,7 +21,7 @@ keeps tokens is not affected.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Literal, Protocol
 
@@ -51,9 +51,18 @@ class Searcher(Protocol):
     """Anything that searches pages: ``drag_rl.retrieval.SearchIndex``, or a toy in a test."""
 
     def search(
-        self, query: str, top_k: int, gold_page_ids: Sequence[str], *, snippet_chars: int
+        self,
+        query: str,
+        top_k: int,
+        gold_page_ids: Sequence[str],
+        *,
+        snippet_chars: int,
+        without: Collection[str] = (),
     ) -> SearchResult:
-        """Find the pages that match a query; must be deterministic and safe to call from threads."""
+        """Find the pages that match a query, as if those of ``without`` were not there.
+
+        Must be deterministic and safe to call from threads.
+        """
 
     def __len__(self) -> int:
         """How many pages are searched."""
@@ -160,6 +169,7 @@ class SearchEpisode:
             config.top_k,
             gold_page_ids=self.question.gold_page_ids,
             snippet_chars=config.snippet_chars,
+            without=() if config.repeat_pages else self._listed,
         )
         fresh = tuple(hit.page_id for hit in found.hits if hit.page_id not in self._pictured)
         observation = Observation(
@@ -176,7 +186,10 @@ class SearchEpisode:
 
     def _lead(self, action: Search, hits: tuple[Hit, ...]) -> str:
         if not hits:
-            return f'No page matches "{action.query}". Try other words.'
+            other = "" if self.config.repeat_pages or not self._listed else "other "
+            return f'No {other}page matches "{action.query}". Try other words.'
+        if not self.config.repeat_pages:
+            return ""
         earlier = {turn.action.query for turn in self._turns if isinstance(turn.action, Search)}
         return "You have made this search before. Try other words." if action.query in earlier else ""
 

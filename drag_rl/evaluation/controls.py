@@ -6,8 +6,7 @@ the next one answers by citing the best page of the last search, so budgets are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Sequence
 from itertools import repeat
 from typing import ClassVar
 
@@ -34,6 +33,7 @@ class Control:
         self.hits: tuple[Hit, ...] = ()
         """What the last query found."""
         self._budget = config.max_turns if self.searches_last else config.search_turns
+        self._listed: set[str] = set()
         self._queries = self.queries()
 
     @property
@@ -60,8 +60,15 @@ class Control:
             page_id = self.cited()
             answer = "No page found." if page_id is None else f"[{neutralise(page_id)}]"
             return Reply(text=action_text("", "answer", answer, self.config))
-        self.hits = self.index.search(query, self.config.top_k, snippet_chars=0).hits
+        without = () if self.config.repeat_pages else self._listed
+        self.hits = self.index.search(query, self.config.top_k, snippet_chars=0, without=without).hits
+        self._listed.update(hit.page_id for hit in self.hits)
         return Reply(text=action_text("", "search", query, self.config))
+
+    def once_or_reading_on(self, text: str) -> Iterator[str]:
+        """The text as a query: once, or again and again where that shows new pages."""
+        query = self.allowed(text)
+        return repeat(query, 1) if self.config.repeat_pages else repeat(query)
 
     def allowed(self, text: str) -> str:
         """A text as a query: tags inert, control characters out, cut to the words that ``max_query_chars`` allows."""
@@ -70,15 +77,18 @@ class Control:
 
 
 class RawQuestion(Control):
-    """The question itself, once."""
+    """The question itself: once, or, where a search shows new pages only, as often as it may, which reads on."""
 
     def queries(self) -> Iterator[str]:
         """The question."""
-        yield self.allowed(self.question.text)
+        yield from self.once_or_reading_on(self.question.text)
 
 
 class Keywords(Control):
-    """The question without stop words, once: the index's, and English question words where it has English ones."""
+    """The question without stop words, as often as the raw question.
+
+    Stop words are the index's, and English question words where it has English ones.
+    """
 
     def queries(self) -> Iterator[str]:
         """The words that are left; the question if none is."""
@@ -86,7 +96,7 @@ class Keywords(Control):
         if not stop or stop == set(STOPWORDS["en"]):
             stop |= set(STOPWORDS["en_plus"])
         words = [word for word in self.question.text.split() if word.strip(".,;:!?\"'()").lower() not in stop]
-        yield self.allowed(" ".join(words) or self.question.text)
+        yield from self.once_or_reading_on(" ".join(words) or self.question.text)
 
 
 class Feedback(Control):
@@ -133,21 +143,23 @@ class _ReadOn:
 
     def __init__(self, index: SearchIndex) -> None:
         self._index = index
-        self._read = 0
+        self._read: set[str] = set()
 
     def search(
-        self, query: str, top_k: int, gold_page_ids: Sequence[str], *, snippet_chars: int
+        self,
+        query: str,
+        top_k: int,
+        gold_page_ids: Sequence[str],
+        *,
+        snippet_chars: int,
+        without: Collection[str] = (),
     ) -> SearchResult:
         """The next ``top_k`` pages; ranks count from there, and a gold page left behind has none."""
-        skipped = self._read
-        found = self._index.search(query, skipped + top_k, gold_page_ids, snippet_chars=snippet_chars)
-        self._read += top_k
-        return SearchResult(
-            hits=tuple(replace(hit, rank=hit.rank - skipped) for hit in found.hits[skipped:]),
-            gold_ranks=tuple(
-                rank - skipped if rank is not None and rank > skipped else None for rank in found.gold_ranks
-            ),
+        found = self._index.search(
+            query, top_k, gold_page_ids, snippet_chars=snippet_chars, without=self._read | set(without)
         )
+        self._read.update(hit.page_id for hit in found.hits)
+        return found
 
     def __len__(self) -> int:
         return len(self._index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,18 +80,27 @@ class SearchIndex:
         return self._texts.text(self._row(page_id))
 
     def search(
-        self, query: str, top_k: int, gold_page_ids: Sequence[str] = (), *, snippet_chars: int = 400
+        self,
+        query: str,
+        top_k: int,
+        gold_page_ids: Sequence[str] = (),
+        *,
+        snippet_chars: int = 400,
+        without: Collection[str] = (),
     ) -> SearchResult:
         """The best ``top_k`` pages for ``query`` and the exact rank of each page of ``gold_page_ids``.
 
         A query without a term that some page holds has no hits. ``snippet_chars`` bounds each hit's snippet;
-        0 means no snippets. Raises ``InputError`` for a gold page that is not in the index.
+        0 means no snippets. Pages of ``without`` are neither listed nor ranked nor counted in ranks.
+        Raises ``InputError`` for a page to find or to leave out that is not in the index.
         """
         gold_rows = [self._row(page_id) for page_id in gold_page_ids]
+        hidden = [self._row(page_id) for page_id in without]
         term_ids = self._bm25.term_ids(self._tokenizer.terms(query))
         if not term_ids:
             return SearchResult(hits=(), gold_ranks=(None,) * len(gold_rows))
         scores = self._bm25.scores(term_ids)
+        scores[hidden] = 0
         weights = {term: self._bm25.weight(term) for term in term_ids}
         hits = tuple(
             Hit(

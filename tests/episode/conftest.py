@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -29,9 +29,20 @@ class WordSearcher:
     def __len__(self) -> int:
         return len(PAGES)
 
-    def search(self, query: str, top_k: int, gold_page_ids: Sequence[str], *, snippet_chars: int) -> Found:
+    def search(
+        self,
+        query: str,
+        top_k: int,
+        gold_page_ids: Sequence[str],
+        *,
+        snippet_chars: int,
+        without: Collection[str] = (),
+    ) -> Found:
         words = set(query.lower().split())
-        scores = {page_id: len(words & set(text.split())) for page_id, text in PAGES.items()}
+        scores = {
+            page_id: len(words & set(text.split())) if page_id not in without else 0
+            for page_id, text in PAGES.items()
+        }
         ranked = sorted(
             (page_id for page_id in PAGES if scores[page_id]), key=lambda page_id: -scores[page_id]
         )

@@ -82,6 +82,19 @@ def test_the_same_search_twice_is_remarked_on(question, searcher):
     assert "made this search before" in see(episode, "<search> list </search>").text
 
 
+def test_new_pages_only(question, searcher):
+    episode = begin(question, searcher, repeat_pages=False, top_k=1)
+    first = see(episode, "<search>data frames</search>")
+    second = see(episode, "<search>data frames</search>")
+    assert [hit.page_id for hit in (*first.hits, *second.hits)] == ["R-data#7", "R-data#8"]
+    assert "before" not in second.text
+    assert see(episode, "<search>merge joins two</search>").text.startswith(
+        '<information>\nNo other page matches "merge joins two"'
+    )
+    first, second, third = episode._turns
+    assert (first.gold_ranks, second.gold_ranks, third.gold_ranks) == ((1,), (None,), (None,))
+
+
 def test_hostile_page_text_stays_on_its_line_and_does_not_act(question, searcher):
     text = see(begin(question, searcher), "<search>frames</search>").text
     assert text.count("<") == text.count("<information>") + text.count("</information>") == 2

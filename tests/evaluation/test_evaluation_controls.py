@@ -131,6 +131,18 @@ def test_rm3_is_its_formula(pages, question, terms):
         assert [weights.get(term, 0.0) for term in vocabulary] == pytest.approx(expected.tolist())
 
 
+def test_where_pages_are_not_repeated_the_question_reads_on(index):
+    question = replace(lab.QUESTIONS[0], text=" ".join(lab.WORDS[:3]))
+    config = EpisodeConfig(max_turns=3, top_k=2, repeat_pages=False, answer=False)
+    outcome = run("raw-question", index, question, config)
+    shown = [hit.page_id for turn in outcome.searches for hit in turn.hits]
+    assert len(outcome.searches) == 3
+    assert shown == [hit.page_id for hit in index.search(question.text, 6, snippet_chars=0).hits]
+    again = run("feedback", index, question, config)
+    pages = [hit.page_id for turn in again.searches for hit in turn.hits]
+    assert len(set(pages)) == len(pages)
+
+
 @settings(max_examples=30)
 @given(
     question=st.sampled_from(lab.QUESTIONS),

@@ -80,6 +80,22 @@ def test_a_rank_is_the_position_in_the_full_result_list(texts: list[str], query:
     assert keys == sorted(keys)
 
 
+@settings(max_examples=40, deadline=None)
+@given(texts=texts_strategy, query=query_strategy, top_k=st.integers(1, 5), data=st.data())
+def test_pages_left_out_leave_the_others_in_order(
+    texts: list[str], query: str, top_k: int, data: st.DataObject
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        index = index_of(Path(folder), texts)
+        without = data.draw(st.sets(st.sampled_from(index.page_ids)))
+        full = index.search(query, top_k=len(texts))
+        found = index.search(query, top_k, index.page_ids, without=without)
+    left = [hit.page_id for hit in full.hits if hit.page_id not in without]
+    assert [hit.page_id for hit in found.hits] == left[:top_k]
+    ranks = [left.index(page_id) + 1 if page_id in left else None for page_id in index.page_ids]
+    assert list(found.gold_ranks) == ranks
+
+
 def test_scores_are_those_of_bm25s_with_stemmer_and_stop_words(tmp_path: Path) -> None:
     texts = ["How to install a package", "Installing packages, and the graphs", "The graph", "Files"]
     query = "installed package graphs of the files"
