@@ -116,7 +116,23 @@ def equal_length_positions(module: ModuleType) -> None:
     wrapt.wrap_function_wrapper(module, "maybe_fix_3d_position_ids", fix)
 
 
+def resume_between_epochs(module: ModuleType) -> None:
+    """``utils/checkpoint/checkpoint_handler.py:170``: SFT resumed at the end of an epoch leaves out the next one.
+
+    The data loader goes on where an iterator had nothing left, so the trainer's next epoch has no batch and counts as
+    done. At such a step the loader now starts anew.
+    """
+
+    def load(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> None:
+        path = inspect.signature(wrapped).bind(*args, **kwargs).arguments["checkpoint_path"]
+        if module.extract_step(path) % len(instance.train_dataloader):
+            wrapped(*args, **kwargs)
+
+    wrapt.wrap_function_wrapper(module, "CheckpointHandler._load_dataloader_state", load)
+
+
 PATCHES = {
+    "verl.utils.checkpoint.checkpoint_handler": resume_between_epochs,
     "verl.utils.tensordict_utils": equal_length_positions,
     "verl.models.transformers.qwen2_vl": qwen2_vl_text_batch,
     "verl.workers.rollout.vllm_rollout.bucketed_weight_transfer": bound_weight_sync,

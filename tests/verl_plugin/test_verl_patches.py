@@ -118,3 +118,36 @@ def test_rows_of_any_length_are_split_with_the_patch(lengths):
     padded = torch.nested.to_padded_tensor(data["position_ids"], padding=0, output_size=size)
     for row, wanted in zip(padded, rows, strict=True):
         torch.testing.assert_close(row[:, : wanted.shape[1]], wanted)
+
+
+def resumed(folder, step, stock):
+    """The batches that are left of an epoch of three when SFT resumes at a step."""
+    import torch
+    from torchdata.stateful_dataloader import StatefulDataLoader
+    from verl.utils.checkpoint.checkpoint_handler import CheckpointHandler
+
+    loader = StatefulDataLoader(range(3), batch_size=None)
+    for number, _ in enumerate(loader, start=1):
+        if number == (step - 1) % 3 + 1:
+            state = loader.state_dict()
+    checkpoint = folder / f"global_step_{step}"
+    checkpoint.mkdir()
+    torch.save(state, checkpoint / "data_0.pt")
+    handler = CheckpointHandler.__new__(CheckpointHandler)
+    handler.train_dataloader, handler.dp_rank, handler.rank = (
+        StatefulDataLoader(range(3), batch_size=None),
+        0,
+        0,
+    )
+    load = CheckpointHandler._load_dataloader_state
+    (load.__wrapped__ if stock else load)(handler, str(checkpoint))
+    return list(handler.train_dataloader)
+
+
+def test_sft_resumed_at_the_end_of_an_epoch_has_no_next_one_in_stock_verl(tmp_path):
+    assert resumed(tmp_path, 6, stock=True) == []
+
+
+@pytest.mark.parametrize(("step", "left"), [(1, [1, 2]), (5, [2]), (3, [0, 1, 2]), (6, [0, 1, 2])])
+def test_sft_resumed_at_any_step_goes_on_with_the_next_batch_with_the_patch(tmp_path, step, left):
+    assert resumed(tmp_path, step, stock=False) == left
