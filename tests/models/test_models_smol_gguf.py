@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from drag_rl.errors import InputError
@@ -26,6 +29,12 @@ def test_when_it_cannot_be_fetched_the_message_names_the_way_out(tmp_path, monke
     with pytest.raises(InputError, match=r"cannot be fetched.*--gguf"):
         cached_gguf(tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_looking_for_the_installer_leaves_setuptools_usable():
+    """After ``find_spec("pip")``, setuptools, and with it vLLM, cannot be imported any more."""
+    script = "from drag_rl.models.smol_gguf import _installer; print(_installer()); import setuptools"
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_the_cache_follows_the_environment(tmp_path, monkeypatch):
