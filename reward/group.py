@@ -19,8 +19,8 @@ from typing import Literal
 from pydantic import Field
 
 from drag_rl.config import Config
-from drag_rl.types import Outcome
-from reward.steps import query_key
+from drag_rl.metrics.queries import query_key
+from drag_rl.types import Outcome, Search
 from reward.table import RewardConfig, compute_reward
 
 Distances = Callable[[Sequence[Outcome]], Sequence[Sequence[float]]]
@@ -35,7 +35,15 @@ def page_distances(outcomes: Sequence[Outcome]) -> list[list[float]]:
 def query_distances(outcomes: Sequence[Outcome]) -> list[list[float]]:
     """Jaccard distances of the sets of words that were searched."""
     return _jaccard(
-        [{word for turn in outcome.turns for word in query_key(turn) or ()} for outcome in outcomes]
+        [
+            {
+                word
+                for turn in outcome.turns
+                if isinstance(turn.action, Search)
+                for word in query_key(turn.action.query)
+            }
+            for outcome in outcomes
+        ]
     )
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from drag_rl.types import Answer, Malformed, Outcome, Search, Turn, best_rank
+from drag_rl.metrics.queries import repeated_searches
+from drag_rl.types import Answer, Malformed, Outcome, Search, best_rank
 from reward.rank import deep_rank, rank_score
 
 PerTurn = tuple[float, ...]
@@ -49,15 +50,8 @@ def under_search(outcome: Outcome) -> PerTurn:
 
 
 def duplicate_query(outcome: Outcome) -> PerTurn:
-    """1 for a search whose words, in any order and case, were searched before: it finds the same pages."""
-    seen: set[tuple[str, ...]] = set()
-    values = []
-    for turn in outcome.turns:
-        words = query_key(turn)
-        values.append(float(words is not None and words in seen))
-        if words is not None:
-            seen.add(words)
-    return tuple(values)
+    """1 for a search whose words, in any order and case, were searched before, without a page that is new."""
+    return tuple(map(float, repeated_searches(outcome)))
 
 
 def novelty(outcome: Outcome) -> PerTurn:
@@ -96,11 +90,6 @@ def share_of_searches(outcome: Outcome, values: PerTurn) -> float:
     """The mean of a per-turn score over the searches, in [0, 1]; 0 without a search."""
     searches = len(outcome.searches)
     return sum(values) / searches if searches else 0.0
-
-
-def query_key(turn: Turn) -> tuple[str, ...] | None:
-    """The words of a search in a fixed order and case: equal keys find equal pages; None for other actions."""
-    return tuple(sorted(turn.action.query.casefold().split())) if isinstance(turn.action, Search) else None
 
 
 def _fresh_gold(outcome: Outcome) -> list[tuple[set[int], set[int]]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from drag_rl.types import Malformed, Outcome, Search, StopReason, Trajectory
+from drag_rl.metrics.queries import repeated_searches
+from drag_rl.types import Malformed, StopReason, Trajectory
 
 UNDEFINED = math.nan
 """The value of a metric that does not apply to a trajectory, such as the rank of a page that was not found."""
@@ -24,17 +25,11 @@ def behaviour(trajectory: Trajectory) -> dict[str, float]:
         "searches": float(outcome.max_turns if failed else searches),
         "prompt_tokens": prompt,
         "completion_tokens": completion,
-        "duplicate_query_rate": duplicate_queries(outcome) / searches if searches else UNDEFINED,
+        "duplicate_query_rate": sum(repeated_searches(outcome)) / searches if searches else UNDEFINED,
         "malformed_rate": malformed / turns if turns else UNDEFINED,
         "answered": float(outcome.answer is not None) if outcome.max_turns > 1 else UNDEFINED,
         "error_rate": float(failed),
     }
-
-
-def duplicate_queries(outcome: Outcome) -> int:
-    """Searches whose words, in any order and case, were searched before: they find the same pages."""
-    queries = [turn.action.query for turn in outcome.searches if isinstance(turn.action, Search)]
-    return len(queries) - len({tuple(sorted(query.casefold().split())) for query in queries})
 
 
 def _total(tokens: Sequence[int | None], turns: int) -> float:

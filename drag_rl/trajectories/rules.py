@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drag_rl.errors import InputError
+from drag_rl.metrics.queries import repeated_searches
 from drag_rl.trajectories.rationalise import COPIED_WORDS, copied_words
-from drag_rl.trajectories.turns import first_success, found, query_key, searches
+from drag_rl.trajectories.turns import first_success, found, searches
 from drag_rl.types import Malformed, StopReason, Trajectory
 
 Test = Callable[[Trajectory], bool]
@@ -76,11 +77,7 @@ def _well_formed(_: Limits) -> Test:
 
 
 def _no_duplicate_query(_: Limits) -> Test:
-    def test(trajectory: Trajectory) -> bool:
-        keys = [query_key(query) for _, query, _ in searches(trajectory.outcome)]
-        return len(keys) == len(set(keys))
-
-    return test
+    return lambda trajectory: not any(repeated_searches(trajectory.outcome))
 
 
 def _not_cut(_: Limits) -> Test:
@@ -140,7 +137,9 @@ RULES: dict[str, Rule] = {
     "gold_found": Rule(keeps="gold among the hits of a search", build=_gold_found),
     "well_formed": Rule(keeps="every message an action", masked=True, build=_well_formed),
     "not_cut": Rule(keeps="not ended by a token budget", masked=True, build=_not_cut),
-    "no_duplicate_query": Rule(keeps="no query made twice", masked=True, build=_no_duplicate_query),
+    "no_duplicate_query": Rule(
+        keeps="no query made twice for the same pages", masked=True, build=_no_duplicate_query
+    ),
     "within_length": Rule(keeps="within --max-turns and --max-tokens", build=_within_length),
     "no_hint_copy": Rule(keeps="no copy of --copy-words words of the hint", build=_no_hint_copy),
     "honest": Rule(keeps="no hint was shown", default=False, build=_honest),

@@ -4,18 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from drag_rl.metrics.queries import repeated_searches
 from drag_rl.types import Malformed, Outcome, Search, Turn, best_rank
-
-QueryKey = tuple[str, ...]
-
-
-def query_key(query: str) -> QueryKey:
-    """What two queries have in common that find the same pages: their words, in any order and case.
-
-    >>> query_key("merge Data frames") == query_key("data  frames merge")
-    True
-    """
-    return tuple(sorted(query.casefold().split()))
 
 
 def searches(outcome: Outcome) -> Iterator[tuple[Turn, str, int | None]]:
@@ -47,20 +37,17 @@ def best_gold_rank(outcome: Outcome) -> int | None:
 def wasted_turns(outcome: Outcome) -> tuple[bool, ...]:
     """For each turn, whether it is no example to follow.
 
-    That is a message that is no action, a search that was made before, or a search that found no gold while a later one
-    did.
+    That is a message that is no action, a search that was made before and lists nothing new, or a search that found no
+    gold while a later one did.
     """
-    queries: set[QueryKey] = set()
     last_success = max(
         (turn.step for turn, _, rank in searches(outcome) if found(rank, outcome.top_k)), default=0
     )
     wasted = []
-    for turn in outcome.turns:
+    for turn, repeated in zip(outcome.turns, repeated_searches(outcome), strict=True):
         if isinstance(turn.action, Search):
-            key = query_key(turn.action.query)
             missed = not found(best_rank(turn.gold_ranks), outcome.top_k) and turn.step < last_success
-            wasted.append(key in queries or missed)
-            queries.add(key)
+            wasted.append(repeated or missed)
         else:
             wasted.append(isinstance(turn.action, Malformed))
     return tuple(wasted)

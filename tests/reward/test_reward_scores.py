@@ -108,7 +108,7 @@ def test_a_later_find_is_worth_less_and_refining_shows():
 
 def test_a_weighted_reward_and_its_breakdown():
     outcome = outcome_of(
-        [search(None, 3, query="merge Tables"), search(2, None, query="tables merge"), malformed()]
+        [search(2, None, query="merge Tables"), search(2, None, query="tables merge"), malformed()]
     )
     reward, breakdown = compute_reward(outcome, RewardConfig(weights={"rank_score": 1.0, "format": 0.3}))
     assert reward == 2 / 3 + 0.3 * 2 / 3

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode, as_text
+from drag_rl.metrics.queries import query_key
 from drag_rl.trajectories.formats.conversation import Conversations, inert
-from drag_rl.trajectories.turns import found, query_key, searches, wasted_turns
+from drag_rl.trajectories.turns import found, searches, wasted_turns
 
 CONFIGS = [
     lab.PLAIN,

@@ -18,9 +18,10 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from drag_rl.episode import Message
+from drag_rl.metrics.queries import QueryKey, query_key
 from drag_rl.trajectories.formats.conversation import Chat, Conversations, QuestionGroup
 from drag_rl.trajectories.formats.sft import IMAGES, messages_type, tools_column
-from drag_rl.trajectories.turns import QueryKey, found, query_key, searches
+from drag_rl.trajectories.turns import found, searches
 from drag_rl.types import Trajectory
 from reward.rank import deep_rank, rank_score
 

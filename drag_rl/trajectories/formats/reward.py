@@ -9,8 +9,9 @@ from typing import Any
 import pyarrow as pa
 
 from drag_rl.episode import Message
+from drag_rl.metrics.queries import QueryKey, query_key
 from drag_rl.trajectories.formats.conversation import Conversations, QuestionGroup
-from drag_rl.trajectories.turns import QueryKey, query_key, searches
+from drag_rl.trajectories.turns import searches
 from reward.rank import deep_rank, rank_score
 
 
