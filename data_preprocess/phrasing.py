@@ -55,4 +55,4 @@ def _inside(title: str) -> str:
     """A title within a sentence: without a full stop, its first letter small if that is all that makes it a title."""
     title = title.strip().rstrip(".?!")
     first = title.split(" ", 1)[0]
-    return title[0].lower() + title[1:] if first[1:].islower() and first[0].isupper() else title
+    return title[0].lower() + title[1:] if first.isalpha() and first[1:].islower() else title
