@@ -7,8 +7,8 @@
 #   RUN     folder of the training run                    (runs/quickstart)
 #   QUESTIONS  training questions for the warm start; 0 for all   (600)
 #   STEPS   GRPO steps with one search for a question     (16)
-#   REFINE  GRPO steps after those with TURNS searches: the model reads the hits and searches again. Each takes about
-#           three times as long                           (0)
+#   REFINE  GRPO steps after those with TURNS searches: the model reads the hits and searches again. They begin with
+#           a warm start of their own (10 minutes more) and take twice as long each   (0)
 #   TURNS   searches of an episode in these steps         (2)
 #   SEED    of sampling and of both trainers              (1)
 #   PDF_DIR your own PDFs with bookmarks, instead of the sample manuals from Debian packages
@@ -40,7 +40,7 @@ step "3/9 ingest: PDFs -> pages"
 drag ingest --pdf-dir "$DATA/pdfs" --out "$DATA/ingested"
 
 step "4/9 questions with known pages; their headings are removed from pages and images"
-python -m data_preprocess.build --pages "$DATA/ingested" --out-pages "$DATA/pages" --out "$DATA"
+python -m data_preprocess.build --pages "$DATA/ingested" --out-pages "$DATA/pages" --out "$DATA" --phrasing mixed
 
 step "5/9 index: bm25s over the pages"
 drag index --pages "$DATA/pages" --out "$DATA/index"
@@ -51,11 +51,17 @@ python -m drag_rl.models.smol --out "$MODEL"
 
 # The episode: searches only. A model that has learnt the protocol needs few words to be told of it.
 search="max_turns=1 answer=false think=false snippet_chars=80 system_prompt=brief"
-refine="$search max_turns=$TURNS"
+# Of several searches each lists new pages, so that a budget of searches is one of pages.
+refine="$search max_turns=$TURNS repeat_pages=false snippet_chars=40"
+
+warm_start() { # name, model, episode
+    env MODEL="$2" DATA="$DATA" RUN="$RUN/$1" HARDWARE=cpu VAL="" EPISODE="$3" FIRST_EPISODE=shots=3 SEED="$SEED" \
+        SAMPLES=4 LIMIT="$QUESTIONS" MAX_TOKENS=40 CONCURRENCY=128 \
+        bash scripts/star.sh -- optim.lr=3e-5 trainer.total_epochs=2 trainer.save_freq=-1
+}
 
 step "7/9 warm start: the model's own successful searches, drawn with three worked examples, become training data"
-env MODEL="$MODEL" DATA="$DATA" RUN="$RUN/star" HARDWARE=cpu VAL="" EPISODE="$search" FIRST_EPISODE=shots=3 SEED="$SEED" \
-    SAMPLES=4 LIMIT="$QUESTIONS" MAX_TOKENS=32 CONCURRENCY=128 bash scripts/star.sh -- optim.lr=3e-5 trainer.total_epochs=2 trainer.save_freq=-1
+warm_start star "$MODEL" "$search"
 
 grpo() { # name, model, steps, questions a step, tokens of a rollout, episode
     if [[ -d $RUN/$1/model ]]; then
@@ -66,7 +72,8 @@ grpo() { # name, model, steps, questions a step, tokens of a rollout, episode
     for setting in $6; do options+=("drag.episode.$setting"); done
     env HARDWARE=cpu MODEL="$2" DATA="$DATA" RUN="$RUN/$1" bash scripts/run_grpo.sh \
         trainer.total_training_steps="$3" data.train_batch_size="$4" actor_rollout_ref.actor.ppo_mini_batch_size="$4" \
-        data.max_prompt_length=128 data.max_response_length="$5" drag.turn_tokens=24 drag.observation_tokens=160 \
+        data.max_prompt_length=128 data.max_response_length="$5" drag.turn_tokens=40 drag.observation_tokens=120 \
+        algorithm.filter_groups.enable=true algorithm.filter_groups.metric=reward \
         actor_rollout_ref.actor.optim.lr=1.5e-5 algorithm.rollout_correction.bypass_mode=true \
         actor_rollout_ref.actor.ppo_max_token_len_per_gpu=1536 data.seed="$SEED" actor_rollout_ref.rollout.seed="$SEED" \
         trainer.total_epochs=1000 trainer.save_freq=8 trainer.val_before_train=false trainer.test_freq=-1 "${options[@]}"
@@ -74,11 +81,12 @@ grpo() { # name, model, steps, questions a step, tokens of a rollout, episode
 }
 
 step "8/9 GRPO in stock verl from there: $STEPS steps of 16 questions x 8 searches, no worked examples in the prompt any more"
-grpo grpo "$RUN/star/round-1/sft/model" "$STEPS" 16 24 "$search"
+grpo grpo "$RUN/star/round-1/sft/model" "$STEPS" 16 40 "$search"
 runs=("$RUN/grpo")
 if [[ $REFINE -gt 0 ]]; then
     step "8/9 and $REFINE steps of $TURNS searches each, the later ones after reading what the earlier ones have found"
-    grpo refine "$RUN/grpo/model" "$REFINE" 8 $((TURNS * 24 + (TURNS - 1) * 176)) "$refine"
+    warm_start star-turns "$RUN/grpo/model" "$refine"
+    grpo refine "$RUN/star-turns/round-1/sft/model" "$REFINE" 8 $((TURNS * 40 + (TURNS - 1) * 128)) "$refine"
     runs+=("$RUN/refine")
 fi
 for run in "${runs[@]}"; do python -m drag_rl.training.curves "$run"; done
@@ -96,14 +104,14 @@ measure question "$search" --policy raw-question
 mapfile -t shown < <(results untrained sft grpo question)
 drag compare "${shown[@]}" --out "$RUN/results/comparison"
 last=grpo
-if [[ $REFINE -gt 0 ]]; then # at equal turns, and against the question at as many pages
+if [[ $REFINE -gt 0 ]]; then # at equal turns and pages: the raw question reads on in its own ranking
     last=refine
     measure untrained-turns "$refine shots=3" --model-path "$MODEL"
-    measure grpo-turns "$refine" --model-path "$RUN/grpo/model"
+    measure sft-turns "$refine" --model-path "$RUN/star-turns/round-1/sft/model"
     measure refine "$refine" --model-path "$RUN/refine/model"
     measure feedback "$refine" --policy feedback
-    measure question-deeper "$search top_k=$((3 * TURNS))" --policy raw-question
-    mapfile -t shown < <(results untrained-turns grpo-turns refine feedback question-deeper)
+    measure question-turns "$refine" --policy raw-question
+    mapfile -t shown < <(results untrained-turns sft-turns refine feedback question-turns)
     drag compare "${shown[@]}" --out "$RUN/results/comparison-turns"
 fi
 drag view "$RUN/results/$last.json" "${runs[@]}" --pages "$DATA/pages" --thumbnails 300 --out "$RUN/report.html"
