@@ -20,7 +20,6 @@ import typer
 from rich.console import Console
 
 from data_preprocess.document_questions import DocumentQuestions, read_document
-from data_preprocess.phrasing import Phrasing, phrase
 from data_preprocess.printed import key_of
 from data_preprocess.question_set import STAGES, report, write_question_set
 from data_preprocess.splits import Split, document_of, draw, split_documents, split_questions
@@ -46,8 +45,6 @@ class BuildOptions:
     """Documents for val; empty: about a tenth of all questions."""
     index_terms: int = 100
     """At most so many index terms a document; 0 for all of them."""
-    phrasing: Phrasing = "as-printed"
-    """How titles and index terms are asked."""
     seed: int = 0
 
 
@@ -69,7 +66,6 @@ def build_questions(pages_dir: Path, out_pages: Path, out_dir: Path, options: Bu
             raise InputError(f"document {doc_id!r} is not among the readable ones: {', '.join(readings)}")
     pool = _write_pool_pages(out_pages, pages, readings, pages_dir, source)
     questions, dropped = select_questions(readings, options)
-    questions = [phrase(question, options.phrasing, options.seed) for question in questions]
     splits, near = split_questions(questions, _documents(questions, options), options.seed)
     return write_question_set(
         out_dir,
@@ -80,7 +76,6 @@ def build_questions(pages_dir: Path, out_pages: Path, out_dir: Path, options: Bu
             "test_docs": list(options.test_docs),
             "val_docs": list(options.val_docs),
             "index_terms": options.index_terms,
-            "phrasing": options.phrasing,
             "seed": options.seed,
             "documents": _documents(questions, options),
         },
@@ -203,21 +198,11 @@ def build(
     index_terms: Annotated[
         int, typer.Option(min=0, help="At most so many index terms a document; 0 for all.")
     ] = BuildOptions().index_terms,
-    phrasing: Annotated[
-        Phrasing,
-        typer.Option(
-            help="Titles and terms as they are printed, or asked in sentences: all, or half of them."
-        ),
-    ] = BuildOptions().phrasing,
-    seed: Annotated[int, typer.Option(help="Draws the split, the order and the sentences.")] = 0,
+    seed: Annotated[int, typer.Option(help="Draws the split and the order.")] = 0,
 ) -> None:
     """Make questions from bookmarks, printed questions and indexes of PDFs."""
     options = BuildOptions(
-        test_docs=tuple(test_doc or ()),
-        val_docs=tuple(val_doc or ()),
-        index_terms=index_terms,
-        phrasing=phrasing,
-        seed=seed,
+        test_docs=tuple(test_doc or ()), val_docs=tuple(val_doc or ()), index_terms=index_terms, seed=seed
     )
     console = Console()
     with console.status(f"Reading the documents of {pages} ..."):

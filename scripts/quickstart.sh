@@ -40,7 +40,7 @@ step "3/9 ingest: PDFs -> pages"
 drag ingest --pdf-dir "$DATA/pdfs" --out "$DATA/ingested"
 
 step "4/9 questions with known pages; their headings are removed from pages and images"
-python -m data_preprocess.build --pages "$DATA/ingested" --out-pages "$DATA/pages" --out "$DATA" --phrasing mixed
+python -m data_preprocess.build --pages "$DATA/ingested" --out-pages "$DATA/pages" --out "$DATA"
 
 step "5/9 index: bm25s over the pages"
 drag index --pages "$DATA/pages" --out "$DATA/index"

@@ -142,22 +142,6 @@ def test_contents_and_index_pages_cannot_be_found(built: Path) -> None:
             assert set(question.gold_page_ids) <= set(index.page_ids)
 
 
-def test_questions_can_be_asked_in_sentences(built: Path, tmp_path: Path) -> None:
-    options = BuildOptions(val_docs=("guide",), phrasing="sentences")
-    manifest = build_questions(built / "pages", tmp_path / "pool", tmp_path / "questions", options)
-    assert manifest.config["phrasing"] == "sentences"
-    for split in ("train", "val", "test"):
-        printed = {
-            q.question_id: q for q in read_questions(built / "questions" / f"questions.{split}.parquet")
-        }
-        asked = read_questions(tmp_path / "questions" / f"questions.{split}.parquet")
-        assert asked and all(q.gold_page_ids == printed[q.question_id].gold_page_ids for q in asked)
-        for question in asked:
-            own = printed[question.question_id].text
-            assert (question.text == own) == (question.data_source == "faq")
-            assert own.casefold() in question.text.casefold()
-
-
 def test_index_terms_have_the_pages_they_link_to(built: Path) -> None:
     document = pymupdf.open(built / "pdfs" / "manual.pdf")
     starts = {title: number for _, title, number in document.get_toc()}
