@@ -57,6 +57,10 @@ class Question:
     images: tuple[str, ...] = ()
     """Paths of image files that belong to the question."""
 
+    def expanded_by(self, query: str) -> str:
+        """What is searched when a query only adds to the question: the words of both."""
+        return f"{self.text} {query}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
@@ -151,6 +155,10 @@ class Outcome:
     """The budget of assistant turns."""
     corpus_pages: int
     """How many pages were searched; the worst rank that a page can have."""
+    repeat_pages: bool = True
+    """Whether a search could list pages that an earlier one had listed; if not, ranks count among the others."""
+    expand_question: bool = False
+    """Whether the question's words were searched with those of each query."""
 
     @property
     def searches(self) -> tuple[Turn, ...]:

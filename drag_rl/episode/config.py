@@ -25,6 +25,9 @@ class EpisodeConfig(Config):
     repeat_pages: bool = True
     """Whether a search may list pages that an earlier one has listed. False: it lists the best of the others, and ranks
     count among those, so that ``n`` searches show ``n * top_k`` different pages and the same query twice reads on."""
+    expand_question: bool = False
+    """Whether the question's own words are searched with the policy's, which then writes a query expansion (as in
+    Query2doc, arXiv 2303.07678): what it adds or says again weighs more, and no word of the question can be lost."""
     observation: Literal["text", "image", "both"] = "text"
     """What is shown of a hit: a snippet of its text, the image of its page, or both."""
     snippet_chars: int = Field(default=300, ge=0)

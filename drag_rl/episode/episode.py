@@ -142,6 +142,8 @@ class SearchEpisode:
             top_k=self.config.top_k,
             max_turns=self.config.max_turns,
             corpus_pages=len(self._searcher),
+            repeat_pages=self.config.repeat_pages,
+            expand_question=self.config.expand_question,
         )
 
     def _must_be(self, *, proposed: bool) -> None:
@@ -165,7 +167,7 @@ class SearchEpisode:
     def _search(self, action: Search, turn: Turn) -> tuple[Observation, Turn]:
         config = self.config
         found = self._searcher.search(
-            action.query,
+            self.question.expanded_by(action.query) if config.expand_question else action.query,
             config.top_k,
             gold_page_ids=self.question.gold_page_ids,
             snippet_chars=config.snippet_chars,

@@ -60,7 +60,8 @@ def tool_schemas(config: EpisodeConfig) -> list[Message] | None:
     """The OpenAI function schemas of native tool calls; None when actions are tags."""
     if config.action_format == "xml":
         return None
-    query = {"type": "string", "description": "A few keywords."}
+    own = " The question's own words are searched with them." if config.expand_question else ""
+    query = {"type": "string", "description": f"A few keywords.{own}"}
     function = {
         "name": "search",
         "description": f"Keyword search over the pages; shows the best {config.top_k}.",

@@ -66,13 +66,18 @@ def _whole(turn: Turn, outcome: Outcome, index: SearchIndex) -> list[str]:
     placed |= {hit.rank: hit.page_id for hit in turn.hits}
     depth = max(DEPTH, *placed) if placed else DEPTH
     known = {*placed.values(), *outcome.question.gold_page_ids}
-    others = _others(index, turn.action.query, depth + len(known), known)
+    query = turn.action.query
+    if outcome.expand_question:
+        query = outcome.question.expanded_by(query)
+    earlier = outcome.turns[: turn.step - 1]
+    listed = set() if outcome.repeat_pages else {hit.page_id for other in earlier for hit in other.hits}
+    others = _others(index, query, depth + len(known), known, listed)
     pages = (placed.get(rank) or next(others, None) for rank in range(1, depth + 1))
     return [page_id for page_id in pages if page_id is not None]
 
 
-def _others(index: SearchIndex, query: str, depth: int, known: set[str]) -> Iterator[str]:
-    hits = index.search(query, depth, snippet_chars=0).hits
+def _others(index: SearchIndex, query: str, depth: int, known: set[str], listed: set[str]) -> Iterator[str]:
+    hits = index.search(query, depth, snippet_chars=0, without=listed).hits
     return (hit.page_id for hit in hits if hit.page_id not in known)
 
 

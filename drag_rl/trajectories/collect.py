@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from drag_rl.episode import EpisodeConfig, Searcher
+from drag_rl.episode import EpisodeConfig, SearchEpisode, Searcher
 from drag_rl.errors import InputError
 from drag_rl.trajectories.driver import play
 from drag_rl.trajectories.sampling import Sampling
 from drag_rl.trajectories.server_policy import ModelServer, RequestFailed, ServerPolicy, ServerSettings
 from drag_rl.trajectories.wire import Wire
-from drag_rl.types import Generation, Outcome, Question, StopReason, Trajectory
+from drag_rl.types import Generation, Question, StopReason, Trajectory
 
 HOPELESS_EPISODES = 20
 """When this many episodes have ended and every one of them failed, the run stops."""
@@ -98,14 +98,9 @@ class Rollouts:
             outcome, generations = await play(job.question, policy, self.searcher, self.episode)
         except RequestFailed as failure:
             error = str(failure)
-            outcome = Outcome(
-                question=job.question,
-                turns=(),
-                stop_reason=StopReason.ERROR,
-                top_k=self.episode.top_k,
-                max_turns=self.episode.max_turns,
-                corpus_pages=len(self.searcher),
-            )
+            failed = SearchEpisode(job.question, self.searcher, self.episode)
+            failed.stop(StopReason.ERROR)
+            outcome = failed.outcome()
         return Trajectory(
             outcome=outcome,
             sample=job.sample,

@@ -48,6 +48,8 @@ def trajectory_to_row(trajectory: Trajectory) -> dict[str, Any]:
         "top_k": outcome.top_k,
         "max_turns": outcome.max_turns,
         "corpus_pages": outcome.corpus_pages,
+        "repeat_pages": outcome.repeat_pages,
+        "expand_question": outcome.expand_question,
         "error": trajectory.error,
         "hint_page_ids": list(trajectory.hint_page_ids),
     }
@@ -81,6 +83,9 @@ def trajectory_from_row(row: Mapping[str, Any]) -> Trajectory:
     outcome = {"question": question, "turns": turns} | {
         name: row[name] for name in ("stop_reason", "top_k", "max_turns", "corpus_pages")
     }
+    outcome |= {
+        name: row[name] for name in ("repeat_pages", "expand_question") if name in row
+    }  # not in older files
     rest = {name: row[name] for name in ("sample", "model", "sampling", "error", "hint_page_ids")}
     return _TRAJECTORY.validate_python({"outcome": outcome, "generations": generations, **rest})
 

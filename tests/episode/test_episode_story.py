@@ -95,6 +95,22 @@ def test_new_pages_only(question, searcher):
     assert (first.gold_ranks, second.gold_ranks, third.gold_ranks) == ((1,), (None,), (None,))
 
 
+def test_the_words_of_the_question_are_searched_with_the_policys(question, searcher):
+    episode = begin(question, searcher, expand_question=True, max_turns=2, answer=False)
+    assert "The words of the question itself are searched" in episode.messages[0]["content"]
+    shown = see(episode, "<search>zebra</search>")
+    together = searcher.search(f"{question.text} zebra", 3, question.gold_page_ids, snippet_chars=300)
+    alone = searcher.search("zebra", 3, question.gold_page_ids, snippet_chars=300)
+    assert shown.hits == together.hits != alone.hits
+    episode.step("<search>frames</search>", "stop")
+    outcome = episode.outcome()
+    assert [turn.action.query for turn in outcome.turns] == ["zebra", "frames"], (
+        "the trace has the policy's own words"
+    )
+    assert outcome.turns[0].gold_ranks == together.gold_ranks
+    assert outcome.expand_question and outcome.repeat_pages
+
+
 def test_hostile_page_text_stays_on_its_line_and_does_not_act(question, searcher):
     text = see(begin(question, searcher), "<search>frames</search>").text
     assert text.count("<") == text.count("<information>") + text.count("</information>") == 2

@@ -143,6 +143,25 @@ def test_where_pages_are_not_repeated_the_question_reads_on(index):
     assert len(set(pages)) == len(pages)
 
 
+@pytest.mark.parametrize("policy", ["raw-question", "oracle-depth"])
+def test_controls_that_read_the_questions_ranking_are_the_same_with_its_words_added(index, policy):
+    config = EpisodeConfig(max_turns=3, top_k=2, repeat_pages=False, answer=False)
+    expanding = config.model_copy(update={"expand_question": True})
+    plain, outcome = (run(policy, index, lab.QUESTIONS[0], each) for each in (config, expanding))
+    assert [turn.gold_ranks for turn in outcome.turns] == [turn.gold_ranks for turn in plain.turns]
+
+
+def test_a_control_knows_what_its_search_with_the_questions_words_found(index):
+    question = replace(lab.QUESTIONS[0], text="seal cavitation")
+    config = EpisodeConfig(max_turns=1, expand_question=True)
+    control = CONTROLS["keywords"](question, index, config)
+    control._queries = iter(["gate"])
+    outcome, _ = asyncio.run(play(question, control, index, config))
+    pages = [hit.page_id for hit in outcome.turns[0].hits]
+    assert pages == [hit.page_id for hit in control.hits]
+    assert pages != [hit.page_id for hit in index.search("gate", 3, snippet_chars=0).hits]
+
+
 @settings(max_examples=30)
 @given(
     question=st.sampled_from(lab.QUESTIONS),

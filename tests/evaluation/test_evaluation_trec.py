@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ir_measures import RR
 
+from drag_rl.episode import EpisodeConfig
 from drag_rl.evaluation.controls import CONTROLS
 from drag_rl.evaluation.results import score
-from drag_rl.evaluation.trec import encoded, write_trec
+from drag_rl.evaluation.trec import encoded, ranked_pages, write_trec
 from drag_rl.metrics.ranked import MEASURES
-from drag_rl.metrics.rankings import RANKINGS
+from drag_rl.metrics.rankings import RANKINGS, best_search
 from drag_rl.trajectories.driver import play
 from drag_rl.types import Trajectory
 
@@ -58,6 +59,24 @@ def test_with_several_samples_each_is_a_query(index, tmp_path):
     ]
     assert_same_numbers(tmp_path, trajectories, index)
     assert "pumps-1/2 0 pumps#1 1\n" in (tmp_path / "qrels.txt").read_text()
+
+
+def test_what_was_searched_with_the_question_and_without_listed_pages_is_what_the_files_rank(index, tmp_path):
+    config = EpisodeConfig(
+        max_turns=2, answer=False, think=False, repeat_pages=False, expand_question=True, top_k=2
+    )
+    trajectories = [
+        lab.played(index, question, [lab.search("inspect"), lab.search("replace seal")], config)
+        for question in lab.QUESTIONS
+    ]
+    assert_same_numbers(tmp_path, trajectories, index)
+    later = [trajectory for trajectory in trajectories if best_search(trajectory.outcome).step == 2]
+    assert later, "no second search is the best: the test shows nothing"
+    for trajectory in later:
+        question, (first, _) = trajectory.outcome.question, trajectory.outcome.turns
+        listed = [hit.page_id for hit in first.hits]
+        found = index.search(f"{question.text} replace seal", len(index), snippet_chars=0, without=listed)
+        assert [hit.page_id for hit in found.hits] == list(ranked_pages(trajectory.outcome, "best", index))
 
 
 def test_several_gold_pages_and_ids_with_spaces(index, tmp_path):
