@@ -100,8 +100,9 @@ results() { printf "$RUN/results/%s.json\n" "$@"; }
 measure untrained "$search shots=3" --model-path "$MODEL"
 measure sft "$search" --model-path "$RUN/star/round-1/sft/model"
 measure grpo "$search" --model-path "$RUN/grpo/model"
+measure expansion "$search expand_question=true" --model-path "$RUN/grpo/model" # its words added to the question's
 measure question "$search" --policy raw-question
-mapfile -t shown < <(results untrained sft grpo question)
+mapfile -t shown < <(results untrained sft grpo expansion question)
 drag compare "${shown[@]}" --out "$RUN/results/comparison"
 last=grpo
 if [[ $REFINE -gt 0 ]]; then # at equal turns and pages: the raw question reads on in its own ranking
