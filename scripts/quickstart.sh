@@ -5,8 +5,8 @@
 #
 #   DATA    folder for PDFs, pages, index, questions      (data/quickstart)
 #   RUN     folder of the training run                    (runs/quickstart)
-#   QUESTIONS  training questions for the warm start; 0 for all   (600)
-#   STEPS   GRPO steps with one search for a question     (16)
+#   QUESTIONS  training questions for the warm start; 0 for all   (400)
+#   STEPS   GRPO steps with one search for a question     (12)
 #   REFINE  GRPO steps after those with TURNS searches: the model reads the hits and searches again. They begin with
 #           a warm start of their own (10 minutes more) and take twice as long each   (0)
 #   TURNS   searches of an episode in these steps         (2)
@@ -18,8 +18,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 DATA=${DATA:-data/quickstart}
 RUN=${RUN:-runs/quickstart}
-QUESTIONS=${QUESTIONS:-600}
-STEPS=${STEPS:-16}
+QUESTIONS=${QUESTIONS:-400}
+STEPS=${STEPS:-12}
 REFINE=${REFINE:-0}
 TURNS=${TURNS:-2}
 SEED=${SEED:-1}
