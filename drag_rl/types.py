@@ -57,9 +57,9 @@ class Question:
     images: tuple[str, ...] = ()
     """Paths of image files that belong to the question."""
 
-    def expanded_by(self, query: str) -> str:
-        """What is searched when a query only adds to the question: the words of both."""
-        return f"{self.text} {query}"
+    def searched(self, query: str, *, expand: bool) -> str:
+        """What a query of the policy searches: its words, or, when it only expands the question, those of both."""
+        return f"{self.text} {query}" if expand else query
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

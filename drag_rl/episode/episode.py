@@ -167,7 +167,7 @@ class SearchEpisode:
     def _search(self, action: Search, turn: Turn) -> tuple[Observation, Turn]:
         config = self.config
         found = self._searcher.search(
-            self.question.expanded_by(action.query) if config.expand_question else action.query,
+            self.question.searched(action.query, expand=config.expand_question),
             config.top_k,
             gold_page_ids=self.question.gold_page_ids,
             snippet_chars=config.snippet_chars,

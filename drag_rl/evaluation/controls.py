@@ -61,7 +61,7 @@ class Control:
             answer = "No page found." if page_id is None else f"[{neutralise(page_id)}]"
             return Reply(text=action_text("", "answer", answer, self.config))
         without = () if self.config.repeat_pages else self._listed
-        searched = self.question.expanded_by(query) if self.config.expand_question else query
+        searched = self.question.searched(query, expand=self.config.expand_question)
         self.hits = self.index.search(searched, self.config.top_k, snippet_chars=0, without=without).hits
         self._listed.update(hit.page_id for hit in self.hits)
         return Reply(text=action_text("", "search", query, self.config))

@@ -83,9 +83,8 @@ def trajectory_from_row(row: Mapping[str, Any]) -> Trajectory:
     outcome = {"question": question, "turns": turns} | {
         name: row[name] for name in ("stop_reason", "top_k", "max_turns", "corpus_pages")
     }
-    outcome |= {
-        name: row[name] for name in ("repeat_pages", "expand_question") if name in row
-    }  # not in older files
+    later = ("repeat_pages", "expand_question")  # older files lack them
+    outcome |= {name: row[name] for name in later if name in row}
     rest = {name: row[name] for name in ("sample", "model", "sampling", "error", "hint_page_ids")}
     return _TRAJECTORY.validate_python({"outcome": outcome, "generations": generations, **rest})
 
