@@ -1,9 +1,9 @@
 """Questions from the documents themselves: ``python -m data_preprocess.build``.
 
 Printed questions (``faq``), titles (``outline``) and index terms (``index``) become questions whose gold
-pages are known from the PDF's own bookmarks and links. What they were made from is removed: the headings
-from page texts and images, contents and index pages from the pool. The result is a PAGES_DIR to index, and a
-QUESTIONS_DIR.
+pages are known from the PDF's own bookmarks and links; sentences (``sentence``), if asked for, are to find the
+page they were taken from. What they were made from is removed: headings and sentences from page texts and
+images, contents and index pages from the pool. The result is a PAGES_DIR to index, and a QUESTIONS_DIR.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from data_preprocess.document_questions import DocumentQuestions, read_document
+from data_preprocess.document_questions import DocumentQuestions, SentenceOptions, read_document
 from data_preprocess.printed import key_of
 from data_preprocess.question_set import STAGES, report, write_question_set
 from data_preprocess.splits import Split, document_of, draw, split_documents, split_questions
@@ -45,6 +45,10 @@ class BuildOptions:
     """Documents for val; empty: about a tenth of all questions."""
     index_terms: int = 100
     """At most so many index terms a document; 0 for all of them."""
+    sentences: int = 0
+    """At most so many sentences a document, one of a page; 0 for none."""
+    language: str = "en"
+    """Of the sentences, as an ISO 639-1 code."""
     seed: int = 0
 
 
@@ -60,7 +64,8 @@ def build_questions(pages_dir: Path, out_pages: Path, out_dir: Path, options: Bu
     refuse_foreign(out_dir, STAGES)
     source = read_manifest(pages_dir)
     pages = load_pages(pages_dir)
-    readings = read_documents(pages_dir, pages)
+    wanted = SentenceOptions(limit=options.sentences, language=options.language, seed=options.seed)
+    readings = read_documents(pages_dir, pages, wanted)
     for doc_id in (*options.test_docs, *options.val_docs):
         if doc_id not in readings:
             raise InputError(f"document {doc_id!r} is not among the readable ones: {', '.join(readings)}")
@@ -76,6 +81,8 @@ def build_questions(pages_dir: Path, out_pages: Path, out_dir: Path, options: Bu
             "test_docs": list(options.test_docs),
             "val_docs": list(options.val_docs),
             "index_terms": options.index_terms,
+            "sentences": options.sentences,
+            "language": options.language,
             "seed": options.seed,
             "documents": _documents(questions, options),
         },
@@ -84,7 +91,9 @@ def build_questions(pages_dir: Path, out_pages: Path, out_dir: Path, options: Bu
     )
 
 
-def read_documents(pages_dir: Path, pages: Sequence[Page]) -> dict[str, DocumentQuestions]:
+def read_documents(
+    pages_dir: Path, pages: Sequence[Page], sentences: SentenceOptions
+) -> dict[str, DocumentQuestions]:
     """What each readable document gives; raises ``InputError`` for a PDF that is gone or has changed."""
     pdf_dir = pdf_dir_of(pages_dir)
     if pdf_dir is None:
@@ -99,7 +108,7 @@ def read_documents(pages_dir: Path, pages: Sequence[Page]) -> dict[str, Document
             if sha256_file(path) != own[0].source_sha256:
                 raise InputError(f"{path} has changed since {pages_dir} was made; run drag ingest again")
             with open_pdf(path) as document:
-                readings[doc_id] = read_document(document, own)
+                readings[doc_id] = read_document(document, own, sentences)
         except (OSError, UnreadablePdfError) as error:
             raise InputError(f"{path}: {error}; put the PDF back or run drag ingest again") from error
     return readings
@@ -137,7 +146,9 @@ def select_questions(
 
 
 def _preference(question: Question, seed: int) -> tuple[int, str]:
-    return ("faq", "outline", "index").index(question.data_source), draw(seed, question.question_id)
+    return ("faq", "outline", "index", "sentence").index(question.data_source), draw(
+        seed, question.question_id
+    )
 
 
 def _documents(questions: Sequence[Question], options: BuildOptions) -> dict[str, Split]:
@@ -155,7 +166,7 @@ def _write_pool_pages(
     pages_dir: Path,
     source: Manifest,
 ) -> Manifest:
-    """The same pages without the headings that are asked, and which of them may be found."""
+    """The same pages without the headings and sentences that are asked, and which of them may be found."""
     decisions, redactions, new_pages = [], {}, []
     for page in pages:
         reading = readings.get(page.doc_id)
@@ -198,11 +209,22 @@ def build(
     index_terms: Annotated[
         int, typer.Option(min=0, help="At most so many index terms a document; 0 for all.")
     ] = BuildOptions().index_terms,
-    seed: Annotated[int, typer.Option(help="Draws the split and the order.")] = 0,
+    sentences: Annotated[
+        int, typer.Option(min=0, help="At most so many sentences a document as questions, one of a page.")
+    ] = BuildOptions().sentences,
+    language: Annotated[
+        str, typer.Option(help="ISO 639-1 code of the sentences' language.")
+    ] = BuildOptions().language,
+    seed: Annotated[int, typer.Option(help="Draws sentences, the split and the order.")] = 0,
 ) -> None:
-    """Make questions from bookmarks, printed questions and indexes of PDFs."""
+    """Make questions from bookmarks, printed questions, indexes and sentences of PDFs."""
     options = BuildOptions(
-        test_docs=tuple(test_doc or ()), val_docs=tuple(val_doc or ()), index_terms=index_terms, seed=seed
+        test_docs=tuple(test_doc or ()),
+        val_docs=tuple(val_doc or ()),
+        index_terms=index_terms,
+        sentences=sentences,
+        language=language,
+        seed=seed,
     )
     console = Console()
     with console.status(f"Reading the documents of {pages} ..."):

@@ -1,13 +1,13 @@
-"""One document's questions, and its pages without the headings that the questions were made from."""
+"""One document's questions, and its pages without the headings and sentences that the questions were made from."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from data_preprocess.generic import too_generic
 from data_preprocess.index_terms import read_index
 from data_preprocess.outline import (
     Heading,
@@ -17,7 +17,18 @@ from data_preprocess.outline import (
     running_head_tops,
 )
 from data_preprocess.page_kinds import Listing, listing_pages
-from data_preprocess.printed import Span, Word, cut_spans, key_of, standing_alone, words_of_pdf, words_of_text
+from data_preprocess.printed import (
+    Span,
+    Word,
+    cut_spans,
+    key_of,
+    printed_at,
+    standing_alone,
+    words_of_pdf,
+    words_of_text,
+)
+from data_preprocess.sentences import askable_sentences
+from data_preprocess.splits import draw
 from drag_rl.corpus.redactions import Box
 from drag_rl.types import Page, Question
 
@@ -26,88 +37,6 @@ MAX_GOLD_PAGES = 8
 
 FAQ_MIN_QUESTIONS, FAQ_SHARE = 10, 0.3
 """A document whose outline has that many questions is a list of questions, and only those are asked."""
-
-GENERIC_WORDS = frozenset(
-    [
-        "a",
-        "about",
-        "acknowledgements",
-        "acknowledgments",
-        "advanced",
-        "an",
-        "and",
-        "appendix",
-        "background",
-        "basic",
-        "basics",
-        "bibliography",
-        "changes",
-        "chapter",
-        "command",
-        "commands",
-        "conclusion",
-        "contents",
-        "copyright",
-        "description",
-        "details",
-        "example",
-        "examples",
-        "faq",
-        "features",
-        "for",
-        "function",
-        "functions",
-        "further",
-        "general",
-        "getting",
-        "glossary",
-        "history",
-        "how",
-        "in",
-        "index",
-        "install",
-        "installation",
-        "installing",
-        "introduction",
-        "known",
-        "license",
-        "limitations",
-        "list",
-        "miscellaneous",
-        "miscellany",
-        "more",
-        "new",
-        "notes",
-        "of",
-        "on",
-        "options",
-        "other",
-        "overview",
-        "part",
-        "preface",
-        "preliminaries",
-        "problems",
-        "reading",
-        "references",
-        "related",
-        "section",
-        "see",
-        "some",
-        "started",
-        "summary",
-        "syntax",
-        "the",
-        "to",
-        "topics",
-        "usage",
-        "use",
-        "using",
-        "variables",
-        "with",
-        "your",
-    ]
-)
-"""A title made of these alone could stand in any document."""
 
 BOX_PAD_PT = 1.5
 """Letters reach a little out of their boxes."""
@@ -126,15 +55,27 @@ class DocumentQuestions:
     listings: dict[int, Listing]
     """The 1-based pages that only list where things are."""
     texts: dict[int, str]
-    """Page number -> its text without the headings, for the pages that have changed."""
+    """Page number -> its text without the headings and sentences asked, for the pages that have changed."""
     redactions: dict[int, list[Box]]
-    """Page number -> where those headings are printed."""
+    """Page number -> where those are printed."""
 
 
-def read_document(document: Any, pages: Sequence[Page]) -> DocumentQuestions:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentenceOptions:
+    """How many sentences of a document are asked, and which."""
+
+    limit: int = 0
+    """At most so many a document, from different pages; 0 for none."""
+    language: str = "en"
+    """ISO 639-1 code."""
+    seed: int = 0
+
+
+def read_document(document: Any, pages: Sequence[Page], sentences: SentenceOptions) -> DocumentQuestions:
     """The questions of an open ``pymupdf.Document`` whose pages are ``pages``, in page order.
 
-    Ids are ``<doc>/<kind>/<position>``, the same however many others are dropped.
+    Ids are ``<doc>/<kind>/<position>``, the same however many others are dropped; a sentence's position is its
+    page.
     """
     texts = {page.page_number: page.text for page in pages if page.status == "ok"}
     listings = listing_pages(document, texts)
@@ -145,7 +86,8 @@ def read_document(document: Any, pages: Sequence[Page]) -> DocumentQuestions:
         terms = read_index(document, [number for number, kind in listings.items() if kind == "index"])
         for position, term in enumerate(terms):
             reader.add("index", position, term.term, term.page_numbers)
-    new_texts, redactions = reader.without_headings()
+        reader.read_sentences(sentences)
+    new_texts, redactions = reader.without_questions()
     return DocumentQuestions(
         questions=tuple(reader.questions),
         dropped=reader.dropped,
@@ -177,6 +119,7 @@ class _Reader:
         self._listings = listings
         self._head_tops = running_head_tops(words_by_page)
         self._asked: list[Heading] = []
+        self._sentences: list[tuple[int, str]] = []
 
     def read_headings(self) -> None:
         """Make each outline entry a question, or count why not."""
@@ -192,6 +135,25 @@ class _Reader:
                 covered = covered_pages(self._headings, position, self._words, self._head_tops)
                 if self.add("faq" if self.is_faq else "outline", position, heading.title, covered):
                     self._asked.append(heading)
+
+    def read_sentences(self, options: SentenceOptions) -> None:
+        """Ask one sentence of each of some pages, all drawn by the seed."""
+        keys = [key_of(text) for text in self._texts.values()]
+        numbers = sorted(self._texts, key=lambda number: draw(options.seed, f"{self._doc_id}#{number}"))
+        for number in numbers:
+            if len(self._sentences) == options.limit:
+                return
+            candidates = askable_sentences(self._texts[number], options.language)
+            for sentence in sorted(candidates, key=lambda text: draw(options.seed, text)):
+                key = key_of(sentence)
+                if (
+                    sum(page.count(key) for page in keys) > 1
+                    or len(printed_at(self._words[number - 1], key)) != 1
+                ):
+                    self.dropped["sentence_twice_or_not_printed"] += 1
+                elif self.add("sentence", number, sentence, [number]):
+                    self._sentences.append((number, key))
+                    break
 
     def add(self, kind: str, position: int, text: str, page_numbers: Sequence[int]) -> bool:
         """Add a question of some kind, or count why not."""
@@ -214,8 +176,8 @@ class _Reader:
         )
         return True
 
-    def without_headings(self) -> tuple[dict[int, str], dict[int, list[Box]]]:
-        """The pages' texts without the headings that are asked, and the boxes to blank in their images."""
+    def without_questions(self) -> tuple[dict[int, str], dict[int, list[Box]]]:
+        """The pages' texts without what is asked, and the boxes to blank in their images."""
         spans: dict[int, list[Span]] = {}
         boxes: dict[int, list[Box]] = {}
         for heading in self._asked:
@@ -224,6 +186,12 @@ class _Reader:
                 spans.setdefault(number, []).append((found[0].place[0], found[-1].place[1]))
             for printed in standing_alone(self._words[number - 1], key):
                 boxes.setdefault(number, []).extend(_line_boxes(printed))
+        for number, key in self._sentences:
+            words, own = words_of_text(self._texts[number]), self._words[number - 1]
+            for first, last in printed_at(words, key):
+                spans.setdefault(number, []).append((words[first].place[0], words[last].place[1]))
+            for first, last in printed_at(own, key):
+                boxes.setdefault(number, []).extend(_line_boxes(own[first : last + 1]))
         titles = [key_of(heading.title) for heading in self._asked]
         for number in self._texts:
             head = [word for word in self._words[number - 1] if in_running_head(word, self._head_tops)]
@@ -240,24 +208,6 @@ class _Reader:
         key, number = key_of(heading.title), heading.page_number
         text = self._texts.get(number, "")
         return bool(standing_alone(words_of_text(text), key) and standing_alone(self._words[number - 1], key))
-
-
-def too_generic(text: str, kind: str) -> str:
-    """Why a title or term says too little to be a question, empty if it does not.
-
-    A printed question is always one. A title needs two words, one of them not generic; a term three letters.
-
-    >>> [too_generic(text, "outline") for text in ("Introduction", "General notes", "Package structure")]
-    ['single_word', 'generic', '']
-    >>> too_generic("%*%", "index")
-    'no_word'
-    """
-    words = re.findall(r"[^\W\d_]+", text.casefold())
-    if kind == "index":
-        return "" if any(len(word) >= 3 for word in words) else "no_word"
-    if kind == "outline" and len(text.split()) < 2:
-        return "single_word"
-    return "generic" if kind == "outline" and set(words) <= GENERIC_WORDS else ""
 
 
 def _line_boxes(words: Sequence[Word[Box]]) -> list[Box]:

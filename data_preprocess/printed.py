@@ -61,12 +61,11 @@ def words_of_pdf(page: Any) -> list[Word[Box]]:
     ]
 
 
-def standing_alone(words: Sequence[Word[Place]], key: str) -> list[Sequence[Word[Place]]]:
-    """Each place where ``key`` fills whole lines, but for a number before or after it; those words included.
+def printed_at(words: Sequence[Word[Place]], key: str) -> list[tuple[int, int]]:
+    """Each place where ``key`` is printed in whole words: the numbers of its first and last word.
 
-    >>> words = words_of_text("2.1 What is R?\\nPeople ask what is R? often.\\nWhat is\\nR? 17")
-    >>> [[word.key for word in found] for found in standing_alone(words, "whatisr")]
-    [['21', 'what', 'is', 'r'], ['what', 'is', 'r', '17']]
+    >>> printed_at(words_of_text("what is R? What is\\nR?"), "isr")
+    [(1, 2), (4, 5)]
     """
     joined = "".join(word.key for word in words)
     first_at: dict[int, int] = {}
@@ -81,11 +80,20 @@ def standing_alone(words: Sequence[Word[Place]], key: str) -> list[Sequence[Word
     while key and at >= 0:
         first, last = first_at.get(at), last_at.get(at + len(key))
         if first is not None and last is not None:
-            whole = _whole_lines(words, first, last)
-            if whole is not None:
-                found.append(words[whole[0] : whole[1] + 1])
+            found.append((first, last))
         at = joined.find(key, at + 1)
     return found
+
+
+def standing_alone(words: Sequence[Word[Place]], key: str) -> list[Sequence[Word[Place]]]:
+    """Each place where ``key`` fills whole lines, but for a number before or after it; those words included.
+
+    >>> words = words_of_text("2.1 What is R?\\nPeople ask what is R? often.\\nWhat is\\nR? 17")
+    >>> [[word.key for word in found] for found in standing_alone(words, "whatisr")]
+    [['21', 'what', 'is', 'r'], ['what', 'is', 'r', '17']]
+    """
+    lines = (_whole_lines(words, first, last) for first, last in printed_at(words, key))
+    return [words[whole[0] : whole[1] + 1] for whole in lines if whole is not None]
 
 
 def cut_spans(text: str, spans: Iterable[Span]) -> str:

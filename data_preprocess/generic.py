@@ -1,0 +1,35 @@
+"""Which titles and terms say too little to be a question."""
+
+from __future__ import annotations
+
+import re
+
+_WORDS = (
+    "a about acknowledgements acknowledgments advanced an and appendix background basic basics "
+    "bibliography changes chapter command commands conclusion contents copyright description "
+    "details example examples faq features for function functions further general getting glossary "
+    "history how in index install installation installing introduction known license limitations "
+    "list miscellaneous miscellany more new notes of on options other overview part preface "
+    "preliminaries problems reading references related section see some started summary syntax the "
+    "to topics usage use using variables with your"
+)
+GENERIC_WORDS = frozenset(_WORDS.split())
+"""A title made of these alone could stand in any document."""
+
+
+def too_generic(text: str, kind: str) -> str:
+    """Why a title or term says too little to be a question, empty if it does not.
+
+    A printed question is always one. A title needs two words, one of them not generic; a term three letters.
+
+    >>> [too_generic(text, "outline") for text in ("Introduction", "General notes", "Package structure")]
+    ['single_word', 'generic', '']
+    >>> too_generic("%*%", "index")
+    'no_word'
+    """
+    words = re.findall(r"[^\W\d_]+", text.casefold())
+    if kind == "index":
+        return "" if any(len(word) >= 3 for word in words) else "no_word"
+    if kind == "outline" and len(text.split()) < 2:
+        return "single_word"
+    return "generic" if kind == "outline" and set(words) <= GENERIC_WORDS else ""

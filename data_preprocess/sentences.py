@@ -1,0 +1,40 @@
+"""Sentences of a page to be asked as questions: the inverse cloze task.
+
+Lee, Chang and Toutanova (2019), *Latent Retrieval for Weakly Supervised Open Domain Question Answering*,
+section 4: a sentence is the query, and the text it was taken from, without it, is what should be found.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sentencex import segment
+
+MIN_WORDS, MAX_WORDS = 7, 18
+"""Shorter sentences say too little, longer ones are no questions."""
+
+PLAIN_SHARE = 0.85
+"""Of a sentence's words so many must be words: the others are code, numbers and signs."""
+
+_PLAIN = re.compile(r"[^\W\d_]+(['\u2019-][^\W\d_]+)*[,;:.]?")
+
+
+def askable_sentences(text: str, language: str) -> list[str]:
+    """The sentences of a page's text that could be questions, in their order, each on one line.
+
+    ``language`` is an ISO 639-1 code; of one that is not known the sentences end where they do in English.
+
+    >>> text = "Ends. The first page lists all chapters of\\nthe book. Use it. Let f(x) = 2 x + 3 y - 4 hold here."
+    >>> askable_sentences(text, "en")
+    ['The first page lists all chapters of the book.']
+    """
+    return [" ".join(part.split()) for part in segment(language, text) if _is_askable(part)]
+
+
+def _is_askable(sentence: str) -> bool:
+    lines, words = sentence.strip().splitlines(), sentence.split()
+    if not MIN_WORDS <= len(words) <= MAX_WORDS or not words[0][0].isupper() or words[-1][-1] != ".":
+        return False
+    if any(line.lstrip()[:1].isupper() for line in lines[1:]):  # the lines above may be a heading
+        return False
+    return sum(_PLAIN.fullmatch(word) is not None for word in words) >= PLAIN_SHARE * len(words)
