@@ -45,7 +45,8 @@ class TrajectoryFile:
     def open(
         cls, path: Path, *, inputs: Mapping[str, str], config: Mapping[str, Any], retry_errors: bool = False
     ) -> Iterator[Self]:
-        """Open a new file, or one to go on with; a torn last line is cut off.
+        """Open a new file, or one to go on with; a torn last line is cut off, and a file without rows is removed
+        if what was to fill it fails.
 
         Args:
             path: The JSONL file; missing folders are made.
@@ -67,6 +68,11 @@ class TrajectoryFile:
                 store._drop_errors()
             yield store
             store._write_manifest(fingerprint=sha256_file(path))
+        except BaseException:
+            if not path.stat().st_size:  # nothing was played: leave nothing behind
+                path.unlink()
+                manifest_path(path).unlink(missing_ok=True)
+            raise
         finally:
             store._file.close()
 

@@ -88,6 +88,16 @@ def test_one_writer_at_a_time(tmp_path):
     write(path, trajectory(1))
 
 
+def test_a_failure_before_the_first_row_leaves_nothing(tmp_path):
+    path = tmp_path / "t.jsonl"
+    for rows in ([], [trajectory(1)]):
+        with pytest.raises(RuntimeError, match="no server"), TrajectoryFile.open(path, **FACTS) as file:
+            for row in rows:
+                file.append(row)
+            raise RuntimeError("no server")
+        assert path.exists() == manifest_path(path).exists() == bool(rows)
+
+
 def test_errors_are_made_again_only_when_asked(tmp_path):
     path = tmp_path / "t.jsonl"
     write(path, trajectory(1), trajectory(2, error="boom"), trajectory(3))
