@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from data_preprocess.outline import NUMERIC_PREFIX, read_outline
+from data_preprocess.printed import key_of
+
 LEADER_LINE = re.compile(r"(?:\.\s{0,3}){4,}[ivxlc\d]+(?:, *\d+)*$", re.IGNORECASE)
 """A line that ends in dots and a page number."""
 
@@ -14,6 +17,7 @@ NUMBERED_LINE = re.compile(r"\S.*[\s,]\d+(?:[,\u2013-] ?\d+)*$")
 
 MIN_LEADERS, LEADER_SHARE = 4, 0.3
 MIN_LINES, NUMBERED_SHARE, LINKS_PER_LINE = 8, 0.6, 0.5
+MIN_TITLES, TITLE_SHARE = 4, 0.5
 
 Listing = Literal["contents", "index"]
 
@@ -23,9 +27,13 @@ def listing_pages(document: Any, texts: Mapping[int, str]) -> dict[int, Listing]
 
     ``texts`` maps 1-based page numbers to page text. A page counts as one if at least 30 % (and 4) of its
     lines end in dot leaders and a number, or 60 % in page numbers while it links to other pages about as
-    often. What stands in the first half of the document is called contents, the rest index.
+    often, or 50 % (and 4) are bookmarks of other pages. What stands in the first half of the document is
+    called contents, the rest index.
     """
     kinds: dict[int, Listing] = {}
+    pages_of: dict[str, set[int]] = {}
+    for heading in read_outline(document):
+        pages_of.setdefault(key_of(heading.title), set()).add(heading.page_number)
     for number, text in texts.items():
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         leaders = sum(bool(LEADER_LINE.search(line)) for line in lines)
@@ -35,6 +43,10 @@ def listing_pages(document: Any, texts: Mapping[int, str]) -> dict[int, Listing]
             is_listing = numbered >= NUMBERED_SHARE * len(lines) and len(
                 page_links(document, number)
             ) >= LINKS_PER_LINE * len(lines)
+        if not is_listing:
+            titles = [pages_of.get(key_of(NUMERIC_PREFIX.sub("", line)), {number}) for line in lines]
+            elsewhere = sum(number not in pages for pages in titles)
+            is_listing = elsewhere >= max(MIN_TITLES, TITLE_SHARE * len(lines))
         if is_listing:
             kinds[number] = "contents" if number <= document.page_count / 2 else "index"
     return kinds

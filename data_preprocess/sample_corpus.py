@@ -49,6 +49,12 @@ MANUALS: tuple[Manual, ...] = (
     ),
     Manual(package="debian-faq", name="debian-faq", files=("debian-faq.en", "debian-faq")),
     Manual(package="python-reportlab-doc", name="reportlab-userguide"),
+    Manual(package="goldencheetah", name="goldencheetah-faq", files=("GC3-FAQ",)),
+    Manual(package="grace", name="grace-faq", files=("FAQ",)),
+    Manual(package="nut-doc", name="nut-faq", files=("FAQ",)),
+    Manual(package="python3-pyx-doc", name="pyx-faq", files=("pyxfaq",)),
+    Manual(package="r-cran-xts", name="xts-faq"),
+    Manual(package="simh", name="simh-faq", files=("simh_faq",)),
     Manual(package="r-doc-pdf", name="fullrefman", only_full=True),
     Manual(package="octave-doc", name="octave", only_full=True),
     Manual(package="gnuplot-doc", name="gnuplot", only_full=True),
@@ -174,7 +180,7 @@ def _copy(source: Path, target: Path) -> Path:
 def sample_corpus(
     data_dir: Annotated[Path, typer.Option(help="The PDFs go to DATA_DIR/pdfs.")] = Path("data"),
     size: Annotated[
-        Size, typer.Option(help="small: 9 manuals, 884 pages; full: 13, about 5,000 pages.")
+        Size, typer.Option(help="small: 15 manuals, 1,000 pages; full: 19, about 5,100.")
     ] = "small",
     pdf_dir: Annotated[
         Path | None, typer.Option(help="Use this folder of your own; DATA_DIR/pdfs becomes a link to it.")
