@@ -6,6 +6,7 @@
 #   DATA    folder for PDFs, pages, index, questions      (data/quickstart)
 #   RUN     folder of the training run                    (runs/quickstart)
 #   QUESTIONS  training questions for the warm start; 0 for all   (400)
+#   SENTENCES  of each manual that are asked for, besides its titles and index terms   (100)
 #   STEPS   GRPO steps with one search for a question     (12)
 #   REFINE  GRPO steps after those with TURNS searches: the model reads the hits and searches again. They begin with
 #           a warm start of their own (10 minutes more) and take twice as long each   (0)
@@ -19,6 +20,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 DATA=${DATA:-data/quickstart}
 RUN=${RUN:-runs/quickstart}
 QUESTIONS=${QUESTIONS:-400}
+SENTENCES=${SENTENCES:-100}
 STEPS=${STEPS:-12}
 REFINE=${REFINE:-0}
 TURNS=${TURNS:-2}
@@ -39,8 +41,8 @@ python -m data_preprocess.sample_corpus --data-dir "$DATA" --size small ${PDF_DI
 step "3/9 ingest: PDFs -> pages"
 drag ingest --pdf-dir "$DATA/pdfs" --out "$DATA/ingested"
 
-step "4/9 questions with known pages; their headings are removed from pages and images"
-python -m data_preprocess.build --pages "$DATA/ingested" --out-pages "$DATA/pages" --out "$DATA"
+step "4/9 questions with known pages; what they were made from is removed from pages and images"
+python -m data_preprocess.build --pages "$DATA/ingested" --out-pages "$DATA/pages" --out "$DATA" --sentences "$SENTENCES"
 
 step "5/9 index: bm25s over the pages"
 drag index --pages "$DATA/pages" --out "$DATA/index"
