@@ -79,7 +79,7 @@ def fetch_manuals(data_dir: Path, size: Size) -> tuple[Manifest, bool]:
     if pdf_dir.is_symlink():
         pdf_dir.unlink()
     present = _present(pdf_dir)
-    if present and present.config["size"] == size and _unchanged(pdf_dir, present):
+    if present and _names(present) == {manual.name for manual in manuals} and _unchanged(pdf_dir, present):
         return present, False
     licences, versions, sha256 = {}, {}, {}
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -142,6 +142,10 @@ def _present(pdf_dir: Path) -> Manifest | None:
     if manifest.stage != STAGE:
         raise InputError(f"{pdf_dir} was made by {manifest.stage}; choose another --data-dir")
     return manifest
+
+
+def _names(manifest: Manifest) -> set[str]:
+    return {name.split(".")[0] for name in manifest.config["sha256"]}
 
 
 def _unchanged(pdf_dir: Path, manifest: Manifest) -> bool:

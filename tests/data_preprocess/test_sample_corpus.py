@@ -12,10 +12,11 @@ from printed_manuals import ingest
 
 from data_preprocess.build import BuildOptions, build_questions
 from data_preprocess.printed import key_of
-from data_preprocess.sample_corpus import MANUALS, fetch_manuals, use_own
+from data_preprocess.sample_corpus import MANUALS, STAGE, fetch_manuals, use_own
 from drag_rl.corpus.pages import load_pages
 from drag_rl.corpus.sources import open_pdf
 from drag_rl.errors import InputError
+from drag_rl.manifest import write_manifest
 from drag_rl.questions import read_questions
 from drag_rl.retrieval import SearchIndex
 from drag_rl.retrieval.build import IndexOptions, build_index
@@ -64,6 +65,29 @@ def test_files_of_someone_else_are_left_alone(tmp_path: Path) -> None:
 def test_without_the_tools_a_folder_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match=r"apt-get is not installed here.*--pdf-dir"):
+        fetch_manuals(tmp_path, "small")
+
+
+def test_a_corpus_of_an_older_version_is_fetched_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    names = [f"{manual.name}.pdf" for manual in MANUALS if not manual.only_full]
+    (tmp_path / "pdfs").mkdir()
+    sha256 = {}
+    for name in names:
+        (tmp_path / "pdfs" / name).write_bytes(name.encode())
+        sha256[name] = hashlib.sha256(name.encode()).hexdigest()
+
+    def present(count: int) -> None:
+        config = {"size": "small", "sha256": dict(list(sha256.items())[:count])}
+        write_manifest(tmp_path / "pdfs", stage=STAGE, fingerprint="", config=config)
+
+    present(len(names))
+    assert not fetch_manuals(tmp_path, "small")[1]
+    (tmp_path / "pdfs" / names[-1]).unlink()
+    present(len(names) - 1)
+    with pytest.raises(InputError, match="apt-get is not installed"):
         fetch_manuals(tmp_path, "small")
 
 
