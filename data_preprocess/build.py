@@ -32,6 +32,9 @@ from drag_rl.errors import InputError
 from drag_rl.manifest import Manifest, manifest_path, read_manifest, refuse_foreign, sha256_file
 from drag_rl.types import Page, Question
 
+KINDS = ("faq", "outline", "index", "sentence")
+"""Where questions come from; of two that ask the same, the earlier kind stays."""
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -146,9 +149,7 @@ def select_questions(
 
 
 def _preference(question: Question, seed: int) -> tuple[int, str]:
-    return ("faq", "outline", "index", "sentence").index(question.data_source), draw(
-        seed, question.question_id
-    )
+    return KINDS.index(question.data_source), draw(seed, question.question_id)
 
 
 def _documents(questions: Sequence[Question], options: BuildOptions) -> dict[str, Split]:

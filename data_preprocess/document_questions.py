@@ -78,9 +78,10 @@ def read_document(document: Any, pages: Sequence[Page], sentences: SentenceOptio
     page.
     """
     texts = {page.page_number: page.text for page in pages if page.status == "ok"}
-    listings = listing_pages(document, texts)
+    headings = read_outline(document)
+    listings = listing_pages(document, texts, headings)
     words_by_page = [words_of_pdf(document[page.page_number - 1]) for page in pages]
-    reader = _Reader(pages[0].doc_id, read_outline(document), words_by_page, texts, listings)
+    reader = _Reader(pages[0].doc_id, headings, words_by_page, texts, listings)
     reader.read_headings()
     if not reader.is_faq:
         terms = read_index(document, [number for number, kind in listings.items() if kind == "index"])
@@ -138,6 +139,8 @@ class _Reader:
 
     def read_sentences(self, options: SentenceOptions) -> None:
         """Ask one sentence of each of some pages, all drawn by the seed."""
+        if not options.limit:
+            return
         keys = [key_of(text) for text in self._texts.values()]
         numbers = sorted(self._texts, key=lambda number: draw(options.seed, f"{self._doc_id}#{number}"))
         for number in numbers:

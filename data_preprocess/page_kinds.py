@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from data_preprocess.outline import NUMERIC_PREFIX, read_outline
+from data_preprocess.outline import NUMERIC_PREFIX, Heading
 from data_preprocess.printed import key_of
 
 LEADER_LINE = re.compile(r"(?:\.\s{0,3}){4,}[ivxlc\d]+(?:, *\d+)*$", re.IGNORECASE)
@@ -22,17 +22,17 @@ MIN_TITLES, TITLE_SHARE = 4, 0.5
 Listing = Literal["contents", "index"]
 
 
-def listing_pages(document: Any, texts: Mapping[int, str]) -> dict[int, Listing]:
+def listing_pages(document: Any, texts: Mapping[int, str], headings: Sequence[Heading]) -> dict[int, Listing]:
     """The pages of a ``pymupdf.Document`` that are lists of contents, figures, tables or index terms.
 
-    ``texts`` maps 1-based page numbers to page text. A page counts as one if at least 30 % (and 4) of its
+    ``texts`` maps 1-based page numbers to page text, ``headings`` is the outline. A page counts as one if at least 30 % (and 4) of its
     lines end in dot leaders and a number, or 60 % in page numbers while it links to other pages about as
     often, or 50 % (and 4) are bookmarks of other pages. What stands in the first half of the document is
     called contents, the rest index.
     """
     kinds: dict[int, Listing] = {}
     pages_of: dict[str, set[int]] = {}
-    for heading in read_outline(document):
+    for heading in headings:
         pages_of.setdefault(key_of(heading.title), set()).add(heading.page_number)
     for number, text in texts.items():
         lines = [line.strip() for line in text.splitlines() if line.strip()]

@@ -45,8 +45,8 @@ class TrajectoryFile:
     def open(
         cls, path: Path, *, inputs: Mapping[str, str], config: Mapping[str, Any], retry_errors: bool = False
     ) -> Iterator[Self]:
-        """Open a new file, or one to go on with; a torn last line is cut off, and a file without rows is removed
-        if what was to fill it fails.
+        """Open a new file, or one to go on with; a torn last line is cut off, and a new file is removed if it
+        fails without a row.
 
         Args:
             path: The JSONL file; missing folders are made.
@@ -58,6 +58,7 @@ class TrajectoryFile:
             InputError: The file was made from other inputs or settings, is garbled, or another run writes it.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
+        created = not path.exists() and not manifest_path(path).exists()
         file = _locked(path)
         try:
             store = cls(path, file, inputs, config)
@@ -68,12 +69,10 @@ class TrajectoryFile:
                 store._drop_errors()
             yield store
             store._write_manifest(fingerprint=sha256_file(path))
-        except BaseException:
-            if not path.stat().st_size:  # nothing was played: leave nothing behind
+        finally:
+            if created and not store._finished and not path.stat().st_size:
                 path.unlink()
                 manifest_path(path).unlink(missing_ok=True)
-            raise
-        finally:
             store._file.close()
 
     def append(self, trajectory: Trajectory) -> None:

@@ -11,6 +11,7 @@ from printed_manuals import FILLER, HEIGHT, LEFT, Manual, Section, ingest
 
 from data_preprocess.build import BuildOptions, app, build_questions
 from data_preprocess.index_terms import read_index
+from data_preprocess.outline import read_outline
 from data_preprocess.page_kinds import listing_pages
 from data_preprocess.printed import key_of
 from drag_rl.console import run_app
@@ -146,7 +147,7 @@ def test_index_terms_have_the_pages_they_link_to(built: Path) -> None:
     document = pymupdf.open(built / "pdfs" / "manual.pdf")
     starts = {title: number for _, title, number in document.get_toc()}
     texts = {page.page_number: page.text for page in load_pages(built / "pages") if page.doc_id == "manual"}
-    kinds = listing_pages(document, texts)
+    kinds = listing_pages(document, texts, read_outline(document))
     terms = {term.term: term.page_numbers for term in read_index(document, [n for n in kinds if n > 1])}
     assert terms == {
         term: tuple(sorted({starts[heading] for heading in headings})) for term, headings in TERMS.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pymupdf
 import pytest
 
+from data_preprocess.outline import read_outline
 from data_preprocess.page_kinds import listing_pages
 
 TITLES = [f"How do I mend part {name}?" for name in ("one", "two", "three", "four", "five", "six")]
@@ -17,7 +18,8 @@ def pages_listed(first_page: list[str]) -> dict[int, str]:
     for lines in pages:
         document.new_page().insert_text((72, 72), lines)
     document.set_toc([[1, title, number] for number, title in enumerate(TITLES, start=2)])
-    return dict(listing_pages(document, {page.number + 1: page.get_text() for page in document}))
+    texts = {page.number + 1: page.get_text() for page in document}
+    return dict(listing_pages(document, texts, read_outline(document)))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drag_rl.errors import InputError
-from drag_rl.manifest import manifest_path, read_manifest, sha256_file
+from drag_rl.manifest import manifest_path, read_manifest, sha256_file, write_manifest
 from drag_rl.trajectories.rows import read_trajectories
 from drag_rl.trajectories.trajectory_file import TrajectoryFile
 from drag_rl.types import Answer, Outcome, Question, StopReason, Trajectory, Turn
@@ -96,6 +96,15 @@ def test_a_failure_before_the_first_row_leaves_nothing(tmp_path):
                 file.append(row)
             raise RuntimeError("no server")
         assert path.exists() == manifest_path(path).exists() == bool(rows)
+
+
+def test_an_empty_file_of_someone_else_stays(tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.touch()
+    write_manifest(path, stage="filter", fingerprint="", inputs={}, config={}, counts={}, seconds=0.0)
+    with pytest.raises(InputError, match="made by filter"):
+        write(path)
+    assert path.exists() and read_manifest(path).stage == "filter"
 
 
 def test_errors_are_made_again_only_when_asked(tmp_path):
