@@ -25,10 +25,10 @@ Listing = Literal["contents", "index"]
 def listing_pages(document: Any, texts: Mapping[int, str], headings: Sequence[Heading]) -> dict[int, Listing]:
     """The pages of a ``pymupdf.Document`` that are lists of contents, figures, tables or index terms.
 
-    ``texts`` maps 1-based page numbers to page text, ``headings`` is the outline. A page counts as one if at least 30 % (and 4) of its
-    lines end in dot leaders and a number, or 60 % in page numbers while it links to other pages about as
-    often, or 50 % (and 4) are bookmarks of other pages. What stands in the first half of the document is
-    called contents, the rest index.
+    ``texts`` maps 1-based page numbers to page text, ``headings`` is the outline. A page counts as one if at
+    least 30 % (and 4) of its lines end in dot leaders and a number, or 60 % in page numbers while it links to
+    other pages about as often, or 50 % (and 4) are bookmarks of other pages. What stands in the first half of
+    the document is called contents, the rest index.
     """
     kinds: dict[int, Listing] = {}
     pages_of: dict[str, set[int]] = {}
