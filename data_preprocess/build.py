@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
@@ -32,10 +33,19 @@ from drag_rl.errors import InputError
 from drag_rl.manifest import Manifest, manifest_path, read_manifest, refuse_foreign, sha256_file
 from drag_rl.types import Page, Question
 
-KINDS = ("faq", "outline", "index", "sentence")
-"""Where questions come from; of two that ask the same, the earlier kind stays."""
-
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+class Kind(StrEnum):
+    """Where a question comes from; of two that ask the same, the earlier kind stays."""
+
+    FAQ = "faq"
+    OUTLINE = "outline"
+    INDEX = "index"
+    SENTENCE = "sentence"
+
+
+KINDS = tuple(Kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +56,8 @@ class BuildOptions:
     """Documents for test; empty: every list of questions, else about a tenth of all questions."""
     val_docs: tuple[str, ...] = ()
     """Documents for val; empty: about a tenth of all questions."""
+    kinds: tuple[Kind, ...] = KINDS
+    """Those that are asked; the pages are the same without the others."""
     index_terms: int = 100
     """At most so many index terms a document; 0 for all of them."""
     sentences: int = 0
@@ -61,6 +73,8 @@ def build_questions(pages_dir: Path, out_pages: Path, out_dir: Path, options: Bu
     Raises ``InputError`` for bad pages or PDFs, an unknown document, or if there is no question.
     """
     started = time.monotonic()
+    if Kind.SENTENCE in options.kinds and options.kinds != KINDS and not options.sentences:
+        raise InputError("--kind sentence: say with --sentences how many of a document")
     if len({path.resolve() for path in (pages_dir, out_pages, out_dir)}) < 3:
         raise InputError("--pages, --out-pages and --out must be three different folders")
     refuse_foreign(out_pages, ["pool"], "--out-pages")
@@ -83,6 +97,7 @@ def build_questions(pages_dir: Path, out_pages: Path, out_dir: Path, options: Bu
         config={
             "test_docs": list(options.test_docs),
             "val_docs": list(options.val_docs),
+            "kinds": list(options.kinds),
             "index_terms": options.index_terms,
             "sentences": options.sentences,
             "language": options.language,
@@ -126,7 +141,11 @@ def select_questions(
     once.
     """
     dropped = sum((reading.dropped for reading in readings.values()), Counter[str]())
-    everything = [question for reading in readings.values() for question in reading.questions]
+    found = [question for reading in readings.values() for question in reading.questions]
+    everything = [question for question in found if question.data_source in options.kinds]
+    dropped.update(
+        f"{question.data_source}_not_asked" for question in found if question.data_source not in options.kinds
+    )
     documents_of: dict[str, set[str]] = {}
     for question in everything:
         documents_of.setdefault(key_of(question.text), set()).add(document_of(question))
@@ -149,7 +168,7 @@ def select_questions(
 
 
 def _preference(question: Question, seed: int) -> tuple[int, str]:
-    return KINDS.index(question.data_source), draw(seed, question.question_id)
+    return KINDS.index(Kind(question.data_source)), draw(seed, question.question_id)
 
 
 def _documents(questions: Sequence[Question], options: BuildOptions) -> dict[str, Split]:
@@ -207,6 +226,9 @@ def build(
     val_doc: Annotated[
         list[str] | None, typer.Option(help="A document for val, repeatable; default: drawn by the seed.")
     ] = None,
+    kind: Annotated[
+        list[Kind] | None, typer.Option(help="A kind of question to ask, repeatable; default: all.")
+    ] = None,
     index_terms: Annotated[
         int, typer.Option(min=0, help="At most so many index terms a document; 0 for all.")
     ] = BuildOptions().index_terms,
@@ -222,6 +244,7 @@ def build(
     options = BuildOptions(
         test_docs=tuple(test_doc or ()),
         val_docs=tuple(val_doc or ()),
+        kinds=tuple(kind or KINDS),
         index_terms=index_terms,
         sentences=sentences,
         language=language,

@@ -5,22 +5,22 @@
 #
 #   DATA    folder for PDFs, pages, index, questions      (data/quickstart)
 #   RUN     folder of the training run                    (runs/quickstart)
-#   QUESTIONS  training questions for the warm start; 0 for all   (400)
-#   SENTENCES  of each manual that are asked for, besides its titles and index terms   (100)
+#   SENTENCES  of each manual, one of a page, that are the training questions   (200)
+#   QUESTIONS  of them for the warm start; 0 for all   (300)
 #   STEPS   GRPO steps with one search for a question     (12)
 #   REFINE  GRPO steps after those with TURNS searches: the model reads the hits and searches again. They begin with
 #           a warm start of their own (10 minutes more) and take twice as long each   (0)
 #   TURNS   searches of an episode in these steps         (2)
 #   SEED    of sampling and of both trainers              (1)
-#   PDF_DIR your own PDFs with bookmarks, instead of the sample manuals from Debian packages
+#   PDF_DIR your own PDFs, instead of the sample manuals from Debian packages
 #
 # Everything is reused when it is there already: run it again and it goes on where it was.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 DATA=${DATA:-data/quickstart}
 RUN=${RUN:-runs/quickstart}
-QUESTIONS=${QUESTIONS:-400}
-SENTENCES=${SENTENCES:-100}
+SENTENCES=${SENTENCES:-200}
+QUESTIONS=${QUESTIONS:-300}
 STEPS=${STEPS:-12}
 REFINE=${REFINE:-0}
 TURNS=${TURNS:-2}
@@ -42,7 +42,8 @@ step "3/9 ingest: PDFs -> pages"
 drag ingest --pdf-dir "$DATA/pdfs" --out "$DATA/ingested"
 
 step "4/9 questions with known pages; what they were made from is removed from pages and images"
-python -m data_preprocess.build --pages "$DATA/ingested" --out-pages "$DATA/pages" --out "$DATA" --sentences "$SENTENCES"
+python -m data_preprocess.build --pages "$DATA/ingested" --out-pages "$DATA/pages" --out "$DATA" \
+    --kind faq --kind sentence --sentences "$SENTENCES"
 
 step "5/9 index: bm25s over the pages"
 drag index --pages "$DATA/pages" --out "$DATA/index"
@@ -51,14 +52,15 @@ drag search --index "$DATA/index" --top-k 3 "How do I read a spreadsheet?"
 step "6/9 model: SmolLM2-135M in a Qwen2-VL body"
 python -m drag_rl.models.smol --out "$MODEL"
 
-# The episode: searches only. A model that has learnt the protocol needs few words to be told of it.
-search="max_turns=1 answer=false think=false snippet_chars=80 system_prompt=brief"
+# The episode: searches only, for the question's words and the model's. A model that has learnt the protocol needs few
+# words to be told of it.
+search="max_turns=1 answer=false think=false snippet_chars=80 system_prompt=brief expand_question=true"
 # Of several searches each lists new pages, so that a budget of searches is one of pages.
 refine="$search max_turns=$TURNS repeat_pages=false snippet_chars=40"
 
 warm_start() { # name, model, episode
     env MODEL="$2" DATA="$DATA" RUN="$RUN/$1" HARDWARE=cpu VAL="" EPISODE="$3" FIRST_EPISODE=shots=3 SEED="$SEED" \
-        SAMPLES=4 LIMIT="$QUESTIONS" MAX_TOKENS=40 CONCURRENCY=128 \
+        SAMPLES=8 ABOVE_MEAN=1 LIMIT="$QUESTIONS" MAX_TOKENS=40 CONCURRENCY=128 \
         bash scripts/star.sh -- optim.lr=3e-5 trainer.total_epochs=2 trainer.save_freq=-1
 }
 
@@ -76,7 +78,7 @@ grpo() { # name, model, steps, questions a step, tokens of a rollout, episode
         trainer.total_training_steps="$3" data.train_batch_size="$4" actor_rollout_ref.actor.ppo_mini_batch_size="$4" \
         data.max_prompt_length=128 data.max_response_length="$5" drag.turn_tokens=40 drag.observation_tokens=120 \
         algorithm.filter_groups.enable=true algorithm.filter_groups.metric=reward \
-        actor_rollout_ref.actor.optim.lr=1.5e-5 algorithm.rollout_correction.bypass_mode=true \
+        actor_rollout_ref.actor.optim.lr=3e-5 algorithm.rollout_correction.bypass_mode=true \
         actor_rollout_ref.actor.ppo_max_token_len_per_gpu=1536 data.seed="$SEED" actor_rollout_ref.rollout.seed="$SEED" \
         trainer.total_epochs=1000 trainer.save_freq=8 trainer.val_before_train=false trainer.test_freq=-1 "${options[@]}"
     python -m drag_rl.training.export --run "$RUN/$1"
@@ -102,9 +104,8 @@ results() { printf "$RUN/results/%s.json\n" "$@"; }
 measure untrained "$search shots=3" --model-path "$MODEL"
 measure sft "$search" --model-path "$RUN/star/round-1/sft/model"
 measure grpo "$search" --model-path "$RUN/grpo/model"
-measure expansion "$search expand_question=true" --model-path "$RUN/grpo/model" # its words added to the question's
 measure question "$search" --policy raw-question
-mapfile -t shown < <(results untrained sft grpo expansion question)
+mapfile -t shown < <(results untrained sft grpo question)
 drag compare "${shown[@]}" --out "$RUN/results/comparison"
 last=grpo
 if [[ $REFINE -gt 0 ]]; then # at equal turns and pages: the raw question reads on in its own ranking

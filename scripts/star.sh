@@ -14,6 +14,7 @@
 #   FIRST_EPISODE more of them for collecting with the untrained model: "shots=3"; not part of what is trained   (none)
 #   HINTS         1: questions never solved are played once more with the gold page shown (rationalisation)      (0)
 #   FORMAT        sft_trajectory, sft_query, sft_best or sft_context             (sft_trajectory)
+#   ABOVE_MEAN    1: only samples that rank gold better than the mean of their question's samples               (0)
 #   PER_QUESTION  at most so many examples of a question; 0 for all              (2)
 #   MAX_TOKENS    of one message                                                 (512)
 #   CONCURRENCY   episodes played at a time                                      (64)
@@ -104,7 +105,9 @@ for ((round = 1; round <= rounds; round++)); do
         inputs+=(--input "$folder/hinted.jsonl")
     fi
     say "round $round of $rounds: filter, format"
-    "${drag[@]}" filter "${inputs[@]}" --output "$folder/processed.jsonl" --per-question "${PER_QUESTION:-2}"
+    filter=(--per-question "${PER_QUESTION:-2}")
+    [[ ${ABOVE_MEAN:-0} == 1 ]] && filter+=(--above-mean)
+    "${drag[@]}" filter "${inputs[@]}" --output "$folder/processed.jsonl" "${filter[@]}"
     split=()
     [[ $round -gt 1 ]] && split=(--split-from "$RUN/round-1/training_data")
     "${drag[@]}" format --input "$folder/processed.jsonl" --output-dir "$folder/training_data" \

@@ -12,12 +12,18 @@ from rich.text import Text
 
 from drag_rl.trajectories.filter import filter_trajectories
 from drag_rl.trajectories.rules import RULES, Limits, select_rules
-from drag_rl.trajectories.statistics import Statistics, percent
+from drag_rl.trajectories.statistics import ABOVE_MEAN, PER_QUESTION, Statistics, percent
 
 DEFAULTS = Limits()
 RULE_LIST = ", ".join(
     f"{name}{'' if rule.default else ' (off)'}: {rule.keeps}" for name, rule in RULES.items()
 )
+
+GROUP_RULES = {
+    ABOVE_MEAN: "better than the mean of the question's samples",
+    PER_QUESTION: "the best samples of each question",
+}
+"""What the rules keep that compare the samples of a question."""
 
 
 def filter(
@@ -43,11 +49,19 @@ def filter(
     copy_words: Annotated[
         int, typer.Option(min=1, help="no_hint_copy: so many of the hint's words in a row are a copy.")
     ] = DEFAULTS.copy_words,
+    above_mean: Annotated[
+        bool,
+        typer.Option(
+            "--above-mean",
+            help="Keep samples that rank gold better than the mean of their question's samples: what all of them can,"
+            " or none, has nothing to teach.",
+        ),
+    ] = False,
     per_question: Annotated[
         int,
         typer.Option(
             min=0,
-            help="Keep the best samples of a question only, this many: by rank score, then fewest searches. 0 for all.",
+            help="Keep the best samples of a question only, this many: by rank, then fewest searches. 0 for all.",
         ),
     ] = 0,
 ) -> None:
@@ -58,6 +72,7 @@ def filter(
         stats or output.with_name("stats.json"),
         rules=select_rules(rules),
         limits=Limits(max_turns=max_turns, max_tokens=max_tokens, copy_words=copy_words),
+        above_mean=above_mean,
         per_question=per_question,
     )
     _report(Console(soft_wrap=True, highlight=False), statistics)
@@ -84,7 +99,7 @@ def _report(console: Console, found: Statistics) -> None:
     console.print(sources)
     rules = Table("Rule", "Dropped", "Failed in all", "Keeps", title="By rule (a drop counts for the first)")
     for name, count in found.rules.items():
-        keeps = RULES[name].keeps if name in RULES else "the best samples of each question"
+        keeps = RULES[name].keeps if name in RULES else GROUP_RULES[name]
         rules.add_row(name, str(count.dropped), str(count.failed), Text(keeps))
     console.print(rules)
     if found.filtered_for_wasted_turns:

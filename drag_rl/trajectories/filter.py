@@ -8,20 +8,26 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 
 from drag_rl.errors import InputError
 from drag_rl.manifest import Manifest, atomic_write, manifest_path, sha256_file, write_manifest
 from drag_rl.trajectories.rules import RULES, Limits
-from drag_rl.trajectories.statistics import PER_QUESTION, Statistics, Tally
+from drag_rl.trajectories.statistics import ABOVE_MEAN, PER_QUESTION, Statistics, Tally
 from drag_rl.trajectories.stored import iter_places, provenance, read_at
 from drag_rl.trajectories.turns import best_gold_rank, searches
 from drag_rl.types import Trajectory
-from reward.rank import rank_score
+from reward.rank import deep_rank
 
 Place = tuple[int, int]
 """Which input, and where in it a row begins."""
 Merit = tuple[float, int, int, int]
-"""What decides between the samples of a question; the smallest is the best."""
+"""What decides between the samples of a question, the deep rank's negative first; the smallest is the best."""
+Judged = tuple[str, Merit]
+"""A sample's question, and its merit."""
+
+ROUNDING = 1e-9
+"""A mean of equal numbers may differ from them by so much."""
 
 
 def filter_trajectories(
@@ -31,24 +37,29 @@ def filter_trajectories(
     *,
     rules: Sequence[str],
     limits: Limits | None = None,
+    above_mean: bool = False,
     per_question: int = 0,
 ) -> tuple[Statistics, Manifest]:
     """Copy the trajectories that pass all ``rules`` to ``output``, line by line as they are, and count the others.
 
-    ``rules`` are names of :data:`RULES` in its order. With ``per_question`` only so many samples of a question are
-    kept: those with the best rank score, then the fewest searches, then the lowest sample number. Writes ``output``,
-    ``stats`` and a manifest, each whole or not at all. Raises InputError for an input that is missing, empty or no
-    file of trajectories.
+    ``rules`` are names of :data:`RULES` in its order. With ``above_mean`` only samples whose deep rank is above the
+    mean of all samples of their question are kept: those to which GRPO would give a positive advantage. With
+    ``per_question`` only so many samples of a question are kept: those with the best rank, then the fewest searches,
+    then the lowest sample number. Writes ``output``, ``stats`` and a manifest, each whole or not at all. Raises
+    InputError for an input that is missing, empty or no file of trajectories.
     """
     started = time.perf_counter()
     limits = limits or Limits()
     if output.resolve() in {path.resolve() for path in inputs}:
         raise InputError(f"--output {output}: is the input; give another file")
     fingerprints, settings, problems = provenance(inputs)
-    tally = Tally([*rules, PER_QUESTION] if per_question else rules)
-    kept = _judge(inputs, rules, limits, tally)
+    groups = [ABOVE_MEAN] * above_mean + [PER_QUESTION] * bool(per_question)
+    tally = Tally([*rules, *groups])
+    kept, scores = _judge(inputs, rules, limits, tally)
     if not tally.total:
         raise InputError(f"{inputs[0]}: holds no trajectory")
+    if above_mean:
+        kept = _above_mean(kept, scores, tally)
     if per_question:
         kept = _best_samples(kept, per_question, tally)
     manifest_path(output).unlink(missing_ok=True)
@@ -66,7 +77,13 @@ def filter_trajectories(
         stage="filter",
         fingerprint=sha256_file(output),
         inputs=fingerprints,
-        config={"rules": list(rules), "limits": asdict(limits), "per_question": per_question, **settings},
+        config={
+            "rules": list(rules),
+            "limits": asdict(limits),
+            "above_mean": above_mean,
+            "per_question": per_question,
+        }
+        | settings,
         counts={"total": statistics.total, "valid": statistics.valid, "filtered": statistics.filtered}
         | {f"dropped_{name}": count.dropped for name, count in statistics.rules.items()},
         problems=problems,
@@ -77,30 +94,44 @@ def filter_trajectories(
 
 def _judge(
     inputs: Sequence[Path], rules: Sequence[str], limits: Limits, tally: Tally
-) -> dict[Place, tuple[str, Merit]]:
-    """The rows that pass, in their order, each with its question and its merit."""
+) -> tuple[dict[Place, Judged], dict[str, list[float]]]:
+    """The rows that pass, in their order, and the deep ranks of all samples of each question."""
     tests = {name: RULES[name].build(limits) for name in rules}
-    kept: dict[Place, tuple[str, Merit]] = {}
+    kept: dict[Place, Judged] = {}
+    scores: defaultdict[str, list[float]] = defaultdict(list)
     for number, path in enumerate(inputs):
         for place, _, trajectory in iter_places(path):
             tally.saw(trajectory)
+            question_id = trajectory.outcome.question.question_id
+            merit = _merit(trajectory, number)
+            scores[question_id].append(-merit[0])
             if failed := [name for name, test in tests.items() if not test(trajectory)]:
                 tally.drop(failed)
             else:
-                question_id = trajectory.outcome.question.question_id
-                kept[number, place] = question_id, _merit(trajectory, number)
-    return kept
+                kept[number, place] = question_id, merit
+    return kept, scores
 
 
 def _merit(trajectory: Trajectory, number: int) -> Merit:
     outcome = trajectory.outcome
-    score = rank_score(best_gold_rank(outcome), outcome.top_k)
+    score = deep_rank(best_gold_rank(outcome))
     return -score, sum(1 for _ in searches(outcome)), trajectory.sample, number
 
 
-def _best_samples(
-    kept: dict[Place, tuple[str, Merit]], per_question: int, tally: Tally
-) -> dict[Place, tuple[str, Merit]]:
+def _above_mean(
+    kept: dict[Place, Judged], scores: dict[str, list[float]], tally: Tally
+) -> dict[Place, Judged]:
+    means = {question_id: fmean(samples) for question_id, samples in scores.items()}
+    above = {}
+    for place, (question_id, merit) in kept.items():
+        if -merit[0] > means[question_id] + ROUNDING:
+            above[place] = question_id, merit
+        else:
+            tally.drop([ABOVE_MEAN])
+    return above
+
+
+def _best_samples(kept: dict[Place, Judged], per_question: int, tally: Tally) -> dict[Place, Judged]:
     samples: defaultdict[str, list[tuple[Merit, Place]]] = defaultdict(list)
     for place, (question_id, merit) in kept.items():
         samples[question_id].append((merit, place))

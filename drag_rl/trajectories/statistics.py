@@ -13,6 +13,8 @@ from drag_rl.types import Trajectory
 
 NOT_FOUND = "none"
 """Stands for the step or rank of a kept trajectory that never found gold (the rule ``gold_found`` was off)."""
+ABOVE_MEAN = "above_mean"
+"""The name under which ``--above-mean`` counts what it drops."""
 PER_QUESTION = "per_question"
 """The name under which ``--per-question`` counts what it drops."""
 

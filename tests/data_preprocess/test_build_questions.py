@@ -9,7 +9,7 @@ import pymupdf
 import pytest
 from printed_manuals import FILLER, HEIGHT, LEFT, Manual, Section, ingest
 
-from data_preprocess.build import BuildOptions, app, build_questions
+from data_preprocess.build import BuildOptions, Kind, app, build_questions
 from data_preprocess.index_terms import read_index
 from data_preprocess.outline import read_outline
 from data_preprocess.page_kinds import listing_pages
@@ -163,6 +163,18 @@ def test_every_drop_is_counted(built: Path) -> None:
     assert counts["questions_test_faq"] == 12 and counts["questions_train_index"] == 4
 
 
+def test_only_the_kinds_asked_for_are_asked_over_the_same_pages(built: Path, tmp_path: Path) -> None:
+    options = BuildOptions(val_docs=("guide",), kinds=(Kind.FAQ, Kind.INDEX))
+    manifest = build_questions(built / "pages", tmp_path / "pool", tmp_path / "questions", options)
+    kept = {question.data_source for question in questions_of(tmp_path / "questions", "train").values()}
+    assert kept == {"index"}
+    asked = read_manifest(built / "questions").counts
+    outline = sum(asked.get(f"questions_{split}_outline", 0) for split in ("train", "val", "test"))
+    assert manifest.counts["dropped_outline_not_asked"] == outline > 0
+    assert manifest.counts["questions_test_faq"] == asked["questions_test_faq"]
+    assert read_manifest(tmp_path / "pool").fingerprint == read_manifest(built / "pool").fingerprint
+
+
 def test_the_same_pages_give_the_same_questions(built: Path, tmp_path: Path) -> None:
     options = BuildOptions(val_docs=("guide",))
     again = build_questions(built / "pages", tmp_path / "pool", tmp_path / "questions", options)
@@ -186,6 +198,8 @@ def test_bad_input_is_named(built: Path, tmp_path: Path, capsys: pytest.CaptureF
         build_questions(built / "pages", built / "pages", tmp_path, BuildOptions())
     with pytest.raises(InputError, match=r"'nobody' is not among .*answers, guide, manual"):
         build_questions(built / "pages", tmp_path / "a", tmp_path / "b", BuildOptions(test_docs=("nobody",)))
+    with pytest.raises(InputError, match="--kind sentence: say with --sentences how many"):
+        build_questions(built / "pages", tmp_path / "a", tmp_path / "b", BuildOptions(kinds=(Kind.SENTENCE,)))
     (tmp_path / "pdfs").mkdir()
     pymupdf.open().new_page().parent.save(tmp_path / "pdfs" / "blank.pdf")
     Manual([], {}, "No bookmarks").save(tmp_path / "pdfs" / "none.pdf")

@@ -23,6 +23,12 @@ from drag_rl.types import StopReason
 DEFAULT = select_rules("default")
 PUMPS = lab.QUESTIONS[0]
 INDEX = lab.make_index(Path(tempfile.mkdtemp()))
+SECOND = next(
+    query
+    for query in (f"{word} {word} impeller" for word in lab.WORDS)
+    if INDEX.search(query, 3, gold_page_ids=("pumps#1",), snippet_chars=0).gold_ranks[0] == 2
+)
+"""A query that ranks the gold page second."""
 
 
 def tidy(texts, config=lab.PLAIN, question=PUMPS, **fields):
@@ -112,12 +118,15 @@ def test_fewer_words_in_a_row_can_count_as_a_copy(tmp_path):
 @given(
     trajectories=lab.files_of_trajectories(INDEX),
     rules=st.sets(st.sampled_from(list(RULES))),
+    above_mean=st.booleans(),
     per_question=st.integers(0, 2),
 )
-def test_every_trajectory_is_kept_as_it_is_or_counted_once(trajectories, rules, per_question):
+def test_every_trajectory_is_kept_as_it_is_or_counted_once(trajectories, rules, above_mean, per_question):
     rules = tuple(name for name in RULES if name in rules)
     with tempfile.TemporaryDirectory() as folder:
-        kept, statistics, manifest = run(Path(folder), trajectories, rules, per_question=per_question)
+        kept, statistics, manifest = run(
+            Path(folder), trajectories, rules, above_mean=above_mean, per_question=per_question
+        )
         lines = (Path(folder) / "trajectories.jsonl").read_text().splitlines()
         kept_lines = (Path(folder) / "processed.jsonl").read_text().splitlines()
     iterator = iter(lines)
@@ -144,14 +153,21 @@ def test_every_trajectory_is_kept_as_it_is_or_counted_once(trajectories, rules, 
         assert max(map(ids.count, ids), default=0) <= per_question
 
 
+def test_samples_above_the_mean_are_those_with_a_positive_advantage(tmp_path):
+    queries = ["impeller", "impeller", SECOND, "zebra"]  # rank 1, 1, 2, and past the third
+    rows = [tidy([lab.search(query)], sample=number) for number, query in enumerate(queries)]
+    kept, statistics, _ = run(tmp_path, rows, above_mean=True)
+    assert kept == rows[:2]
+    assert statistics.rules["above_mean"].dropped == 1 and statistics.rules["gold_found"].dropped == 1
+    assert run(tmp_path, rows[2:], above_mean=True)[0] == [rows[2]]
+    alike = [tidy([lab.search("impeller")], sample=number) for number in range(3)]
+    assert run(tmp_path, alike, above_mean=True)[0] == []
+    assert run(tmp_path, alike)[0] == alike
+
+
 def test_the_best_samples_are_the_best_ranked_then_the_shortest_then_the_first(tmp_path):
-    second = next(
-        query
-        for query in (f"{word} {word} impeller" for word in lab.WORDS)
-        if INDEX.search(query, 3, gold_page_ids=("pumps#1",), snippet_chars=0).gold_ranks[0] == 2
-    )
     rows = [
-        tidy([lab.search(second)], sample=0),
+        tidy([lab.search(SECOND)], sample=0),
         tidy([lab.search("zebra"), lab.search("impeller")], sample=1),
         tidy([lab.search("impeller")], sample=2),
         tidy([lab.search("impeller")], sample=3),
