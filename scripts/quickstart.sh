@@ -60,7 +60,7 @@ refine="$search max_turns=$TURNS repeat_pages=false snippet_chars=40"
 
 warm_start() { # name, model, episode
     env MODEL="$2" DATA="$DATA" RUN="$RUN/$1" HARDWARE=cpu VAL="" EPISODE="$3" FIRST_EPISODE=shots=3 SEED="$SEED" \
-        SAMPLES=8 ABOVE_MEAN=1 LIMIT="$QUESTIONS" MAX_TOKENS=40 CONCURRENCY=128 \
+        SAMPLES=4 ABOVE_MEAN=1 LIMIT="$QUESTIONS" MAX_TOKENS=40 CONCURRENCY=128 \
         bash scripts/star.sh -- optim.lr=3e-5 trainer.total_epochs=2 trainer.save_freq=-1
 }
 
