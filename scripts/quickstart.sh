@@ -77,7 +77,7 @@ grpo() { # name, model, steps, questions a step, tokens of a rollout, episode
     env HARDWARE=cpu MODEL="$2" DATA="$DATA" RUN="$RUN/$1" bash scripts/run_grpo.sh \
         trainer.total_training_steps="$3" data.train_batch_size="$4" actor_rollout_ref.actor.ppo_mini_batch_size="$4" \
         data.max_prompt_length=128 data.max_response_length="$5" drag.turn_tokens=40 drag.observation_tokens=120 \
-        algorithm.filter_groups.enable=true algorithm.filter_groups.metric=reward \
+        algorithm.filter_groups.enable=true algorithm.filter_groups.metric=reward algorithm.norm_adv_by_std_in_grpo=false \
         actor_rollout_ref.actor.optim.lr=3e-5 algorithm.rollout_correction.bypass_mode=true \
         actor_rollout_ref.actor.ppo_max_token_len_per_gpu=1536 data.seed="$SEED" actor_rollout_ref.rollout.seed="$SEED" \
         trainer.total_epochs=1000 trainer.save_freq=8 trainer.val_before_train=false trainer.test_freq=-1 "${options[@]}"
