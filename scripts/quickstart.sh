@@ -60,8 +60,8 @@ refine="$search max_turns=$TURNS repeat_pages=false snippet_chars=40"
 
 warm_start() { # name, model, episode
     env MODEL="$2" DATA="$DATA" RUN="$RUN/$1" HARDWARE=cpu VAL="" EPISODE="$3" FIRST_EPISODE=shots=3 SEED="$SEED" \
-        SAMPLES=4 ABOVE_MEAN=1 LIMIT="$QUESTIONS" MAX_TOKENS=40 CONCURRENCY=128 \
-        bash scripts/star.sh -- optim.lr=3e-5 trainer.total_epochs=2 trainer.save_freq=-1
+        SAMPLES=4 ABOVE_MEAN=1 LIMIT="$QUESTIONS" MAX_TOKENS=24 CONCURRENCY=128 \
+        bash scripts/star.sh -- optim.lr=3e-5 trainer.total_epochs=3 trainer.save_freq=-1
 }
 
 step "7/9 warm start: the model's own successful searches, drawn with three worked examples, become training data"
@@ -76,21 +76,21 @@ grpo() { # name, model, steps, questions a step, tokens of a rollout, episode
     for setting in $6; do options+=("drag.episode.$setting"); done
     env HARDWARE=cpu MODEL="$2" DATA="$DATA" RUN="$RUN/$1" bash scripts/run_grpo.sh \
         trainer.total_training_steps="$3" data.train_batch_size="$4" actor_rollout_ref.actor.ppo_mini_batch_size="$4" \
-        data.max_prompt_length=128 data.max_response_length="$5" drag.turn_tokens=40 drag.observation_tokens=120 \
-        algorithm.filter_groups.enable=true algorithm.filter_groups.metric=reward algorithm.norm_adv_by_std_in_grpo=false \
-        actor_rollout_ref.actor.optim.lr=3e-5 algorithm.rollout_correction.bypass_mode=true \
+        data.max_prompt_length=128 data.max_response_length="$5" drag.turn_tokens=24 drag.observation_tokens=120 \
+        algorithm.filter_groups.enable=true algorithm.filter_groups.metric=reward \
+        actor_rollout_ref.actor.optim.lr=2e-5 algorithm.rollout_correction.bypass_mode=true \
         actor_rollout_ref.actor.ppo_max_token_len_per_gpu=1536 data.seed="$SEED" actor_rollout_ref.rollout.seed="$SEED" \
         trainer.total_epochs=1000 trainer.save_freq=8 trainer.val_before_train=false trainer.test_freq=-1 "${options[@]}"
     python -m drag_rl.training.export --run "$RUN/$1"
 }
 
 step "8/9 GRPO in stock verl from there: $STEPS steps of 16 questions x 8 searches, no worked examples in the prompt any more"
-grpo grpo "$RUN/star/round-1/sft/model" "$STEPS" 16 40 "$search"
+grpo grpo "$RUN/star/round-1/sft/model" "$STEPS" 16 24 "$search"
 runs=("$RUN/grpo")
 if [[ $REFINE -gt 0 ]]; then
     step "8/9 and $REFINE steps of $TURNS searches each, the later ones after reading what the earlier ones have found"
     warm_start star-turns "$RUN/grpo/model" "$refine"
-    grpo refine "$RUN/star-turns/round-1/sft/model" "$REFINE" 8 $((TURNS * 40 + (TURNS - 1) * 128)) "$refine"
+    grpo refine "$RUN/star-turns/round-1/sft/model" "$REFINE" 8 $((TURNS * 24 + (TURNS - 1) * 128)) "$refine"
     runs+=("$RUN/refine")
 fi
 for run in "${runs[@]}"; do python -m drag_rl.training.curves "$run"; done
@@ -98,7 +98,7 @@ for run in "${runs[@]}"; do python -m drag_rl.training.curves "$run"; done
 step "9/9 before and after, on the questions that are printed in manuals never trained on"
 measure() { # name, episode, policy ...
     drag evaluate --questions "$DATA/questions.test.parquet" --index "$DATA/index" --output "$RUN/results/$1.json" \
-        --max-tokens 48 --concurrency 128 --episode "$2" "${@:3}"
+        --max-tokens 24 --concurrency 128 --episode "$2" "${@:3}"
 }
 results() { printf "$RUN/results/%s.json\n" "$@"; }
 measure untrained "$search shots=3" --model-path "$MODEL"
