@@ -98,7 +98,7 @@ for run in "${runs[@]}"; do python -m drag_rl.training.curves "$run"; done
 step "9/9 before and after, on the questions that are printed in manuals never trained on"
 measure() { # name, episode, policy ...
     drag evaluate --questions "$DATA/questions.test.parquet" --index "$DATA/index" --output "$RUN/results/$1.json" \
-        --max-tokens 24 --concurrency 128 --episode "$2" "${@:3}"
+        --max-tokens 48 --concurrency 128 --episode "$2" "${@:3}"
 }
 results() { printf "$RUN/results/%s.json\n" "$@"; }
 measure untrained "$search shots=3" --model-path "$MODEL"
