@@ -56,7 +56,7 @@ python -m drag_rl.models.smol --out "$MODEL"
 # words to be told of it.
 search="max_turns=1 answer=false think=false snippet_chars=80 system_prompt=brief expand_question=true"
 # Of several searches each lists new pages, so that a budget of searches is one of pages.
-refine="$search max_turns=$TURNS repeat_pages=false snippet_chars=40"
+refine="$search max_turns=$TURNS repeat_pages=false snippet_chars=40 show_page_ids=false"
 
 warm_start() { # name, model, episode
     env MODEL="$2" DATA="$DATA" RUN="$RUN/$1" HARDWARE=cpu VAL="" EPISODE="$3" FIRST_EPISODE=shots=3 SEED="$SEED" \

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from drag_rl.config import Config
 
@@ -32,6 +32,9 @@ class EpisodeConfig(Config):
     """What is shown of a hit: a snippet of its text, the image of its page, or both."""
     snippet_chars: int = Field(default=300, ge=0)
     """Characters of page text shown of each hit, at most; 0 shows page ids only."""
+    show_page_ids: bool = True
+    """Whether a hit is shown with its page id, which citations need. A policy that only searches has no use for it, and
+    a small one copies it into its next query (docs/experiments.md)."""
     on_malformed: Literal["end", "correct"] = "end"
     """A message that is no action ends the episode, or is answered by a correction (which costs a turn)."""
     max_query_chars: int = Field(default=200, ge=0)
@@ -47,6 +50,14 @@ class EpisodeConfig(Config):
     models that know the protocol from their training. Null means the built-in one that explains it."""
     stop_at_action: bool = True
     """Offer ``stop_strings``. Turn it off for models that rehearse their action inside ``<think>``."""
+
+    @model_validator(mode="after")
+    def _citations_need_page_ids(self) -> Self:
+        if self.citations and not self.search_only and not self.show_page_ids:
+            raise ValueError(
+                "show_page_ids=false leaves nothing to cite: set citations=false or answer=false too"
+            )
+        return self
 
     @property
     def search_only(self) -> bool:

@@ -183,6 +183,7 @@ class SearchEpisode:
             seen=frozenset(self._listed),
             page_ids=() if config.observation == "text" else fresh,
             snippet_chars=0 if config.observation == "image" else config.snippet_chars,
+            show_page_ids=config.show_page_ids,
         )
         return observation, replace(turn, hits=found.hits, gold_ranks=tuple(found.gold_ranks))
 

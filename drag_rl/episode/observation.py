@@ -34,6 +34,8 @@ class Observation:
     """Pages whose images are part of the message, in order."""
     snippet_chars: int = 0
     """Characters of text shown of each hit, at most."""
+    show_page_ids: bool = True
+    """Whether each hit is named by its page id."""
 
     @property
     def message(self) -> Message:
@@ -74,9 +76,11 @@ class Observation:
         yield {"type": "text", "text": (text + self.note).rstrip("\n")}
 
     def _line(self, hit: Hit) -> str:
-        head = f"{hit.rank}. {hit.page_id}" + (" (shown before)" if hit.page_id in self.seen else "")
+        name = hit.page_id if self.show_page_ids else ""
+        name += " (shown before)" if hit.page_id in self.seen else ""
         snippet = cut(hit.snippet, self.snippet_chars)
-        return " ".join((f"{head}: {snippet}" if snippet else head).split())
+        colon = ":" if name and snippet else ""
+        return " ".join(f"{hit.rank}. {name}{colon} {snippet}".split())
 
 
 def cut(text: str, max_chars: int) -> str:

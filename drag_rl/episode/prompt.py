@@ -101,6 +101,7 @@ def _shot_messages(shot: Shot, config: EpisodeConfig) -> list[Message]:
             role="tool" if tools else "user",
             wrap=not tools,
             snippet_chars=config.snippet_chars,
+            show_page_ids=config.show_page_ids,
         )
         messages.append(observation.message)
     answer = f"[{shot.cited}]" if config.citations else shot.answer

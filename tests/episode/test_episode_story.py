@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from drag_rl.codec import from_json, to_json
 from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode, as_text
+from drag_rl.errors import InputError
 from drag_rl.types import Hit, Outcome, Search, StopReason
 
 CALL = '<tool_call>\n{"name": "search", "arguments": {"query": "data frames"}}\n</tool_call>'
@@ -154,6 +155,20 @@ def test_page_images_follow_their_page_id_and_are_shown_once(question, searcher)
     assert episode.outcome().turns[0].observation == "<information>\n1. R-data#8\n<image>\n</information>"
 
 
+def test_a_policy_that_cites_nothing_need_not_see_page_ids(question, searcher):
+    episode = begin(question, searcher, max_turns=3, top_k=2, answer=False, shots=3, show_page_ids=False)
+    see(episode, "<search>read table</search>")
+    see(episode, "<search>merge data frames</search>")
+    assert not any("#" in message["content"] for message in episode.messages)
+    assert episode.messages[-1]["content"].splitlines()[1:3] == [
+        "1. merge joins two data frames by common columns",
+        "2. (shown before): read a table from a file into data frames",
+    ]
+    with pytest.raises(InputError, match="show_page_ids=false leaves nothing to cite"):
+        EpisodeConfig.from_mapping({"show_page_ids": False}, "--episode")
+    assert not EpisodeConfig(show_page_ids=False, citations=False).show_page_ids
+
+
 def test_the_trace_records_what_was_really_shown(question, searcher):
     episode = begin(question, searcher, observation="both")
     proposal = episode.step("<search>data frames</search>", "stop")
@@ -236,6 +251,9 @@ options = st.fixed_dictionaries(
         "max_turns": st.integers(1, 5),
         "top_k": st.integers(1, 4),
         "shots": st.integers(0, 3),
+        "answer": st.booleans(),
+        "citations": st.just(False),
+        "show_page_ids": st.booleans(),
     }
 )
 
