@@ -26,6 +26,8 @@ Merit = tuple[float, int, int, int]
 Judged = tuple[str, Merit]
 """A sample's question, and its merit."""
 
+NO_SAMPLE = {"unique", "no_error"}
+"""Rules whose failures are no samples of the policy: they do not count for the mean of their question."""
 ROUNDING = 1e-9
 """A mean of equal numbers may differ from them by so much."""
 
@@ -104,8 +106,10 @@ def _judge(
             tally.saw(trajectory)
             question_id = trajectory.outcome.question.question_id
             merit = _merit(trajectory, number)
-            scores[question_id].append(-merit[0])
-            if failed := [name for name, test in tests.items() if not test(trajectory)]:
+            failed = [name for name, test in tests.items() if not test(trajectory)]
+            if not NO_SAMPLE.intersection(failed):
+                scores[question_id].append(-merit[0])
+            if failed:
                 tally.drop(failed)
             else:
                 kept[number, place] = question_id, merit

@@ -160,6 +160,11 @@ def test_samples_above_the_mean_are_those_with_a_positive_advantage(tmp_path):
     assert kept == rows[:2]
     assert statistics.rules["above_mean"].dropped == 1 and statistics.rules["gold_found"].dropped == 1
     assert run(tmp_path, rows[2:], above_mean=True)[0] == [rows[2]]
+    # The same row twice, and a failed server, say nothing about the policy.
+    failed = replace(
+        rows[3], sample=4, error="down", outcome=replace(rows[3].outcome, stop_reason=StopReason.ERROR)
+    )
+    assert run(tmp_path, [rows[0], rows[1], failed, failed], above_mean=True)[0] == []
     alike = [tidy([lab.search("impeller")], sample=number) for number in range(3)]
     assert run(tmp_path, alike, above_mean=True)[0] == []
     assert run(tmp_path, alike)[0] == alike
