@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Self
 
+from drag_rl.episode.config import EpisodeConfig
 from drag_rl.errors import InputError
 from drag_rl.manifest import atomic_write, manifest_path, read_manifest, sha256_file, write_manifest
 from drag_rl.trajectories.rows import read_trajectories, write_row
@@ -118,10 +119,7 @@ class TrajectoryFile:
         self._finished = bool(found.fingerprint)
         if found.stage != STAGE:
             raise InputError(f"{self.path}: was made by {found.stage}; give another file")
-        before, now = (
-            _flat({"input": _short(found.inputs), **found.config}),
-            _flat({"input": _short(self._inputs), **self._config}),
-        )
+        before, now = _settings(found.inputs, found.config), _settings(self._inputs, self._config)
         if before != now and not self.path.stat().st_size:  # nothing is there that could be mixed
             self._write_manifest(fingerprint="")
             return
@@ -181,6 +179,12 @@ def _cut_torn_line(file: IO[bytes]) -> None:
 def _short(inputs: Mapping[str, str]) -> dict[str, str]:
     """Fingerprints as a reader can compare them."""
     return {name: fingerprint[:12] for name, fingerprint in inputs.items()}
+
+
+def _settings(inputs: Mapping[str, str], config: Mapping[str, Any]) -> dict[str, Any]:
+    """All that shapes the rows, by dotted names; an option of the episode that is not there is at its default."""
+    known = {"episode": EpisodeConfig().model_dump(mode="json")} if "episode" in config else {}
+    return _flat(known) | _flat({"input": _short(inputs), **config})
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
