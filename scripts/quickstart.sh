@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From nothing to a trained searcher, on any machine: about 25 minutes on 2 CPU cores after the downloads.
+# From nothing to a trained searcher, on any machine: about 27 minutes on 2 CPU cores after the downloads.
 #
 #   bash scripts/quickstart.sh
 #
