@@ -244,7 +244,7 @@ def build(
     options = BuildOptions(
         test_docs=tuple(test_doc or ()),
         val_docs=tuple(val_doc or ()),
-        kinds=tuple(kind or KINDS),
+        kinds=tuple(one for one in Kind if not kind or one in kind),
         index_terms=index_terms,
         sentences=sentences,
         language=language,
