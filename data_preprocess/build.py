@@ -11,8 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +20,7 @@ import typer
 from rich.console import Console
 
 from data_preprocess.document_questions import DocumentQuestions, SentenceOptions, read_document
+from data_preprocess.kinds import Kind
 from data_preprocess.printed import key_of
 from data_preprocess.question_set import STAGES, report, write_question_set
 from data_preprocess.splits import Split, document_of, draw, split_documents, split_questions
@@ -36,18 +36,6 @@ from drag_rl.types import Page, Question
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-class Kind(StrEnum):
-    """Where a question comes from; of two that ask the same, the earlier kind stays."""
-
-    FAQ = "faq"
-    OUTLINE = "outline"
-    INDEX = "index"
-    SENTENCE = "sentence"
-
-
-KINDS = tuple(Kind)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOptions:
     """What shapes a question set."""
@@ -56,15 +44,13 @@ class BuildOptions:
     """Documents for test; empty: every list of questions, else about a tenth of all questions."""
     val_docs: tuple[str, ...] = ()
     """Documents for val; empty: about a tenth of all questions."""
-    kinds: tuple[Kind, ...] = KINDS
-    """Those that are asked; the pages are the same without the others."""
+    kinds: tuple[Kind, ...] = ()
+    """Those that are asked; empty: all. The pages are the same without the others."""
     index_terms: int = 100
     """At most so many index terms a document; 0 for all of them."""
-    sentences: int = 0
-    """At most so many sentences a document, one of a page; 0 for none."""
-    language: str = "en"
-    """Of the sentences, as an ISO 639-1 code."""
+    sentences: SentenceOptions = field(default_factory=SentenceOptions)
     seed: int = 0
+    """Draws the sentences, the split and the order."""
 
 
 def build_questions(pages_dir: Path, out_pages: Path, out_dir: Path, options: BuildOptions) -> Manifest:
@@ -73,7 +59,7 @@ def build_questions(pages_dir: Path, out_pages: Path, out_dir: Path, options: Bu
     Raises ``InputError`` for bad pages or PDFs, an unknown document, or if there is no question.
     """
     started = time.monotonic()
-    if Kind.SENTENCE in options.kinds and options.kinds != KINDS and not options.sentences:
+    if Kind.SENTENCE in options.kinds and not options.sentences.limit:
         raise InputError("--kind sentence: say with --sentences how many of a document")
     if len({path.resolve() for path in (pages_dir, out_pages, out_dir)}) < 3:
         raise InputError("--pages, --out-pages and --out must be three different folders")
@@ -81,8 +67,7 @@ def build_questions(pages_dir: Path, out_pages: Path, out_dir: Path, options: Bu
     refuse_foreign(out_dir, STAGES)
     source = read_manifest(pages_dir)
     pages = load_pages(pages_dir)
-    wanted = SentenceOptions(limit=options.sentences, language=options.language, seed=options.seed)
-    readings = read_documents(pages_dir, pages, wanted)
+    readings = read_documents(pages_dir, pages, options.sentences, options.seed)
     for doc_id in (*options.test_docs, *options.val_docs):
         if doc_id not in readings:
             raise InputError(f"document {doc_id!r} is not among the readable ones: {', '.join(readings)}")
@@ -97,10 +82,10 @@ def build_questions(pages_dir: Path, out_pages: Path, out_dir: Path, options: Bu
         config={
             "test_docs": list(options.test_docs),
             "val_docs": list(options.val_docs),
-            "kinds": list(options.kinds),
+            "kinds": list(options.kinds or Kind),
             "index_terms": options.index_terms,
-            "sentences": options.sentences,
-            "language": options.language,
+            "sentences": options.sentences.limit,
+            "language": options.sentences.language,
             "seed": options.seed,
             "documents": _documents(questions, options),
         },
@@ -110,7 +95,7 @@ def build_questions(pages_dir: Path, out_pages: Path, out_dir: Path, options: Bu
 
 
 def read_documents(
-    pages_dir: Path, pages: Sequence[Page], sentences: SentenceOptions
+    pages_dir: Path, pages: Sequence[Page], sentences: SentenceOptions, seed: int
 ) -> dict[str, DocumentQuestions]:
     """What each readable document gives; raises ``InputError`` for a PDF that is gone or has changed."""
     pdf_dir = pdf_dir_of(pages_dir)
@@ -126,7 +111,7 @@ def read_documents(
             if sha256_file(path) != own[0].source_sha256:
                 raise InputError(f"{path} has changed since {pages_dir} was made; run drag ingest again")
             with open_pdf(path) as document:
-                readings[doc_id] = read_document(document, own, sentences)
+                readings[doc_id] = read_document(document, own, sentences, seed)
         except (OSError, UnreadablePdfError) as error:
             raise InputError(f"{path}: {error}; put the PDF back or run drag ingest again") from error
     return readings
@@ -142,9 +127,10 @@ def select_questions(
     """
     dropped = sum((reading.dropped for reading in readings.values()), Counter[str]())
     found = [question for reading in readings.values() for question in reading.questions]
-    everything = [question for question in found if question.data_source in options.kinds]
+    kinds = options.kinds or tuple(Kind)
+    everything = [question for question in found if question.data_source in kinds]
     dropped.update(
-        f"{question.data_source}_not_asked" for question in found if question.data_source not in options.kinds
+        f"{question.data_source}_not_asked" for question in found if question.data_source not in kinds
     )
     documents_of: dict[str, set[str]] = {}
     for question in everything:
@@ -154,26 +140,26 @@ def select_questions(
     kept = []
     for question in sorted(everything, key=lambda question: _preference(question, options.seed)):
         key, kind = key_of(question.text), question.data_source
-        if kind != "faq" and len(documents_of[key]) > 1:
+        if kind != Kind.FAQ and len(documents_of[key]) > 1:
             dropped[f"{kind}_in_several_documents"] += 1
         elif key in seen:
             dropped[f"{kind}_duplicate"] += 1
-        elif kind == "index" and 0 < options.index_terms <= per_document[document_of(question)]:
+        elif kind == Kind.INDEX and 0 < options.index_terms <= per_document[document_of(question)]:
             dropped["index_over_limit"] += 1
         else:
             seen.add(key)
-            per_document[document_of(question)] += kind == "index"
+            per_document[document_of(question)] += kind == Kind.INDEX
             kept.append(question)
     return sorted(kept, key=lambda question: question.question_id), dropped
 
 
 def _preference(question: Question, seed: int) -> tuple[int, str]:
-    return KINDS.index(Kind(question.data_source)), draw(seed, question.question_id)
+    return list(Kind).index(Kind(question.data_source)), draw(seed, question.question_id)
 
 
 def _documents(questions: Sequence[Question], options: BuildOptions) -> dict[str, Split]:
     counts = Counter(document_of(question) for question in questions)
-    faqs = sorted({document_of(question) for question in questions if question.data_source == "faq"})
+    faqs = sorted({document_of(question) for question in questions if question.data_source == Kind.FAQ})
     fixed: dict[str, Split] = dict.fromkeys(options.test_docs or faqs, "test")
     fixed |= dict.fromkeys(options.val_docs, "val")
     return split_documents(dict(sorted(counts.items())), {"val": 0.1, "test": 0.1}, options.seed, fixed)
@@ -234,20 +220,19 @@ def build(
     ] = BuildOptions().index_terms,
     sentences: Annotated[
         int, typer.Option(min=0, help="At most so many sentences a document as questions, one of a page.")
-    ] = BuildOptions().sentences,
+    ] = SentenceOptions().limit,
     language: Annotated[
         str, typer.Option(help="ISO 639-1 code of the sentences' language.")
-    ] = BuildOptions().language,
+    ] = SentenceOptions().language,
     seed: Annotated[int, typer.Option(help="Draws sentences, the split and the order.")] = 0,
 ) -> None:
     """Make questions from bookmarks, printed questions, indexes and sentences of PDFs."""
     options = BuildOptions(
         test_docs=tuple(test_doc or ()),
         val_docs=tuple(val_doc or ()),
-        kinds=tuple(one for one in Kind if not kind or one in kind),
+        kinds=tuple(one for one in Kind if one in (kind or ())),
         index_terms=index_terms,
-        sentences=sentences,
-        language=language,
+        sentences=SentenceOptions(limit=sentences, language=language),
         seed=seed,
     )
     console = Console()

@@ -9,6 +9,7 @@ from typing import Any
 
 from data_preprocess.generic import too_generic
 from data_preprocess.index_terms import read_index
+from data_preprocess.kinds import Kind
 from data_preprocess.outline import (
     Heading,
     covered_pages,
@@ -62,16 +63,17 @@ class DocumentQuestions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentenceOptions:
-    """How many sentences of a document are asked, and which."""
+    """How many sentences of a document are asked, and in which language they are."""
 
     limit: int = 0
     """At most so many a document, from different pages; 0 for none."""
     language: str = "en"
     """ISO 639-1 code."""
-    seed: int = 0
 
 
-def read_document(document: Any, pages: Sequence[Page], sentences: SentenceOptions) -> DocumentQuestions:
+def read_document(
+    document: Any, pages: Sequence[Page], sentences: SentenceOptions, seed: int
+) -> DocumentQuestions:
     """The questions of an open ``pymupdf.Document`` whose pages are ``pages``, in page order.
 
     Ids are ``<doc>/<kind>/<position>``, the same however many others are dropped; a sentence's position is its
@@ -86,8 +88,8 @@ def read_document(document: Any, pages: Sequence[Page], sentences: SentenceOptio
     if not reader.is_faq:
         terms = read_index(document, [number for number, kind in listings.items() if kind == "index"])
         for position, term in enumerate(terms):
-            reader.add("index", position, term.term, term.page_numbers)
-        reader.read_sentences(sentences)
+            reader.add(Kind.INDEX, position, term.term, term.page_numbers)
+        reader.read_sentences(sentences, seed)
     new_texts, redactions = reader.without_questions()
     return DocumentQuestions(
         questions=tuple(reader.questions),
@@ -134,31 +136,31 @@ class _Reader:
                 self.dropped["title_not_printed"] += 1
             else:
                 covered = covered_pages(self._headings, position, self._words, self._head_tops)
-                if self.add("faq" if self.is_faq else "outline", position, heading.title, covered):
+                if self.add(Kind.FAQ if self.is_faq else Kind.OUTLINE, position, heading.title, covered):
                     self._asked.append(heading)
 
-    def read_sentences(self, options: SentenceOptions) -> None:
+    def read_sentences(self, options: SentenceOptions, seed: int) -> None:
         """Ask one sentence of each of some pages, all drawn by the seed."""
         if not options.limit:
             return
         keys = [key_of(text) for text in self._texts.values()]
-        numbers = sorted(self._texts, key=lambda number: draw(options.seed, f"{self._doc_id}#{number}"))
+        numbers = sorted(self._texts, key=lambda number: draw(seed, f"{self._doc_id}#{number}"))
         for number in numbers:
             if len(self._sentences) == options.limit:
                 return
             candidates = askable_sentences(self._texts[number], options.language)
-            for sentence in sorted(candidates, key=lambda text: draw(options.seed, text)):
+            for sentence in sorted(candidates, key=lambda text: draw(seed, text)):
                 key = key_of(sentence)
                 if (
                     sum(page.count(key) for page in keys) > 1
                     or len(printed_at(self._words[number - 1], key)) != 1
                 ):
                     self.dropped["sentence_twice_or_not_printed"] += 1
-                elif self.add("sentence", number, sentence, [number]):
+                elif self.add(Kind.SENTENCE, number, sentence, [number]):
                     self._sentences.append((number, key))
                     break
 
-    def add(self, kind: str, position: int, text: str, page_numbers: Sequence[int]) -> bool:
+    def add(self, kind: Kind, position: int, text: str, page_numbers: Sequence[int]) -> bool:
         """Add a question of some kind, or count why not."""
         gold = [number for number in page_numbers if number in self._texts and number not in self._listings]
         reason = too_generic(text, kind)
@@ -174,7 +176,7 @@ class _Reader:
                 question_id=f"{self._doc_id}/{kind}/{position:04d}",
                 text=text,
                 gold_page_ids=tuple(f"{self._doc_id}#{number}" for number in gold),
-                data_source=kind,
+                data_source=kind.value,
             )
         )
         return True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from data_preprocess.kinds import Kind
+
 _WORDS = (
     "a about acknowledgements acknowledgments advanced an and appendix background basic basics "
     "bibliography changes chapter command commands conclusion contents copyright description "
@@ -17,19 +19,19 @@ GENERIC_WORDS = frozenset(_WORDS.split())
 """A title made of these alone could stand in any document."""
 
 
-def too_generic(text: str, kind: str) -> str:
+def too_generic(text: str, kind: Kind) -> str:
     """Why a title or term says too little to be a question, empty if it does not.
 
     A printed question is always one. A title needs two words, one of them not generic; a term three letters.
 
-    >>> [too_generic(text, "outline") for text in ("Introduction", "General notes", "Package structure")]
+    >>> [too_generic(text, Kind.OUTLINE) for text in ("Introduction", "General notes", "Package structure")]
     ['single_word', 'generic', '']
-    >>> too_generic("%*%", "index")
+    >>> too_generic("%*%", Kind.INDEX)
     'no_word'
     """
     words = re.findall(r"[^\W\d_]+", text.casefold())
-    if kind == "index":
+    if kind == Kind.INDEX:
         return "" if any(len(word) >= 3 for word in words) else "no_word"
-    if kind == "outline" and len(text.split()) < 2:
+    if kind == Kind.OUTLINE and len(text.split()) < 2:
         return "single_word"
-    return "generic" if kind == "outline" and set(words) <= GENERIC_WORDS else ""
+    return "generic" if kind == Kind.OUTLINE and set(words) <= GENERIC_WORDS else ""

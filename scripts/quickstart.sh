@@ -9,7 +9,7 @@
 #   QUESTIONS  of them for the warm start; 0 for all   (300)
 #   STEPS   GRPO steps with one search for a question     (12)
 #   REFINE  GRPO steps after those with TURNS searches: the model reads the hits and searches again. They begin with
-#           a warm start of their own (10 minutes more) and take twice as long each   (0)
+#           a warm start of their own (11 minutes more) and take a minute each   (0)
 #   TURNS   searches of an episode in these steps         (2)
 #   SEED    of sampling and of both trainers              (1)
 #   PDF_DIR your own PDFs, instead of the sample manuals from Debian packages

@@ -76,7 +76,7 @@ def _render(path: Path, config: EpisodeConfig) -> str:
     try:
         return (
             environment.from_string(path.read_text(encoding="utf-8"))
-            .render(config.model_dump(), search_only=config.search_only)
+            .render(config.model_dump(), search_only=config.search_only, search_turns=config.search_turns)
             .strip()
         )
     except (OSError, UnicodeDecodeError) as error:
@@ -88,7 +88,7 @@ def _render(path: Path, config: EpisodeConfig) -> str:
 def _shot_messages(shot: Shot, config: EpisodeConfig) -> list[Message]:
     messages: list[Message] = [{"role": "user", "content": shot.question}]
     tools = config.action_format == "tools"
-    searches = shot.searches[-config.search_turns :]
+    searches = shot.shown(config.search_turns, repeat_pages=config.repeat_pages)
     for turn, search in enumerate(searches, start=1):
         messages.append(
             {"role": "assistant", "content": action_text(search.thought, "search", search.query, config)}

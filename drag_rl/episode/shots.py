@@ -7,7 +7,7 @@ its budget is spent; where the answer is only its citation, it ends. Hits theref
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from drag_rl.types import Hit
 
@@ -27,12 +27,22 @@ class Shot:
 
     question: str
     searches: tuple[ShotSearch, ...]
+    reads_on: str
+    """The thought before its last search, where that says the first one's words again to list the pages after; empty:
+    it has words of its own in any case."""
     conclusion: str
     """The thought before the answer."""
     answer: str
     """The answer when citations are off."""
     cited: str
     """The page id that is the whole answer when citations are on."""
+
+    def shown(self, search_turns: int, *, repeat_pages: bool) -> tuple[ShotSearch, ...]:
+        """The searches of an episode of so many; where pages are not repeated, some examples read on."""
+        *before, last = self.searches
+        if before and self.reads_on and search_turns > 1 and not repeat_pages:
+            last = replace(last, thought=self.reads_on, query=before[-1].query)
+        return (*before, last)[-search_turns:]
 
 
 def _hits(*pages: tuple[str, str]) -> tuple[Hit, ...]:
@@ -63,6 +73,7 @@ SHOTS: tuple[Shot, ...] = (
                 ),
             ),
         ),
+        reads_on="No page says how long. The pages after these.",
         conclusion="kitchen#19 says it.",
         answer="One day.",
         cited="kitchen#19",
@@ -87,6 +98,7 @@ SHOTS: tuple[Shot, ...] = (
                 ),
             ),
         ),
+        reads_on="Only the lamps are described. The pages after these.",
         conclusion="heating#12 says it.",
         answer="Refill the water to 1.5 bar.",
         cited="heating#12",
@@ -114,6 +126,7 @@ SHOTS: tuple[Shot, ...] = (
                 ),
             ),
         ),
+        reads_on="",
         conclusion="bicycle#54 says it.",
         answer="A loose crank.",
         cited="bicycle#54",

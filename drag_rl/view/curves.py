@@ -43,10 +43,15 @@ FROM_DUMPS: tuple[tuple[str, str, bool, Callable[[Means], float | None]], ...] =
     ("Duplicate queries", "share of searches that repeat one", True, _ratio("duplicate_queries", "searches")),
     ("Malformed", "share of messages that are no action", True, _ratio("malformed", "turns")),
 )
-FROM_EVENTS: tuple[tuple[str, str, str], ...] = (
-    ("Entropy", "nats a token; falls as the policy commits itself", "actor/entropy"),
-    ("Response length", "tokens of a rollout", "response_length/mean"),
+FROM_EVENTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    (
+        "Entropy",
+        "nats a token; falls as the policy commits itself",
+        ("actor/entropy", "drag/sampled_entropy"),
+    ),
+    ("Response length", "tokens of a rollout", ("response_length/mean",)),
 )
+"""Title, what it is, and the tags of which the first that was logged is drawn."""
 
 
 def run_panels(run: Path) -> tuple[list[Panel], list[str]]:
@@ -67,8 +72,8 @@ def run_panels(run: Path) -> tuple[list[Panel], list[str]]:
         panels.append(Panel(title=title, about=about, share=share, series=series))
     events, notes = _events(run / "tensorboard")
     panels += [
-        Panel(title=title, about=about, share=False, series={"training": _points(events.get(tag, {}))})
-        for title, about, tag in FROM_EVENTS
+        Panel(title=title, about=about, share=False, series={"training": _points(events.get(title, {}))})
+        for title, about, _ in FROM_EVENTS
     ]
     return [panel for panel in panels if any(panel.series.values())], notes
 
@@ -80,7 +85,7 @@ def _points(values: Mapping[int, float | None]) -> tuple[tuple[int, float], ...]
 
 
 def _events(folder: Path) -> tuple[dict[str, dict[int, float | None]], list[str]]:
-    """Scalar tag -> step -> value; a step that a resumed run wrote again counts once, as written last."""
+    """Title -> step -> value; a step that a resumed run wrote again counts once, as written last."""
     if not any(folder.glob("events.out.tfevents.*")):
         return {}, ["no TensorBoard events in the run folder: no curves of entropy and response length"]
     if find_spec("tensorboard") is None:
@@ -90,10 +95,11 @@ def _events(folder: Path) -> tuple[dict[str, dict[int, float | None]], list[str]
     accumulator = EventAccumulator(str(folder), size_guidance={SCALARS: 0})
     accumulator.Reload()
     known = accumulator.Tags()[SCALARS]
-    tags = [tag for _, _, tag in FROM_EVENTS if tag in known]
-    missing = [
-        f"no curve of {title.lower()}: the run did not log {tag}"
-        for title, _, tag in FROM_EVENTS
-        if tag not in known
-    ]
-    return {tag: {event.step: event.value for event in accumulator.Scalars(tag)} for tag in tags}, missing
+    found, missing = {}, []
+    for title, _, tags in FROM_EVENTS:
+        tag = next((tag for tag in tags if tag in known), None)
+        if tag is None:
+            missing.append(f"no curve of {title.lower()}: the run did not log {tags[0]}")
+        else:
+            found[title] = {event.step: event.value for event in accumulator.Scalars(tag)}
+    return found, missing

@@ -132,7 +132,7 @@ def test_several_samples_and_a_limit(data, tmp_path):
 
 
 def test_controls_need_no_model_and_a_control_is_compared_with_a_model(data, tmp_path, capsys):
-    names = ("raw-question", "keywords", "feedback", "oracle-depth")
+    names = ("raw-question", "keywords", "feedback", "oracle-depth", "oracle-words")
     for name in names:
         output = tmp_path / f"{name}.json"
         assert drag("evaluate", *of(data), "--output", output, "--policy", name) == 0

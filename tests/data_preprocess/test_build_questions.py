@@ -9,8 +9,9 @@ import pymupdf
 import pytest
 from printed_manuals import FILLER, HEIGHT, LEFT, Manual, Section, ingest
 
-from data_preprocess.build import BuildOptions, Kind, app, build_questions
+from data_preprocess.build import BuildOptions, app, build_questions
 from data_preprocess.index_terms import read_index
+from data_preprocess.kinds import Kind
 from data_preprocess.outline import read_outline
 from data_preprocess.page_kinds import listing_pages
 from data_preprocess.printed import key_of

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from printed_manuals import FILLER, HEIGHT, Manual, ingest
 
 from data_preprocess.build import BuildOptions, build_questions
+from data_preprocess.document_questions import SentenceOptions
 from data_preprocess.printed import key_of
 from data_preprocess.sentences import MAX_WORDS, MIN_WORDS, askable_sentences
 from drag_rl.corpus.images import PageImages
@@ -21,7 +22,7 @@ from drag_rl.manifest import read_manifest
 from drag_rl.questions import read_questions
 from drag_rl.types import Question
 
-OPTIONS = BuildOptions(sentences=2)
+OPTIONS = BuildOptions(sentences=SentenceOptions(limit=2))
 TREES = [
     "As follows. Graphs of trees are drawn from the root to the",
     "leaves and never the other way round. See below.",
@@ -91,7 +92,7 @@ def test_lists_of_questions_and_repeated_sentences_are_left_alone(built: Path) -
 
 def test_none_unless_asked_for_and_never_more_than_asked_for(built: Path, tmp_path: Path) -> None:
     for limit in (0, 1):
-        options = replace(OPTIONS, sentences=limit)
+        options = replace(OPTIONS, sentences=SentenceOptions(limit=limit))
         build_questions(built / "pages", tmp_path / "pool", tmp_path / "questions", options)
         assert len(asked(tmp_path / "questions")) == limit
 

@@ -34,6 +34,29 @@ def test_every_example_follows_the_protocol_it_teaches(config, question, searche
     assert bool(actions) == bool(config.shots)
 
 
+@pytest.mark.parametrize("action_format", ["xml", "tools"])
+@pytest.mark.parametrize("max_turns", [1, 2, 3, 4])
+@pytest.mark.parametrize("answer", [False, True])
+def test_reading_on_is_taught_where_it_shows_new_pages(question, searcher, action_format, max_turns, answer):
+    again, told = {}, {}
+    for repeat_pages in (True, False):
+        config = EpisodeConfig(
+            action_format=action_format,
+            max_turns=max_turns,
+            answer=answer,
+            shots=3,
+            repeat_pages=repeat_pages,
+        )
+        messages = SearchEpisode(question, searcher, config).messages
+        acted = [parse_action(m["content"], action_format) for m in messages if m["role"] == "assistant"]
+        queries = [action.query for action in acted if isinstance(action, Search)]
+        again[repeat_pages] = len(queries) - len(set(queries))
+        told[repeat_pages] = "the same words again" in as_text(messages[0])
+    several = config.search_turns > 1
+    assert again == {True: 0, False: 2 if several else 0}
+    assert told == {True: False, False: several}
+
+
 def test_the_prompts_are_short(question, searcher):
     words = {
         shots: sum(

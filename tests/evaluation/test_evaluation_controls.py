@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from tiny_corpus import index_of
 
 from drag_rl.episode import EpisodeConfig
-from drag_rl.evaluation.controls import CONTROLS, shortened
+from drag_rl.evaluation.control import shortened
+from drag_rl.evaluation.controls import CONTROLS
 from drag_rl.evaluation.feedback import feedback_query, relevance_model
-from drag_rl.metrics.measure import measure
 from drag_rl.trajectories.driver import play
-from drag_rl.types import Answer, Malformed, Question, Search, StopReason, Trajectory
+from drag_rl.types import Answer, Malformed, Question, Search, StopReason
 
 QUESTION = lab.QUESTIONS[0]
 
@@ -160,27 +160,3 @@ def test_a_control_knows_what_its_search_with_the_questions_words_found(index):
     pages = [hit.page_id for hit in outcome.turns[0].hits]
     assert pages == [hit.page_id for hit in control.hits]
     assert pages != [hit.page_id for hit in index.search("gate", 3, snippet_chars=0).hits]
-
-
-@settings(max_examples=30)
-@given(
-    question=st.sampled_from(lab.QUESTIONS),
-    words=st.lists(st.sampled_from([*lab.WORDS, "inspect"]), min_size=1, max_size=4),
-    top_k=st.integers(1, 4),
-    turns=st.integers(1, 4),
-)
-def test_oracle_depth_succeeds_exactly_where_the_question_ranks_gold_within_its_budget(
-    index, question, words, top_k, turns
-):
-    question = replace(question, text=" ".join(words))
-    config = EpisodeConfig(max_turns=turns, top_k=top_k)
-    outcome = run("oracle-depth", index, question, config)
-    [rank] = index.search(question.text, 1, question.gold_page_ids, snippet_chars=0).gold_ranks
-    [row] = measure([Trajectory(outcome=outcome)])
-    assert row["success"] == float(rank is not None and rank <= turns * top_k)
-    if row["success"]:
-        assert row["iterations_to_success"] == -(-rank // top_k)
-    shown = [hit.page_id for turn in outcome.searches for hit in turn.hits]
-    best = [hit.page_id for hit in index.search(question.text, turns * top_k, snippet_chars=0).hits]
-    assert shown == best[: len(shown)]
-    assert row["first.mrr"] == (1 / rank if rank else 0.0)

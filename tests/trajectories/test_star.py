@@ -53,9 +53,9 @@ def star(world, tmp_path_factory):
     trainer = [f"data.train_batch_size={BATCH}", f"trainer.total_epochs={EPOCHS}", "optim.lr=3e-3"]
     command = ["bash", str(ROOT / "scripts" / "star.sh"), "--rounds", str(ROUNDS), "--", *trainer]
 
-    def play():
+    def play(**more):
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=1500, check=False
+            command, env=environment | more, capture_output=True, text=True, timeout=1500, check=False
         )
         assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
         return done.stdout
@@ -241,3 +241,13 @@ def test_an_adapter_served_and_the_merged_model_say_the_same(world, star, tmp_pa
     assert read_manifest(out).counts["episodes"] == 40 and not any(t.error for t in collected)
     assert {t.model for t in collected} == {"sft"}
     assert sum(bool(t.outcome.searches) for t in collected) > 20
+
+
+def test_above_mean_reaches_the_filter(star):  # the last here: it writes the training data anew
+    run, _, play = star
+    said = play(ABOVE_MEAN="1")
+    assert said.count("already trained") == ROUNDS
+    for number in range(1, ROUNDS + 1):
+        stats = json.loads((run / f"round-{number}" / "stats.json").read_text())
+        assert "above_mean" in stats["rules"]
+        assert stats["valid"] == len(rows(run / f"round-{number}" / "processed.jsonl")) > 0

@@ -39,8 +39,9 @@ def check_learning(run: Run, model, steps: int) -> None:
     correlation = run.metric("training/rollout_actor_probs_pearson_corr")
     assert set(correlation) == set(range(1, steps + 1))
     assert min(correlation.values()) > 0.999
-    entropy = run.metric("actor/entropy")
+    entropy, sampled = run.metric("actor/entropy"), run.metric("drag/sampled_entropy")
     assert abs(entropy[1] - entropy[steps]) > 1e-3
+    assert set(sampled) == set(entropy) and all(value > 0 for value in sampled.values())
     assert all(value > 0 for value in run.metric("actor/grad_norm").values())
     # The breakdown is among the training metrics.
     for name in ("rank_score", "hit@1", "gold_rank", "turns", "format"):

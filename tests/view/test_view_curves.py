@@ -36,6 +36,20 @@ def test_entropy_and_length_come_from_events_the_last_word_counts(tmp_path):
     assert notes == ["no curve of response length: the run did not log response_length/mean"]
 
 
+def test_where_verl_logs_no_entropy_the_sampled_one_is_drawn(tmp_path):
+    from torch.utils.tensorboard import SummaryWriter
+
+    run = write_run(tmp_path / "run")
+    with SummaryWriter(str(run / "tensorboard")) as writer:
+        writer.add_scalar("drag/sampled_entropy", 1.5, 1)
+    panels, _ = run_panels(run)
+    assert [panel.series["training"] for panel in panels if panel.title == "Entropy"] == [((1, 1.5),)]
+    with SummaryWriter(str(run / "tensorboard")) as writer:
+        writer.add_scalar("actor/entropy", 2.0, 1)
+    panels, _ = run_panels(run)
+    assert [panel.series["training"] for panel in panels if panel.title == "Entropy"] == [((1, 2.0),)]
+
+
 def test_lines_end_with_a_line_feed_alone(tmp_path):
     run = write_run(tmp_path / "run")
     path = run / "rollouts" / "1.trajectories.jsonl"
