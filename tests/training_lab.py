@@ -46,6 +46,7 @@ LEARN = ("actor_rollout_ref.actor.optim.lr=1e-3",)
 TWO_STEPS = ("trainer.total_training_steps=2", "trainer.val_before_train=false")
 PAIRS = ("actor_rollout_ref.rollout.n=2",)
 GROUPS_OF_4 = ("actor_rollout_ref.rollout.n=4",)
+GROUPS_OF_8 = ("actor_rollout_ref.rollout.n=8",)
 
 
 def make_data(folder: Path) -> Path:

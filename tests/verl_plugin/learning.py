@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from training_lab import Run
 
 
@@ -42,7 +44,12 @@ def check_learning(run: Run, model, steps: int) -> None:
     entropy, sampled = run.metric("actor/entropy"), run.metric("drag/sampled_entropy")
     assert abs(entropy[1] - entropy[steps]) > 1e-3
     assert set(sampled) == set(entropy) and all(value > 0 for value in sampled.values())
-    assert all(value > 0 for value in run.metric("actor/grad_norm").values())
+    # There is a gradient, and in each step where rollouts of one question earn different rewards.
+    gradient, earned = run.metric("actor/grad_norm"), defaultdict(set)
+    for row in rows:
+        earned[row["step"], row["uid"]].add(row["reward"])
+    assert any(value > 0 for value in gradient.values())
+    assert all(gradient[step] > 0 for (step, _), rewards in earned.items() if len(rewards) > 1)
     # The breakdown is among the training metrics.
     for name in ("rank_score", "hit@1", "gold_rank", "turns", "format"):
         assert set(run.metric(f"drag/{name}/mean")) == set(range(1, steps + 1))

@@ -11,7 +11,7 @@ import pytest
 import training_lab
 from learning import check_learning
 from safetensors.torch import load_file
-from training_lab import GROUPS_OF_4, LEARN, TWO_STEPS, Run, train
+from training_lab import GROUPS_OF_4, GROUPS_OF_8, LEARN, TWO_STEPS, Run, train
 
 from drag_rl.codec import from_json, to_json
 from drag_rl.types import Outcome
@@ -100,7 +100,7 @@ def test_grpo_trains_an_adapter_with_a_kl_term(model, data, tmp_path):
         options=[
             "actor_rollout_ref.actor.optim.lr=1e-2",
             "actor_rollout_ref.actor.use_kl_loss=true",
-            *GROUPS_OF_4,
+            *GROUPS_OF_8,
             *TWO_STEPS,
             "trainer.save_freq=2",
         ],
@@ -134,7 +134,7 @@ def test_grpo_on_two_ranks_with_validation(model, data, tmp_path):
         options=[
             *LEARN,
             "trainer.n_gpus_per_node=2",
-            *GROUPS_OF_4,
+            *GROUPS_OF_8,
             *TWO_STEPS,
             "trainer.test_freq=2",
         ],

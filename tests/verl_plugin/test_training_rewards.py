@@ -6,7 +6,7 @@ import json
 
 import pytest
 from learning import check_learning
-from training_lab import GROUPS_OF_4, LEARN, TWO_STEPS, train
+from training_lab import GROUPS_OF_4, GROUPS_OF_8, LEARN, TWO_STEPS, train
 
 from drag_rl.codec import from_json
 from drag_rl.types import Outcome
@@ -39,7 +39,7 @@ def test_shaped_rewards_reach_the_trainer(model, data, tmp_path, name, options):
         options=[
             *LEARN,
             *options,
-            *GROUPS_OF_4,
+            *GROUPS_OF_8,
             *TWO_STEPS,
         ],
     )
