@@ -13,6 +13,7 @@ from drag_rl.errors import InputError
 from drag_rl.evaluation import compare as comparing
 from drag_rl.evaluation.report import comparison_text
 from drag_rl.evaluation.results import read_results
+from drag_rl.evaluation.seeds import by_name
 from drag_rl.manifest import atomic_write
 
 
@@ -25,6 +26,13 @@ def compare(
             show_default=False,
         ),
     ],
+    seeds: Annotated[
+        bool,
+        typer.Option(
+            "--seeds",
+            help="Files of the same name are runs of one policy: each question counts with its mean over them.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of Markdown.")] = False,
     everything: Annotated[
         bool, typer.Option("--all", help="Show all metrics, not the short table only.")
@@ -40,7 +48,15 @@ def compare(
     """
     if len(results) < 2:
         raise InputError("give the base's results and at least one other file")
-    comparison = comparing.compare(results, [read_results(path) for path in results])
+    policies = [read_results(path) for path in results]
+    if seeds:
+        found = by_name(results, policies)
+        results, policies = list(found), list(found.values())
+        if len(results) < 2:
+            raise InputError(
+                f"--seeds: all files are named {results[0].name}; give the base's and another policy's"
+            )
+    comparison = comparing.compare(results, policies)
     if out is not None:
         from drag_rl.evaluation.chart import draw
 

@@ -16,9 +16,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from drag_rl.errors import InputError
 from drag_rl.evaluation.bootstrap import Difference, differences
-from drag_rl.evaluation.results import Aggregate, QuestionRow, Results
+from drag_rl.evaluation.results import Aggregate, QuestionRow, Results, check_comparable
 from drag_rl.metrics.measure import mean_where_defined
 from drag_rl.metrics.table import METRICS
 
@@ -94,7 +93,7 @@ def compare(paths: Sequence[Path], results: Sequence[Results]) -> Comparison:
     """
     base, *others = results
     for path, other in zip(paths[1:], others, strict=True):
-        _check_comparable(paths[0], base, path, other)
+        check_comparable(paths[0], base, path, other)
     names = _names(paths)
     return Comparison(
         base=names[0],
@@ -117,24 +116,6 @@ def verdict(change: Difference, better: Literal["higher", "lower"]) -> Verdict:
     if change.p >= SIGNIFICANCE or change.low <= 0 <= change.high:
         return "can't tell"
     return "better" if (change.value > 0) == (better == "higher") else "worse"
-
-
-def _check_comparable(base_path: Path, base: Results, path: Path, other: Results) -> None:
-    sets = [result.fingerprints.get("question_set") for result in (base, other)]
-    indexes = [result.fingerprints.get("index") for result in (base, other)]
-    if base.split != other.split:
-        raise InputError(
-            f"{path} is of split {other.split!r}, {base_path} of {base.split!r}; evaluate the same"
-        )
-    if sets[0] != sets[1] or [row.question_id for row in base.rows] != [r.question_id for r in other.rows]:
-        raise InputError(
-            f"{path} has other questions ({len(other.rows)}) than {base_path} ({len(base.rows)}); evaluate both on the "
-            "same --questions and --limit"
-        )
-    if indexes[0] != indexes[1]:
-        raise InputError(
-            f"{path} searched another index than {base_path}; evaluate both with the same --index"
-        )
 
 
 def _pair(name: str, base: Results, other: Results) -> Pair:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -119,19 +119,31 @@ def score(
     ids, values_QM = question_means(
         (t.outcome.question.question_id, row) for t, row in zip(ordered, measured, strict=True)
     )
-    found = zip(METRICS, intervals(values_QM, seed), strict=True)
-    aggregate = {
-        name: Aggregate(value=_known(i.value), low=_known(i.low), high=_known(i.high), n=i.n)
-        for name, i in found
-    }
     by_question: dict[str, list[Trajectory]] = {question_id: [] for question_id in ids}
     for trajectory in ordered:
         by_question[trajectory.outcome.question.question_id].append(trajectory)
     rows = tuple(
-        _question_row(by_question[question_id], dict(zip(METRICS, values.tolist(), strict=True)))
-        for question_id, values in zip(ids, values_QM, strict=True)
+        _question_row(by_question[question_id], metrics)
+        for question_id, metrics in zip(ids, metrics_of_questions(values_QM), strict=True)
     )
-    return aggregate, rows
+    return aggregates(values_QM, seed), rows
+
+
+def aggregates(values_QM: Table, seed: int = 0) -> dict[str, Aggregate]:
+    """The mean of each metric over questions with its interval."""
+    found = zip(METRICS, intervals(values_QM, seed), strict=True)
+    return {
+        name: Aggregate(value=_known(i.value), low=_known(i.low), high=_known(i.high), n=i.n)
+        for name, i in found
+    }
+
+
+def metrics_of_questions(values_QM: Table) -> list[dict[str, float | None]]:
+    """The metrics of each question by name; None for NaN."""
+    return [
+        {name: _known(value) for name, value in zip(METRICS, values.tolist(), strict=True)}
+        for values in values_QM
+    ]
 
 
 def question_set(questions: Sequence[Question]) -> str:
@@ -166,14 +178,33 @@ def read_results(path: Path) -> Results:
         raise InputError(f"{path}: no results of drag evaluate: {where}: {problem['msg']}") from None
 
 
-def _question_row(trajectories: Sequence[Trajectory], metrics: Mapping[str, float]) -> QuestionRow:
+def check_comparable(base_path: Path, base: Results, path: Path, other: Results) -> None:
+    """Raises InputError, naming both files, unless they are of the same questions, split and index."""
+    sets = [result.fingerprints.get("question_set") for result in (base, other)]
+    indexes = [result.fingerprints.get("index") for result in (base, other)]
+    if base.split != other.split:
+        raise InputError(
+            f"{path} is of split {other.split!r}, {base_path} of {base.split!r}; evaluate the same"
+        )
+    if sets[0] != sets[1] or [row.question_id for row in base.rows] != [r.question_id for r in other.rows]:
+        raise InputError(
+            f"{path} has other questions ({len(other.rows)}) than {base_path} ({len(base.rows)}); evaluate both on the "
+            "same --questions and --limit"
+        )
+    if indexes[0] != indexes[1]:
+        raise InputError(
+            f"{path} searched another index than {base_path}; evaluate both with the same --index"
+        )
+
+
+def _question_row(trajectories: Sequence[Trajectory], metrics: dict[str, float | None]) -> QuestionRow:
     question = trajectories[0].outcome.question
     return QuestionRow(
         question_id=question.question_id,
         question=question.text,
         data_source=question.data_source,
         gold_page_ids=question.gold_page_ids,
-        metrics={name: _known(value) for name, value in metrics.items()},
+        metrics=metrics,
         samples=tuple(_sample(trajectory) for trajectory in trajectories),
     )
 

@@ -165,6 +165,27 @@ def test_controls_need_no_model_and_a_control_is_compared_with_a_model(data, tmp
     assert comparison == json.loads((tmp_path / "out" / "compare.json").read_text())
 
 
+def test_files_of_one_name_are_runs_of_one_policy(data, tmp_path, capsys):
+    for run in ("seed-1", "seed-2"):
+        for name in ("raw-question", "keywords"):
+            assert (
+                drag("evaluate", *of(data), "--output", tmp_path / run / f"{name}.json", "--policy", name)
+                == 0
+            )
+    files = [
+        tmp_path / run / f"{name}.json"
+        for name in ("raw-question", "keywords")
+        for run in ("seed-1", "seed-2")
+    ]
+    capsys.readouterr()
+    assert drag("compare", *files, "--seeds") == 0
+    said = capsys.readouterr().out
+    assert said.startswith("# keywords against raw-question") and "4 turns, 2 samples" in said
+    assert "Not only the policy differs" not in said
+    assert drag("compare", *files[:2], "--seeds") == 2
+    assert "--seeds: all files are named raw-question.json" in capsys.readouterr().err
+
+
 def test_bad_options_and_files_are_one_line(data, tmp_path, capsys):
     assert drag("evaluate", *of(data), "--output", tmp_path / "r.txt", "--policy", "keywords") == 2
     assert (

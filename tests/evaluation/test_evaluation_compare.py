@@ -9,6 +9,7 @@ import pytest
 import trajectory_lab as lab
 from hypothesis import given
 from hypothesis import strategies as st
+from results_lab import QUESTIONS, N, results_of
 
 from drag_rl.codec import to_json
 from drag_rl.errors import InputError
@@ -16,52 +17,17 @@ from drag_rl.evaluation.chart import draw
 from drag_rl.evaluation.compare import compare
 from drag_rl.evaluation.report import comparison_text, markdown_table, one_line, results_table
 from drag_rl.evaluation.results import (
-    Results,
-    bootstrap_facts,
     question_set,
     read_results,
-    score,
     write_results,
 )
 from drag_rl.metrics.table import HEADLINES, METRICS
 from drag_rl.types import Question
 
-N = 300
-QUESTIONS = tuple(
-    replace(lab.QUESTIONS[n % len(lab.QUESTIONS)], question_id=f"q{n:03d}", text=f"Question {n}?")
-    for n in range(N)
-)
-
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory):
     return lab.make_index(tmp_path_factory.mktemp("compare"))
-
-
-def results_of(index, good, questions=QUESTIONS, **fields):
-    """Results of a policy that asks for the gold page where ``good`` says so, and for nonsense elsewhere."""
-    trajectories = []
-    for number, question in enumerate(questions):
-        document, page = question.gold_page_ids[0].split("#")
-        word = lab.DOCUMENTS[document].split()[int(page) - 1] if good(number) else "zebra"
-        trajectories.append(lab.played(index, question, [lab.search(word), lab.answer("It needs care.")]))
-    aggregate, rows = score(trajectories, index.page)
-    settings = {
-        "policy": "model",
-        "model": "m",
-        "samples": 1,
-        "split": "test",
-        "corpus_pages": len(index),
-        "fingerprints": {"question_set": question_set(questions), "index": index.manifest.fingerprint},
-        "config": {"episode": lab.PLAIN.model_dump(mode="json"), "sampling": {"name": "greedy"}},
-        "paths": {},
-        "aggregate": aggregate,
-        "bootstrap": bootstrap_facts(),
-        "seconds": 1.0,
-        "versions": {},
-        "rows": rows,
-    }
-    return Results(**settings | fields)
 
 
 @pytest.fixture(scope="module")
