@@ -8,8 +8,7 @@
 #   SENTENCES  of each manual, one of a page, that are the training questions   (200)
 #   QUESTIONS  of them for the warm start; 0 for all   (300)
 #   STEPS   GRPO steps with one search for a question     (12)
-#   REFINE  GRPO steps after those with TURNS searches: the model reads the hits and searches again. They begin with
-#           a warm start of their own (11 minutes more) and take a minute each   (0)
+#   REFINE  GRPO steps after those with TURNS searches: the model reads the hits and searches again (a minute each)   (0)
 #   TURNS   searches of an episode in these steps         (2)
 #   SEED    of sampling and of both trainers              (1)
 #   PDF_DIR your own PDFs, instead of the sample manuals from Debian packages
@@ -58,14 +57,10 @@ search="max_turns=1 answer=false think=false snippet_chars=80 system_prompt=brie
 # Of several searches each lists new pages, so that a budget of searches is one of pages.
 refine="$search max_turns=$TURNS repeat_pages=false snippet_chars=40 show_page_ids=false"
 
-warm_start() { # name, model, episode
-    env MODEL="$2" DATA="$DATA" RUN="$RUN/$1" HARDWARE=cpu VAL="" EPISODE="$3" FIRST_EPISODE=shots=3 SEED="$SEED" \
-        SAMPLES=4 ABOVE_MEAN=1 LIMIT="$QUESTIONS" MAX_TOKENS=24 CONCURRENCY=128 \
-        bash scripts/star.sh -- optim.lr=3e-5 trainer.total_epochs=3 trainer.save_freq=-1
-}
-
 step "7/9 warm start: the model's own successful searches, drawn with three worked examples, become training data"
-warm_start star "$MODEL" "$search"
+env MODEL="$MODEL" DATA="$DATA" RUN="$RUN/star" HARDWARE=cpu VAL="" EPISODE="$search" FIRST_EPISODE=shots=3 \
+    SEED="$SEED" SAMPLES=4 ABOVE_MEAN=1 LIMIT="$QUESTIONS" MAX_TOKENS=24 CONCURRENCY=128 \
+    bash scripts/star.sh -- optim.lr=3e-5 trainer.total_epochs=3 trainer.save_freq=-1
 
 grpo() { # name, model, steps, questions a step, tokens of a rollout, episode
     if [[ -d $RUN/$1/model ]]; then
@@ -89,8 +84,7 @@ grpo grpo "$RUN/star/round-1/sft/model" "$STEPS" 16 24 "$search"
 runs=("$RUN/grpo")
 if [[ $REFINE -gt 0 ]]; then
     step "8/9 and $REFINE steps of $TURNS searches each, the later ones after reading what the earlier ones have found"
-    warm_start star-turns "$RUN/grpo/model" "$refine"
-    grpo refine "$RUN/star-turns/round-1/sft/model" "$REFINE" 8 $((TURNS * 24 + (TURNS - 1) * 128)) "$refine"
+    grpo refine "$RUN/grpo/model" "$REFINE" 12 $((TURNS * 24 + (TURNS - 1) * 128)) "$refine"
     runs+=("$RUN/refine")
 fi
 for run in "${runs[@]}"; do python -m drag_rl.training.curves "$run"; done
@@ -111,11 +105,12 @@ last=grpo
 if [[ $REFINE -gt 0 ]]; then # at equal turns and pages: the raw question reads on in its own ranking
     last=refine
     measure untrained-turns "$refine shots=3" --model-path "$MODEL"
-    measure sft-turns "$refine" --model-path "$RUN/star-turns/round-1/sft/model"
+    measure sft-turns "$refine" --model-path "$RUN/star/round-1/sft/model"
+    measure grpo-turns "$refine" --model-path "$RUN/grpo/model"
     measure refine "$refine" --model-path "$RUN/refine/model"
     measure feedback "$refine" --policy feedback
     measure question-turns "$refine" --policy raw-question
-    mapfile -t shown < <(results untrained-turns sft-turns refine feedback question-turns)
+    mapfile -t shown < <(results untrained-turns sft-turns grpo-turns refine feedback question-turns)
     drag compare "${shown[@]}" --out "$RUN/results/comparison-turns"
 fi
 drag view "$RUN/results/$last.json" "${runs[@]}" --pages "$DATA/pages" --thumbnails 300 --out "$RUN/report.html"
