@@ -52,7 +52,7 @@ def test_composes_and_our_groups_are_valid(name, hardware):
 def test_the_critics_batches_are_as_long_as_its_option_says(hardware):
     """verl reads another name than it documents; without ours the critic trains on 32,768 tokens at once."""
     from verl.trainer.ppo.v1 import trainer_base
-    from verl.utils.config import omega_conf_to_dataclass
+    from verl.workers.config import CriticConfig
 
     assert (
         "critic_cfg.engine.max_token_len_per_gpu = critic_cfg.ppo_infer_max_token_len_per_gpu"
