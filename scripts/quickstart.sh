@@ -8,7 +8,7 @@
 #   SENTENCES  of each manual, one of a page, that are the training questions   (200)
 #   QUESTIONS  of them for the warm start; 0 for all   (300)
 #   STEPS   GRPO steps with one search for a question     (12)
-#   REFINE  GRPO steps after those with TURNS searches: the model reads the hits and searches again (a minute each)   (0)
+#   REFINE  GRPO steps after those with TURNS searches: the model reads the hits and searches again; 1.5 minutes each   (0)
 #   TURNS   searches of an episode in these steps         (2)
 #   SEED    of sampling and of both trainers              (1)
 #   PDF_DIR your own PDFs, instead of the sample manuals from Debian packages

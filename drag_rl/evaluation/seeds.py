@@ -12,8 +12,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from drag_rl.evaluation.results import (
     QuestionRow,
     Results,
@@ -21,7 +19,8 @@ from drag_rl.evaluation.results import (
     check_comparable,
     metrics_of_questions,
 )
-from drag_rl.metrics.measure import mean_where_defined
+from drag_rl.metrics.measure import question_means
+from drag_rl.metrics.table import METRICS
 
 
 def by_name(paths: Sequence[Path], results: Sequence[Results]) -> dict[Path, Results]:
@@ -46,9 +45,11 @@ def mean_of_runs(runs: Sequence[Results]) -> Results:
     first = runs[0]
     if len(runs) == 1:
         return first
-    table_RQM = np.array([run.values_QM for run in runs])
-    means_QM = np.array([mean_where_defined(table_RQM[:, question]) for question in range(len(first.rows))])
-    means_QM = means_QM.reshape(len(first.rows), table_RQM.shape[2])
+    _, means_QM = question_means(
+        (row.question_id, dict(zip(METRICS, values, strict=True)))
+        for run in runs
+        for row, values in zip(run.rows, run.values_QM.tolist(), strict=True)
+    )
     return replace(
         first,
         model=", ".join(dict.fromkeys(run.model for run in runs)),
