@@ -7,9 +7,9 @@
 #   RUN     folder of the training run                    (runs/quickstart)
 #   SENTENCES  of each manual, one of a page, that are the training questions   (200)
 #   QUESTIONS  of them for the warm start; 0 for all   (300)
-#   STEPS   GRPO steps with one search for a question     (12)
-#   REFINE  GRPO steps after those with TURNS searches: the model reads the hits and searches again; 1.5 minutes each   (0)
-#   TURNS   searches of an episode in these steps         (2)
+#   STEPS   GRPO steps   (12)
+#   TURNS   searches of an episode in GRPO and in the measurement: with 2 the model reads the hits and searches again;
+#           the warm start is the same, and a run with 1 is kept beside it (15 minutes more)   (1)
 #   SEED    of sampling and of both trainers              (1)
 #   PDF_DIR your own PDFs, instead of the sample manuals from Debian packages
 #
@@ -21,10 +21,10 @@ RUN=${RUN:-runs/quickstart}
 SENTENCES=${SENTENCES:-200}
 QUESTIONS=${QUESTIONS:-300}
 STEPS=${STEPS:-12}
-REFINE=${REFINE:-0}
-TURNS=${TURNS:-2}
+TURNS=${TURNS:-1}
 SEED=${SEED:-1}
 MODEL=models/smollm2-135m-vl
+[[ $TURNS =~ ^[1-9]$ ]] || { echo "quickstart: TURNS=$TURNS: give 1 to 9 searches" >&2; exit 2; }
 
 started=$SECONDS
 step() { printf '\n\033[1;36m[quickstart %4ds] %s\033[0m\n' $((SECONDS - started)) "$*"; }
@@ -54,77 +54,62 @@ python -m drag_rl.models.smol --out "$MODEL"
 # The episode: searches only, for the question's words and the model's. A model that has learnt the protocol needs few
 # words to be told of it.
 search="max_turns=1 answer=false think=false snippet_chars=80 system_prompt=brief expand_question=true"
-# Of several searches each lists new pages, so that a budget of searches is one of pages.
-refine="$search max_turns=$TURNS repeat_pages=false snippet_chars=40 show_page_ids=false"
+episode=$search questions=16 plural="" turns=""
+if [[ $TURNS -gt 1 ]]; then # each search lists new pages, so that a budget of searches is one of pages
+    episode="$search max_turns=$TURNS repeat_pages=false snippet_chars=40 show_page_ids=false"
+    questions=12 plural=es turns=-$TURNS # longer episodes, so fewer of them a step
+fi
 
 step "7/9 warm start: the model's own successful searches, drawn with three worked examples, become training data"
 env MODEL="$MODEL" DATA="$DATA" RUN="$RUN/star" HARDWARE=cpu VAL="" EPISODE="$search" FIRST_EPISODE=shots=3 \
     SEED="$SEED" SAMPLES=4 ABOVE_MEAN=1 LIMIT="$QUESTIONS" MAX_TOKENS=24 CONCURRENCY=128 \
     bash scripts/star.sh -- optim.lr=3e-5 trainer.total_epochs=3 trainer.save_freq=-1
 
-grpo() { # name, model, steps, questions a step, tokens of a rollout, episode
-    if [[ -d $RUN/$1/model ]]; then
-        echo "already trained: $RUN/$1 (delete it to train again)"
-        return
-    fi
-    local options=() setting
-    for setting in $6; do options+=("drag.episode.$setting"); done
-    env HARDWARE=cpu MODEL="$2" DATA="$DATA" RUN="$RUN/$1" bash scripts/run_grpo.sh \
-        trainer.total_training_steps="$3" data.train_batch_size="$4" actor_rollout_ref.actor.ppo_mini_batch_size="$4" \
-        data.max_prompt_length=128 data.max_response_length="$5" drag.turn_tokens=24 drag.observation_tokens=120 \
+step "8/9 GRPO in stock verl from there: $STEPS steps of $questions questions x 8 episodes of $TURNS search$plural, no worked examples any more"
+trained=$RUN/grpo$turns
+if [[ -d $trained/model ]]; then
+    echo "already trained: $trained (delete it to train again)"
+else
+    options=()
+    for setting in $episode; do options+=("drag.episode.$setting"); done
+    env HARDWARE=cpu MODEL="$RUN/star/round-1/sft/model" DATA="$DATA" RUN="$trained" bash scripts/run_grpo.sh \
+        trainer.total_training_steps="$STEPS" data.train_batch_size="$questions" \
+        actor_rollout_ref.actor.ppo_mini_batch_size="$questions" data.max_prompt_length=128 \
+        data.max_response_length=$((TURNS * 24 + (TURNS - 1) * 128)) drag.turn_tokens=24 drag.observation_tokens=120 \
         algorithm.filter_groups.enable=true algorithm.filter_groups.metric=reward \
         actor_rollout_ref.actor.optim.lr=2e-5 algorithm.rollout_correction.bypass_mode=true \
         actor_rollout_ref.actor.ppo_max_token_len_per_gpu=1536 data.seed="$SEED" actor_rollout_ref.rollout.seed="$SEED" \
         trainer.total_epochs=1000 trainer.save_freq=8 trainer.val_before_train=false trainer.test_freq=-1 "${options[@]}"
-    python -m drag_rl.training.export --run "$RUN/$1"
-}
-
-step "8/9 GRPO in stock verl from there: $STEPS steps of 16 questions x 8 searches, no worked examples in the prompt any more"
-grpo grpo "$RUN/star/round-1/sft/model" "$STEPS" 16 24 "$search"
-runs=("$RUN/grpo")
-if [[ $REFINE -gt 0 ]]; then
-    step "8/9 and $REFINE steps of $TURNS searches each, the later ones after reading what the earlier ones have found"
-    grpo refine "$RUN/grpo/model" "$REFINE" 12 $((TURNS * 24 + (TURNS - 1) * 128)) "$refine"
-    runs+=("$RUN/refine")
+    python -m drag_rl.training.export --run "$trained"
 fi
-for run in "${runs[@]}"; do python -m drag_rl.training.curves "$run"; done
+python -m drag_rl.training.curves "$trained"
 
 step "9/9 before and after, on the questions that are printed in manuals never trained on"
-measure() { # name, episode, policy ...
-    drag evaluate --questions "$DATA/questions.test.parquet" --index "$DATA/index" --output "$RUN/results/$1.json" \
-        --max-tokens 48 --concurrency 128 --episode "$2" "${@:3}"
+shown=()
+measure() { # name, policy ...
+    shown+=("$RUN/results/$1$turns.json")
+    drag evaluate --questions "$DATA/questions.test.parquet" --index "$DATA/index" --output "${shown[-1]}" \
+        --max-tokens 48 --concurrency 128 --episode "$episode ${examples:-}" "${@:2}"
 }
-results() { printf "$RUN/results/%s.json\n" "$@"; }
-measure untrained "$search shots=3" --model-path "$MODEL"
-measure sft "$search" --model-path "$RUN/star/round-1/sft/model"
-measure grpo "$search" --model-path "$RUN/grpo/model"
-measure question "$search" --policy raw-question
-mapfile -t shown < <(results untrained sft grpo question)
-drag compare "${shown[@]}" --out "$RUN/results/comparison"
-last=grpo
-if [[ $REFINE -gt 0 ]]; then # at equal turns and pages: the raw question reads on in its own ranking
-    last=refine
-    measure untrained-turns "$refine shots=3" --model-path "$MODEL"
-    measure sft-turns "$refine" --model-path "$RUN/star/round-1/sft/model"
-    measure grpo-turns "$refine" --model-path "$RUN/grpo/model"
-    measure refine "$refine" --model-path "$RUN/refine/model"
-    measure feedback "$refine" --policy feedback
-    measure question-turns "$refine" --policy raw-question
-    mapfile -t shown < <(results untrained-turns sft-turns grpo-turns refine feedback question-turns)
-    drag compare "${shown[@]}" --out "$RUN/results/comparison-turns"
-fi
-drag view "$RUN/results/$last.json" "${runs[@]}" --pages "$DATA/pages" --thumbnails 300 --out "$RUN/report.html"
+examples=shots=3 measure untrained --model-path "$MODEL"
+measure sft --model-path "$RUN/star/round-1/sft/model"
+measure grpo --model-path "$trained/model"
+measure question --policy raw-question # of several searches it reads on in its own ranking
+[[ $TURNS -gt 1 ]] && measure feedback --policy feedback
+drag compare "${shown[@]}" --out "$RUN/results/comparison$turns"
+drag view "$RUN/results/grpo$turns.json" "$trained" --pages "$DATA/pages" --thumbnails 300 --out "$RUN/report$turns.html"
 
 cat <<END
 
 Done in $((SECONDS - started)) s. Look at
-  $RUN/report.html                             every question, query and hit; rollouts and curves (open it in a browser)
-  $RUN/results/comparison                      the table above, with intervals, as Markdown, JSON and a picture
-  $RUN/grpo/curves.png                         reward and rank score by step
-  tensorboard --logdir $RUN/grpo/tensorboard   every metric of verl, and ours under drag/
+  $RUN/report$turns.html                             every question, query and hit; rollouts and curves (open it in a browser)
+  $RUN/results/comparison$turns                      the table above, with intervals, as Markdown, JSON and a picture
+  $trained/curves.png                         reward and rank score by step
+  tensorboard --logdir $trained/tensorboard   every metric of verl, and ours under drag/
 Next
   source .venv/bin/activate
   drag search --index $DATA/index "your own keywords"
+  TURNS=2 bash scripts/quickstart.sh                           let it read the hits and search again
   STEPS=64 RUN=runs/longer bash scripts/quickstart.sh          train longer
   MODEL=Qwen/Qwen3-VL-8B-Instruct bash scripts/run_grpo.sh     the real thing, on 8 GPUs (README)
   README.md, "Bring your own PDFs"
