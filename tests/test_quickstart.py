@@ -1,0 +1,154 @@
+"""The quickstart's order and options: what it starts are stand-ins that tell; GRPO's options are composed for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hydra import compose, initialize_config_dir
+
+ROOT = Path(__file__).resolve().parents[1]
+TELL = """
+import json, os, pathlib, sys
+with open(os.environ["CALLS"], "a") as file:
+    print(json.dumps([sys.argv[0].removeprefix(os.environ["FAKE"]), *sys.argv[1:]]), file=file)
+"""
+MAKES = "pathlib.Path(sys.argv[sys.argv.index('{}') + 1], '{}').mkdir(parents=True, exist_ok=True)"
+MODULES = {
+    "data_preprocess/sample_corpus.py": "",
+    "data_preprocess/build.py": MAKES.format("--out", "index"),
+    "drag_rl/models/smol.py": "",
+    "drag_rl/cli/main.py": "",
+    "drag_rl/training/curves.py": "",
+    "drag_rl/training/export.py": MAKES.format("--run", "model"),
+    "verl/trainer/main_ppo.py": "",
+}
+
+
+@pytest.fixture
+def quickstart(tmp_path):
+    """Run the quickstart with knobs in a copy of the project's scripts; returns the command lines that it started."""
+    fake, calls = tmp_path / "fake", tmp_path / "calls"
+    for module, text in MODULES.items():
+        (fake / module).parent.mkdir(parents=True, exist_ok=True)
+        (fake / module).write_text(TELL + text)
+        for folder in list(Path(module).parents)[:-1]:
+            (fake / folder / "__init__.py").touch()
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    (tmp_path / "scripts/setup.sh").write_text("exit 0")
+    (tmp_path / "scripts/star.sh").write_text(
+        'echo "[\\"star\\", \\"$EPISODE\\", \\"$FIRST_EPISODE\\", \\"$SEED\\"]" >> "$CALLS"'
+    )
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / ".venv/bin/activate").write_text('drag() { python -m drag_rl.cli.main "$@"; }')
+    data = tmp_path / "data/quickstart"
+    data.mkdir(parents=True)
+    pq.write_table(pa.table({"row": [1]}), data / "questions.train.parquet")
+    pq.write_table(pa.table({"row": [1]}), data / "questions.val.parquet")
+
+    def run(**knobs):
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(fake),
+            "FAKE": f"{fake}/",
+            "CALLS": str(calls),
+            **knobs,
+        }
+        calls.write_text("")
+        command = ["bash", str(tmp_path / "scripts/quickstart.sh")]
+        subprocess.run(command, env=environment, cwd=tmp_path, check=True, capture_output=True, timeout=100)
+        return [json.loads(line) for line in calls.read_text().splitlines()]
+
+    return run
+
+
+def composed(call):
+    """The configuration that verl would make of a call of its trainer."""
+    options = [word for word in call[1:] if "=" in word and not word.startswith("hydra.")]
+    with initialize_config_dir(str(ROOT / "configs"), version_base=None):
+        return compose("grpo", options)
+
+
+def measured(calls):
+    """Of each evaluation its result's name, its episode and its policy."""
+    for _, command, *words in calls:
+        if command == "evaluate":
+            option = dict(zip(words[::2], words[1::2], strict=True))
+            policy = option.get("--policy") or option["--model-path"]
+            yield Path(option["--output"]).stem, option["--episode"].split(), policy
+
+
+def test_one_search(quickstart):
+    calls = quickstart(SEED="7")
+    names = [call[1] if call[0] == "drag_rl/cli/main.py" else call[0] for call in calls]
+    assert names == [
+        "data_preprocess/sample_corpus.py",
+        "ingest",
+        "data_preprocess/build.py",
+        "index",
+        "search",
+        "drag_rl/models/smol.py",
+        "star",
+        "verl/trainer/main_ppo.py",
+        "drag_rl/training/export.py",
+        "drag_rl/training/curves.py",
+        *["evaluate"] * 4,
+        "compare",
+        "view",
+    ]
+    _, episode, first, seed = calls[6]
+    assert (first, seed) == ("shots=3", "7") and "max_turns=1" in episode.split()
+    config = composed(calls[7])
+    assert (config.drag.episode.max_turns, config.data.train_batch_size, config.data.seed) == (1, 16, 7)
+    assert config.data.max_response_length == 24 and config.trainer.total_training_steps == 12
+    assert {f"{key}={json.dumps(value)}" for key, value in config.drag.episode.items()} >= {
+        setting for setting in episode.split() if not setting.startswith("system_prompt")
+    }
+    evaluations = list(measured(calls))
+    assert [name for name, _, _ in evaluations] == ["untrained", "sft", "grpo", "question"]
+    assert all(words == episode.split() for _, words, _ in evaluations[1:])
+    assert evaluations[0][1] == [*episode.split(), "shots=3"]
+    assert [policy for _, _, policy in evaluations] == [
+        "models/smollm2-135m-vl",
+        "runs/quickstart/star/round-1/sft/model",
+        "runs/quickstart/grpo/model",
+        "raw-question",
+    ]
+    assert [Path(path).stem for path in calls[-2][2:6]] == [name for name, _, _ in evaluations]
+
+
+def test_several_searches_beside_a_run_with_one(quickstart):
+    one = quickstart()
+    calls = quickstart(TURNS="3")
+    assert [call for call in calls if "star" in call] == [call for call in one if "star" in call]
+    (train,) = [call for call in calls if call[0].startswith("verl")]
+    assert "trainer.experiment_name=grpo-3" in train
+    config = composed(train)
+    episode, budget = config.drag.episode, config.drag
+    assert (episode.max_turns, episode.repeat_pages, config.data.train_batch_size) == (3, False, 12)
+    said, read = 3 * budget.turn_tokens, 2 * budget.observation_tokens
+    assert said + read < config.data.max_response_length <= said + read + 2 * 16, (
+        "and the chat template's own"
+    )
+    names = [name for name, _, _ in measured(calls)]
+    assert names == [f"{name}-3" for name in ("untrained", "sft", "grpo", "question", "feedback")]
+    assert all("max_turns=3" in words and "repeat_pages=false" in words for _, words, _ in measured(calls))
+    assert (
+        "runs/quickstart/report-3.html" in calls[-1] and "runs/quickstart/results/comparison-3" in calls[-2]
+    )
+    assert not [call for call in quickstart(TURNS="3") if call[0].startswith("verl")], "trained already"
+
+
+@pytest.mark.parametrize("turns", ["0", "two", "10"])
+def test_a_wrong_number_of_searches_is_one_line(quickstart, turns):
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        quickstart(TURNS=turns)
+    assert error.value.returncode == 2
+    assert error.value.stderr.decode() == f"quickstart: TURNS={turns}: give 1 to 9 searches\n"
