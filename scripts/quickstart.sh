@@ -9,7 +9,7 @@
 #   QUESTIONS  of them for the warm start; 0 for all   (300)
 #   STEPS   GRPO steps   (12)
 #   TURNS   searches of an episode in GRPO and in the measurement: with 2 the model reads the hits and searches again;
-#           the warm start is the same, and a run with 1 is kept beside it (15 minutes more)   (1)
+#           32 minutes in all, or 25 more after a run with 1, whose warm start is taken and which is kept   (1)
 #   SEED    of sampling and of both trainers              (1)
 #   PDF_DIR your own PDFs, instead of the sample manuals from Debian packages
 #
@@ -65,7 +65,7 @@ env MODEL="$MODEL" DATA="$DATA" RUN="$RUN/star" HARDWARE=cpu VAL="" EPISODE="$se
     SEED="$SEED" SAMPLES=4 ABOVE_MEAN=1 LIMIT="$QUESTIONS" MAX_TOKENS=24 CONCURRENCY=128 \
     bash scripts/star.sh -- optim.lr=3e-5 trainer.total_epochs=3 trainer.save_freq=-1
 
-step "8/9 GRPO in stock verl from there: $STEPS steps of $questions questions x 8 episodes of $TURNS search$plural, no worked examples any more"
+step "8/9 GRPO in stock verl from there, without examples: $STEPS steps of $questions questions x 8, $TURNS search$plural each"
 trained=$RUN/grpo$turns
 if [[ -d $trained/model ]]; then
     echo "already trained: $trained (delete it to train again)"
@@ -78,8 +78,9 @@ else
         data.max_response_length=$((TURNS * 24 + (TURNS - 1) * 128)) drag.turn_tokens=24 drag.observation_tokens=120 \
         algorithm.filter_groups.enable=true algorithm.filter_groups.metric=reward \
         actor_rollout_ref.actor.optim.lr=2e-5 algorithm.rollout_correction.bypass_mode=true \
-        actor_rollout_ref.actor.ppo_max_token_len_per_gpu=1536 data.seed="$SEED" actor_rollout_ref.rollout.seed="$SEED" \
-        trainer.total_epochs=1000 trainer.save_freq=8 trainer.val_before_train=false trainer.test_freq=-1 "${options[@]}"
+        actor_rollout_ref.actor.ppo_max_token_len_per_gpu=1536 \
+        data.seed="$SEED" actor_rollout_ref.rollout.seed="$SEED" trainer.total_epochs=1000 trainer.save_freq=8 \
+        trainer.val_before_train=false trainer.test_freq=-1 "${options[@]}"
     python -m drag_rl.training.export --run "$trained"
 fi
 python -m drag_rl.training.curves "$trained"
@@ -97,12 +98,13 @@ measure grpo --model-path "$trained/model"
 measure question --policy raw-question # of several searches it reads on in its own ranking
 [[ $TURNS -gt 1 ]] && measure feedback --policy feedback
 drag compare "${shown[@]}" --out "$RUN/results/comparison$turns"
-drag view "$RUN/results/grpo$turns.json" "$trained" --pages "$DATA/pages" --thumbnails 300 --out "$RUN/report$turns.html"
+drag view "$RUN/results/grpo$turns.json" "$trained" --pages "$DATA/pages" --thumbnails 300 \
+    --out "$RUN/report$turns.html"
 
 cat <<END
 
 Done in $((SECONDS - started)) s. Look at
-  $RUN/report$turns.html                             every question, query and hit; rollouts and curves (open it in a browser)
+  $RUN/report$turns.html                       every question, query and hit; rollouts and curves (open it in a browser)
   $RUN/results/comparison$turns                      the table above, with intervals, as Markdown, JSON and a picture
   $trained/curves.png                         reward and rank score by step
   tensorboard --logdir $trained/tensorboard   every metric of verl, and ours under drag/
