@@ -65,7 +65,7 @@ env MODEL="$MODEL" DATA="$DATA" RUN="$RUN/star" HARDWARE=cpu VAL="" EPISODE="$se
     SEED="$SEED" SAMPLES=4 ABOVE_MEAN=1 LIMIT="$QUESTIONS" MAX_TOKENS=24 CONCURRENCY=128 \
     bash scripts/star.sh -- optim.lr=3e-5 trainer.total_epochs=3 trainer.save_freq=-1
 
-step "8/9 GRPO in stock verl from there, without examples: $STEPS steps of $questions questions x 8, $TURNS search$plural each"
+step "8/9 GRPO in verl, without examples: $STEPS steps of $questions questions x 8 episodes of $TURNS search$plural"
 trained=$RUN/grpo$turns
 if [[ -d $trained/model ]]; then
     echo "already trained: $trained (delete it to train again)"
