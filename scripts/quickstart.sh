@@ -9,7 +9,7 @@
 #   QUESTIONS  of them for the warm start; 0 for all   (300)
 #   STEPS   GRPO steps   (12)
 #   TURNS   searches of an episode in GRPO and in the measurement: with 2 the model reads the hits and searches again;
-#           32 minutes in all, or 25 more after a run with 1, whose warm start is taken and which is kept   (1)
+#           35 minutes in all, or 28 more after a run with 1, whose warm start is taken and which is kept   (1)
 #   SEED    of sampling and of both trainers              (1)
 #   PDF_DIR your own PDFs, instead of the sample manuals from Debian packages
 #
