@@ -101,13 +101,13 @@ drag compare "${shown[@]}" --out "$RUN/results/comparison$turns"
 drag view "$RUN/results/grpo$turns.json" "$trained" --pages "$DATA/pages" --thumbnails 300 \
     --out "$RUN/report$turns.html"
 
+printf '\nDone in %d s. Look at\n' $((SECONDS - started))
+printf '  %-48s %s\n' \
+    "$RUN/report$turns.html" "every question, query and hit; rollouts and curves (open it in a browser)" \
+    "$RUN/results/comparison$turns" "the table above, with intervals, as Markdown, JSON and a picture" \
+    "$trained/curves.png" "reward and rank score by step" \
+    "tensorboard --logdir $trained/tensorboard" "every metric of verl, and ours under drag/"
 cat <<END
-
-Done in $((SECONDS - started)) s. Look at
-  $RUN/report$turns.html                       every question, query and hit; rollouts and curves (open it in a browser)
-  $RUN/results/comparison$turns                      the table above, with intervals, as Markdown, JSON and a picture
-  $trained/curves.png                         reward and rank score by step
-  tensorboard --logdir $trained/tensorboard   every metric of verl, and ours under drag/
 Next
   source .venv/bin/activate
   drag search --index $DATA/index "your own keywords"
