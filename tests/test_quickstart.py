@@ -47,7 +47,10 @@ def quickstart(tmp_path):
         'echo "[\\"star\\", \\"$EPISODE\\", \\"$FIRST_EPISODE\\", \\"$SEED\\"]" >> "$CALLS"'
     )
     (tmp_path / ".venv/bin").mkdir(parents=True)
-    (tmp_path / ".venv/bin/activate").write_text('drag() { python -m drag_rl.cli.main "$@"; }')
+    activate = 'python() { command python3 -S "$@"; }\ndrag() { python -m drag_rl.cli.main "$@"; }\n'
+    (tmp_path / ".venv/bin/activate").write_text(
+        activate
+    )  # -S: a stand-in needs no packages, and starts sooner
     data = tmp_path / "data/quickstart"
     data.mkdir(parents=True)
     pq.write_table(pa.table({"row": [1]}), data / "questions.train.parquet")
