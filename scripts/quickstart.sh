@@ -54,10 +54,10 @@ python -m drag_rl.models.smol --out "$MODEL"
 # The episode: searches only, for the question's words and the model's. A model that has learnt the protocol needs few
 # words to be told of it.
 search="max_turns=1 answer=false think=false snippet_chars=80 system_prompt=brief expand_question=true"
-episode=$search questions=16 plural="" turns=""
+episode=$search questions=16 suffix=""
 if [[ $TURNS -gt 1 ]]; then # each search lists new pages, so that a budget of searches is one of pages
     episode="$search max_turns=$TURNS repeat_pages=false snippet_chars=40 show_page_ids=false"
-    questions=12 plural=es turns=-$TURNS # longer episodes, so fewer of them a step
+    questions=12 suffix=-$TURNS # longer episodes, so fewer of them a step
 fi
 
 step "7/9 warm start: the model's own successful searches, drawn with three worked examples, become training data"
@@ -65,8 +65,8 @@ env MODEL="$MODEL" DATA="$DATA" RUN="$RUN/star" HARDWARE=cpu VAL="" EPISODE="$se
     SEED="$SEED" SAMPLES=4 ABOVE_MEAN=1 LIMIT="$QUESTIONS" MAX_TOKENS=24 CONCURRENCY=128 \
     bash scripts/star.sh -- optim.lr=3e-5 trainer.total_epochs=3 trainer.save_freq=-1
 
-step "8/9 GRPO in verl, without examples: $STEPS steps of $questions questions x 8 episodes of $TURNS search$plural"
-trained=$RUN/grpo$turns
+step "8/9 GRPO in verl, without examples: $STEPS steps of $questions questions x 8 episodes, searches in each: $TURNS"
+trained=$RUN/grpo$suffix
 if [[ -d $trained/model ]]; then
     echo "already trained: $trained (delete it to train again)"
 else
@@ -88,23 +88,23 @@ python -m drag_rl.training.curves "$trained"
 step "9/9 before and after, on the questions that are printed in manuals never trained on"
 shown=()
 measure() { # name, policy ...
-    shown+=("$RUN/results/$1$turns.json")
+    shown+=("$RUN/results/$1$suffix.json")
     drag evaluate --questions "$DATA/questions.test.parquet" --index "$DATA/index" --output "${shown[-1]}" \
-        --max-tokens 48 --concurrency 128 --episode "$episode ${examples:-}" "${@:2}"
+        --max-tokens 48 --concurrency 128 --episode "$episode" "${@:2}"
 }
-examples=shots=3 measure untrained --model-path "$MODEL"
+measure untrained --model-path "$MODEL" --episode shots=3
 measure sft --model-path "$RUN/star/round-1/sft/model"
 measure grpo --model-path "$trained/model"
 measure question --policy raw-question # of several searches it reads on in its own ranking
 [[ $TURNS -gt 1 ]] && measure feedback --policy feedback
-drag compare "${shown[@]}" --out "$RUN/results/comparison$turns"
-drag view "$RUN/results/grpo$turns.json" "$trained" --pages "$DATA/pages" --thumbnails 300 \
-    --out "$RUN/report$turns.html"
+drag compare "${shown[@]}" --out "$RUN/results/comparison$suffix"
+drag view "$RUN/results/grpo$suffix.json" "$trained" --pages "$DATA/pages" --thumbnails 300 \
+    --out "$RUN/report$suffix.html"
 
 printf '\nDone in %d s. Look at\n' $((SECONDS - started))
 printf '  %-48s %s\n' \
-    "$RUN/report$turns.html" "every question, query and hit; rollouts and curves (open it in a browser)" \
-    "$RUN/results/comparison$turns" "the table above, with intervals, as Markdown, JSON and a picture" \
+    "$RUN/report$suffix.html" "every question, query and hit; rollouts and curves (open it in a browser)" \
+    "$RUN/results/comparison$suffix" "the table above, with intervals, as Markdown, JSON and a picture" \
     "$trained/curves.png" "reward and rank score by step" \
     "tensorboard --logdir $trained/tensorboard" "every metric of verl, and ours under drag/"
 cat <<END

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from launch_lab import stand_ins, told
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = {
@@ -29,50 +30,36 @@ kind = "adapter" if os.environ["LORA_RANK"] != "0" else "model"
 (pathlib.Path(sys.argv[2]) / kind).mkdir()
 """,
 }
-TELL = """
-import json, os, pathlib, shutil, sys
-names = ("LORA_RANK", "MASK", "WEIGHT", "RAY_OVERRIDE_RESOURCES", "VERL_PLATFORM")
-with open(os.environ["CALLS"], "a") as file:
-    print(json.dumps([sys.argv, {name: os.environ[name] for name in names if name in os.environ}]), file=file)
-"""
 
 
 @pytest.fixture
 def launch(tmp_path):
     """Run a script with knobs; returns what it started, as command lines, and the environment of the last."""
-    fake = tmp_path / "fake"
-    for module, text in MODULES.items():
-        (fake / module).parent.mkdir(parents=True, exist_ok=True)
-        (fake / module).write_text(TELL + text)
-        for folder in list(Path(module).parents)[:-1]:
-            (fake / folder / "__init__.py").touch()
+    fake = stand_ins(tmp_path / "fake", MODULES)
     data = tmp_path / "data"
     (data / "index").mkdir(parents=True)
     (data / "pages").mkdir()
     for name in ("questions.train", "questions.val", "rows_train", "rows_val"):
         pq.write_table(pa.table({"row": [1]}), data / f"{name}.parquet")
-    calls = tmp_path / "calls"
 
     def run(script, *options, **knobs):
         environment = {
             **os.environ,
-            "PYTHONPATH": str(fake),
+            **fake,
             "HARDWARE": "cpu",
             "MODEL": "org/m",
             "DATA": str(data),
             "TRAIN": str(data / "rows_train.parquet"),
             "ROWS": str(data / "rows_train.parquet"),
             "RUN": str(tmp_path / "run"),
-            "CALLS": str(calls),
             "FORMAT": "sft_trajectory",
             "LORA_RANK": "0",
             **knobs,
         }
-        calls.write_text("")
         command = ["bash", str(ROOT / "scripts" / script), *options]
         subprocess.run(command, env=environment, cwd=tmp_path, check=True, capture_output=True, timeout=100)
-        lines = [json.loads(line) for line in calls.read_text().splitlines()]
-        return [shlex.join(words[1:]) for words, _ in lines], lines[-1][1]
+        calls = told(fake)
+        return [shlex.join(words[1:]) for words, _ in calls], calls[-1][1]
 
     return run
 

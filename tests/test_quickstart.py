@@ -12,13 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hydra import compose, initialize_config_dir
+from launch_lab import stand_ins, told
 
 ROOT = Path(__file__).resolve().parents[1]
-TELL = """
-import json, os, pathlib, sys
-with open(os.environ["CALLS"], "a") as file:
-    print(json.dumps([sys.argv[0].removeprefix(os.environ["FAKE"]), *sys.argv[1:]]), file=file)
-"""
 MAKES = "pathlib.Path(sys.argv[sys.argv.index('{}') + 1], '{}').mkdir(parents=True, exist_ok=True)"
 MODULES = {
     "data_preprocess/sample_corpus.py": "",
@@ -34,40 +30,27 @@ MODULES = {
 @pytest.fixture
 def quickstart(tmp_path):
     """Run the quickstart with knobs in a copy of the project's scripts; returns the command lines that it started."""
-    fake, calls = tmp_path / "fake", tmp_path / "calls"
-    for module, text in MODULES.items():
-        (fake / module).parent.mkdir(parents=True, exist_ok=True)
-        (fake / module).write_text(TELL + text)
-        for folder in list(Path(module).parents)[:-1]:
-            (fake / folder / "__init__.py").touch()
+    fake = stand_ins(tmp_path / "fake", MODULES)
     shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     (tmp_path / "scripts/setup.sh").write_text("exit 0")
     (tmp_path / "scripts/star.sh").write_text(
-        'echo "[\\"star\\", \\"$EPISODE\\", \\"$FIRST_EPISODE\\", \\"$SEED\\"]" >> "$CALLS"'
+        'echo "[[\\"star\\", \\"$EPISODE\\", \\"$FIRST_EPISODE\\", \\"$SEED\\"], {}]" >> "$CALLS"'
     )
     (tmp_path / ".venv/bin").mkdir(parents=True)
+    # -S: a stand-in needs no packages, and starts sooner
     activate = 'python() { command python3 -S "$@"; }\ndrag() { python -m drag_rl.cli.main "$@"; }\n'
-    (tmp_path / ".venv/bin/activate").write_text(
-        activate
-    )  # -S: a stand-in needs no packages, and starts sooner
+    (tmp_path / ".venv/bin/activate").write_text(activate)
     data = tmp_path / "data/quickstart"
     data.mkdir(parents=True)
     pq.write_table(pa.table({"row": [1]}), data / "questions.train.parquet")
     pq.write_table(pa.table({"row": [1]}), data / "questions.val.parquet")
 
     def run(**knobs):
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(fake),
-            "FAKE": f"{fake}/",
-            "CALLS": str(calls),
-            **knobs,
-        }
-        calls.write_text("")
         command = ["bash", str(tmp_path / "scripts/quickstart.sh")]
+        environment = {**os.environ, **fake, **knobs}
         subprocess.run(command, env=environment, cwd=tmp_path, check=True, capture_output=True, timeout=100)
-        return [json.loads(line) for line in calls.read_text().splitlines()]
+        return [[Path(words[0]).stem, *words[1:]] for words, _ in told(fake)]
 
     return run
 
@@ -83,25 +66,27 @@ def measured(calls):
     """Of each evaluation its result's name, its episode and its policy."""
     for _, command, *words in calls:
         if command == "evaluate":
-            option = dict(zip(words[::2], words[1::2], strict=True))
+            option: dict[str, str] = {}
+            for name, value in zip(words[::2], words[1::2], strict=True):
+                option[name] = f"{option[name]} {value}" if name in option else value
             policy = option.get("--policy") or option["--model-path"]
             yield Path(option["--output"]).stem, option["--episode"].split(), policy
 
 
 def test_one_search(quickstart):
     calls = quickstart(SEED="7")
-    names = [call[1] if call[0] == "drag_rl/cli/main.py" else call[0] for call in calls]
+    names = [call[1] if call[0] == "main" else call[0] for call in calls]
     assert names == [
-        "data_preprocess/sample_corpus.py",
+        "sample_corpus",
         "ingest",
-        "data_preprocess/build.py",
+        "build",
         "index",
         "search",
-        "drag_rl/models/smol.py",
+        "smol",
         "star",
-        "verl/trainer/main_ppo.py",
-        "drag_rl/training/export.py",
-        "drag_rl/training/curves.py",
+        "main_ppo",
+        "export",
+        "curves",
         *["evaluate"] * 4,
         "compare",
         "view",
@@ -131,7 +116,7 @@ def test_several_searches_beside_a_run_with_one(quickstart):
     one = quickstart()
     calls = quickstart(TURNS="3")
     assert [call for call in calls if "star" in call] == [call for call in one if "star" in call]
-    (train,) = [call for call in calls if call[0].startswith("verl")]
+    (train,) = [call for call in calls if call[0] == "main_ppo"]
     assert "trainer.experiment_name=grpo-3" in train
     config = composed(train)
     episode, budget = config.drag.episode, config.drag
@@ -146,7 +131,7 @@ def test_several_searches_beside_a_run_with_one(quickstart):
     assert (
         "runs/quickstart/report-3.html" in calls[-1] and "runs/quickstart/results/comparison-3" in calls[-2]
     )
-    assert not [call for call in quickstart(TURNS="3") if call[0].startswith("verl")], "trained already"
+    assert not [call for call in quickstart(TURNS="3") if call[0] == "main_ppo"], "trained already"
 
 
 @pytest.mark.parametrize("turns", ["0", "two", "10"])

@@ -1,0 +1,32 @@
+"""Stand-ins for the programs that a launch script starts: each tells how it was called, and makes what comes next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+TELL = """
+import json, os, pathlib, shutil, sys
+names = ("LORA_RANK", "MASK", "WEIGHT", "RAY_OVERRIDE_RESOURCES", "VERL_PLATFORM")
+with open(os.environ["CALLS"], "a") as file:
+    print(json.dumps([sys.argv, {name: os.environ[name] for name in names if name in os.environ}]), file=file)
+"""
+
+
+def stand_ins(folder: Path, modules: Mapping[str, str]) -> dict[str, str]:
+    """Write modules that tell and then run the text given for each; returns the environment that puts them first."""
+    for module, text in modules.items():
+        (folder / module).parent.mkdir(parents=True, exist_ok=True)
+        (folder / module).write_text(TELL + text)
+        for package in list(Path(module).parents)[:-1]:
+            (folder / package / "__init__.py").touch()
+    return {"PYTHONPATH": str(folder), "CALLS": str(folder / "calls")}
+
+
+def told(environment: Mapping[str, str]) -> list[tuple[list[str], dict[str, str]]]:
+    """The command line and the knobs of each call since the last time this was asked."""
+    calls = Path(environment["CALLS"])
+    lines = calls.read_text().splitlines() if calls.exists() else []
+    calls.unlink(missing_ok=True)
+    return [tuple(json.loads(line)) for line in lines]
