@@ -49,6 +49,7 @@ done
 # shellcheck source=scripts/machine.sh
 source "$root/scripts/machine.sh"
 drag=("$python" -m drag_rl.cli.main)
+together=("$python" -m drag_rl.cli.together)
 
 export HARDWARE MODEL=${MODEL:-Qwen/Qwen3-VL-8B-Instruct}
 DATA=${DATA:-data}
@@ -83,27 +84,29 @@ policy() { # of round $1: what to serve, and the settings of its episodes
     fi
 }
 
-measure() { # the policy of round $1 on held-out questions
+measure() { # the policy of round $1 on held-out questions, as words of a command
+    measuring=()
     [[ -f $VAL ]] || return 0
     policy "$1"
-    "${drag[@]}" evaluate --questions "$VAL" --index "$DATA/index" --output "$RUN/after-$(($1 - 1))-rounds.json" \
-        "${serve[@]}" --episode "$episode"
+    measuring=(evaluate --questions "$VAL" --index "$DATA/index" --output "$RUN/after-$(($1 - 1))-rounds.json"
+        "${serve[@]}" --episode "$episode")
 }
 
 for ((round = 1; round <= rounds; round++)); do
     folder=$RUN/round-$round
     mkdir -p "$folder"
     measure "$round"
-    say "round $round of $rounds: collect"
     policy "$round"
-    collect=("${drag[@]}" collect --questions "$DATA/questions.train.parquet" --index "$DATA/index" --limit "${LIMIT:-0}"
+    collect=(collect --questions "$DATA/questions.train.parquet" --index "$DATA/index" --limit "${LIMIT:-0}"
         "${serve[@]}" --episode "$episode" --sampling "${SAMPLING:-default}" --seed "$((100 * SEED + round))")
-    "${collect[@]}" --samples "${SAMPLES:-4}" --out "$folder/trajectories.jsonl"
+    plays=("${collect[@]}" --samples "${SAMPLES:-4}" --out "$folder/trajectories.jsonl")
     inputs=(--input "$folder/trajectories.jsonl")
     if [[ ${HINTS:-0} == 1 ]]; then
-        "${collect[@]}" --hint-failures "$folder/trajectories.jsonl" --out "$folder/hinted.jsonl"
+        plays+=(--then "${collect[@]}" --hint-failures "$folder/trajectories.jsonl" --out "$folder/hinted.jsonl")
         inputs+=(--input "$folder/hinted.jsonl")
     fi
+    say "round $round of $rounds: ${measuring:+measure, }collect"
+    "${together[@]}" "${measuring[@]}" ${measuring:+--then} "${plays[@]}" # one vLLM for all
     say "round $round of $rounds: filter, format"
     filter=(--per-question "${PER_QUESTION:-2}")
     [[ ${ABOVE_MEAN:-0} == 1 ]] && filter+=(--above-mean)
@@ -122,6 +125,7 @@ for ((round = 1; round <= rounds; round++)); do
 done
 measure $((rounds + 1))
 if [[ -f $VAL ]]; then
+    "${drag[@]}" "${measuring[@]}"
     say "the rounds against the untrained model, on $VAL"
     results=()
     for ((round = 0; round <= rounds; round++)); do results+=("$RUN/after-$round-rounds.json"); done

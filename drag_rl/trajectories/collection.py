@@ -79,12 +79,12 @@ class Collection:
                 return collected
             log = self.out.with_name(f"{self.out.name}.vllm.log")
             watcher.serving(self.model.model_path)
-            url, key = stack.enter_context(self.model.serve(log))
+            served = stack.enter_context(self.model.serve(log))
             rollouts = Rollouts(
                 server=ServerSettings(
-                    base_url=url,
+                    base_url=served.base_url,
                     model=self.model.name,
-                    api_key=key,
+                    api_key=served.key,
                     timeout_s=self.timeout_s,
                     retries=self.retries,
                     dialect=self.dialect,
@@ -108,7 +108,7 @@ class Collection:
                 rollouts.run(todo, keep, self.concurrency)
             except ServerDown as error:
                 raise (
-                    ServerDown(f"{error}; vLLM's log is {log}") if self.model.model_path else error
+                    ServerDown(f"{error}; vLLM's log is {served.log}") if served.log is not None else error
                 ) from error
             collected.seconds = time.monotonic() - started
         return collected

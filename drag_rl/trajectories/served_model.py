@@ -8,9 +8,11 @@ import os
 import re
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from drag_rl.errors import InputError
 from drag_rl.retrieval.folder import fingerprint_files
@@ -18,6 +20,15 @@ from drag_rl.trajectories.vllm_process import parse_adapter, vllm_server
 
 API_KEY_VARIABLE = "OPENAI_API_KEY"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+class Server(NamedTuple):
+    """Where to ask."""
+
+    base_url: str
+    key: str
+    log: Path | None
+    """What a vLLM of our own writes; None for a server that ran already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,20 +82,62 @@ class ModelChoice:
         return found
 
     @contextmanager
-    def serve(self, log: Path) -> Iterator[tuple[str, str]]:
-        """The server's base URL and key; a vLLM of our own writes to ``log`` and is stopped at the end.
+    def serve(self, log: Path) -> Iterator[Server]:
+        """A server of the model; a vLLM of our own writes to ``log`` and is stopped at the end.
 
-        The key of a running server is the environment's OPENAI_API_KEY. Raises InputError.
+        Within :func:`shared_server` it runs on, for the next who needs the same. The key of a running server is the
+        environment's OPENAI_API_KEY. Raises InputError.
         """
+        shared = _shared.get()
         if self.base_url is not None:
-            yield self.base_url, os.environ.get(API_KEY_VARIABLE) or "EMPTY"
-            return
+            yield Server(self.base_url, os.environ.get(API_KEY_VARIABLE) or "EMPTY", None)
+        elif shared is not None:
+            yield shared.serve(self, log)
+        else:
+            with self._vllm(log) as server:
+                yield server
+
+    @contextmanager
+    def _vllm(self, log: Path) -> Iterator[Server]:
         assert self.model_path is not None
         adapters = dict([parse_adapter(self.adapter)]) if self.adapter is not None else {}
         name = f"{self.name}-base" if adapters else self.name
         extra = shlex.split(self.vllm_options)
         with vllm_server(self.model_path, name=name, adapters=adapters, extra=extra, log=log) as (url, key):
-            yield url, key
+            yield Server(url, key, log)
+
+
+@dataclass(slots=True)
+class _SharedServer:
+    """The vLLM that runs, and the model that it was started for."""
+
+    choice: ModelChoice | None = None
+    server: Server | None = None
+    stack: ExitStack = field(default_factory=ExitStack)
+
+    def serve(self, choice: ModelChoice, log: Path) -> Server:
+        """The one that runs, if it serves this model; else it makes room for a new one."""
+        if self.server is None or choice != self.choice:
+            self.choice = self.server = None
+            self.stack.close()
+            self.server = self.stack.enter_context(choice._vllm(log))
+            self.choice = choice
+        return self.server
+
+
+_shared: ContextVar[_SharedServer | None] = ContextVar("_shared", default=None)
+
+
+@contextmanager
+def shared_server() -> Iterator[None]:
+    """Keep a vLLM of our own until another model is asked for, or the end: loading one takes minutes."""
+    shared = _SharedServer()
+    token = _shared.set(shared)
+    try:
+        with shared.stack:
+            yield
+    finally:
+        _shared.reset(token)
 
 
 def _folder_fingerprint(folder: Path) -> str:
