@@ -80,7 +80,7 @@ else
         actor_rollout_ref.actor.optim.lr=2e-5 algorithm.rollout_correction.bypass_mode=true \
         actor_rollout_ref.actor.ppo_max_token_len_per_gpu=1536 \
         data.seed="$SEED" actor_rollout_ref.rollout.seed="$SEED" trainer.total_epochs=1000 trainer.save_freq=8 \
-        trainer.val_before_train=false trainer.test_freq=-1 "${options[@]}"
+        trainer.test_freq=3 actor_rollout_ref.rollout.val_kwargs.{do_sample=true,temperature=1,n=2} "${options[@]}"
     python -m drag_rl.training.export --run "$trained"
 fi
 python -m drag_rl.training.curves "$trained"
@@ -105,7 +105,7 @@ printf '\nDone in %d s. Look at\n' $((SECONDS - started))
 printf '  %-48s %s\n' \
     "$RUN/report$suffix.html" "every question, query and hit; rollouts and curves (open it in a browser)" \
     "$RUN/results/comparison$suffix" "the table above, with intervals, as Markdown, JSON and a picture" \
-    "$trained/curves.png" "reward and rank score by step" \
+    "$trained/curves.png" "the same held-out questions every three steps: reward and rank score" \
     "tensorboard --logdir $trained/tensorboard" "every metric of verl, and ours under drag/"
 cat <<END
 Next

@@ -99,6 +99,11 @@ def test_one_search(quickstart):
     assert {f"{key}={json.dumps(value)}" for key, value in config.drag.episode.items()} >= {
         setting for setting in episode.split() if not setting.startswith("system_prompt")
     }
+    asked = config.actor_rollout_ref.rollout.val_kwargs
+    assert (config.trainer.val_before_train, config.trainer.test_freq) == (True, 3), (
+        "the curve's fixed questions"
+    )
+    assert (asked.do_sample, asked.temperature, asked.n) == (True, 1, 2)
     evaluations = list(measured(calls))
     assert [name for name, _, _ in evaluations] == ["untrained", "sft", "grpo", "question"]
     assert all(words == episode.split() for _, words, _ in evaluations[1:])

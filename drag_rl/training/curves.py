@@ -2,9 +2,13 @@
 
     python -m drag_rl.training.curves RUN [--png FILE]
 
-reads what the replay buffer of GRPO and PPO wrote, ``RUN/rollouts/*.trajectories.jsonl`` (sampled, one file a training
-step) and ``RUN/validation/*.trajectories.jsonl`` (greedy, step 0 is before training), or the losses of an SFT run,
+reads what the replay buffer of GRPO and PPO wrote, ``RUN/rollouts/*.trajectories.jsonl`` (one file a training step) and
+``RUN/validation/*.trajectories.jsonl`` (step 0 is before training), or the losses of an SFT run,
 ``RUN/metrics/*.jsonl``.
+
+Training batches are other questions in each step, and ``algorithm.filter_groups`` leaves out those that the policy
+masters, so their mean need not rise while the policy learns. Validation asks the same questions each time: it is the
+curve to believe, and its change since the first time is paired by question.
 """
 
 from __future__ import annotations
@@ -12,8 +16,8 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Annotated
 
 import typer
@@ -22,6 +26,7 @@ from rich.table import Table
 
 from drag_rl.console import run_app
 from drag_rl.errors import InputError
+from drag_rl.training.dumps import Curve, Rollout, changes, means, read_steps
 
 COLUMNS = ("reward", "rank_score", "hit@1", "hit@k", "gold_rank", "format", "searches", "turns")
 """Shown in this order: the reward, then the breakdown's means over a step's trajectories."""
@@ -33,37 +38,6 @@ LOSSES = {
     "train/lr": "rate",
 }
 """What verl's SFT trainer logs -> our heading."""
-
-Curve = Mapping[int, Mapping[str, float]]
-"""Step -> name -> mean; ``n`` is the number of trajectories."""
-
-
-def read_curve(folder: Path) -> dict[int, dict[str, float]]:
-    """The means of every step in a folder of ``<step>.trajectories.jsonl`` files, by step.
-
-    Raises:
-        InputError: A line is not a trajectory; names file and line. A last line without an end is a write that was
-            cut short and is left out.
-    """
-    curve = {}
-    for path in sorted(folder.glob("*.trajectories.jsonl"), key=lambda path: int(path.name.split(".")[0])):
-        columns: dict[str, list[float]] = defaultdict(list)
-        # JSON lines end with \n alone: str.splitlines would cut at the other separators of Unicode too.
-        for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
-            if not line:
-                continue
-            try:
-                row = json.loads(line)
-                values = {"reward": row["reward"], **row["breakdown"]}
-            except (ValueError, KeyError, TypeError) as error:
-                raise InputError(f"{path}, line {number}: not a trajectory ({error})") from error
-            for name, value in values.items():
-                columns[name].append(float(value))
-        if columns:
-            step = int(path.name.split(".")[0])
-            curve[step] = {name: fmean(values) for name, values in columns.items()}
-            curve[step]["n"] = len(columns["reward"])
-    return curve
 
 
 def read_losses(folder: Path) -> dict[int, dict[str, float]]:
@@ -91,23 +65,44 @@ def table(title: str, curve: Curve) -> Table:
     grid = Table(title=title, title_justify="left")
     for heading in ("step", *names):
         grid.add_column(heading, justify="right")
-    for step, means in curve.items():
-        grid.add_row(str(step), *(f"{means[name]:.4g}" if name in means else "" for name in names))
+    for step, row in curve.items():
+        grid.add_row(str(step), *(f"{row[name]:.4g}" if name in row else "" for name in names))
     return grid
 
 
-def draw(panels: Mapping[str, Mapping[str, Mapping[int, float]]], png: Path) -> None:
-    """A PNG with a panel for each title, which shows its curves by their labels."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One curve of a picture."""
+
+    label: str
+    points: Mapping[int, float]
+    """Step -> value."""
+    errors: Mapping[int, float]
+    """Step -> half of the interval drawn around the value, where there is one."""
+    faint: bool = False
+    """Drawn behind the others, as dots."""
+
+
+def draw(panels: Mapping[str, list[Line]], png: Path) -> None:
+    """A PNG with a panel for each title, which shows those of its lines that have points, and names no others."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5 * len(panels), 4), layout="constrained")
     row = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, (title, curves) in zip(row, panels.items(), strict=True):
-        for (label, curve), style in zip(curves.items(), (".-", "o--"), strict=False):
-            axes.plot(list(curve), list(curve.values()), style, label=label)
+    for axes, (title, lines) in zip(row, panels.items(), strict=True):
+        for line in (line for line in lines if line.points):
+            style = {"fmt": ".", "alpha": 0.4} if line.faint else {"fmt": ".-", "capsize": 3}
+            errors = [line.errors.get(step, 0.0) for step in line.points]
+            axes.errorbar(
+                list(line.points),
+                list(line.points.values()),
+                errors if any(errors) else None,
+                label=line.label,
+                **style,
+            )
         axes.set(title=title, xlabel="step", ylabel="mean")
         axes.grid(alpha=0.3)
-        axes.legend()
+        axes.legend(fontsize="small")
     png.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(png, dpi=120)
 
@@ -117,39 +112,70 @@ def main(
     png: Annotated[Path | None, typer.Option(help="The picture's file.  [default: RUN/curves.png]")] = None,
 ) -> None:
     """Print the curves of a training run and draw them: reward and rank score by step, or the loss of SFT."""
-    training, validation = read_curve(run / "rollouts"), read_curve(run / "validation")
+    training, validation = read_steps(run / "rollouts"), read_steps(run / "validation")
     losses = read_losses(run / "metrics")
     if not training and not validation and not losses:
         raise InputError(
             f"{run}: neither rollouts/*.trajectories.jsonl nor metrics/*.jsonl; is this a run folder, and has a step "
             "ended?"
         )
+    asked = _asked(validation)
     tables = {
-        "training rollouts (sampled)": training,
-        "validation (greedy)": validation,
+        "training batches": means(training),
+        f"validation: {asked}": means(validation),
         "supervised fine-tuning": losses,
     }
     console = Console()
     for title, curve in tables.items():
         if curve:
             console.print(table(title, curve))
-    png = png or run / "curves.png"
+    for name in ("reward", "rank_score"):
+        for step, (change, half) in list(changes(validation, name).items())[-1:]:
+            interval = f"[{change - half:+.3f}, {change + half:+.3f}]"
+            console.print(
+                f"{name} of step {step} to the first, {asked}: {change:+.3f}, 95 % {interval}", markup=False
+            )
     if losses:
-        panels = {"loss": {"training": _of("loss", losses), "validation": _of("validation", losses)}}
+        panels = {
+            "loss": [
+                Line(label=label, points=_of(name, losses), errors={})
+                for label, name in (("training", "loss"), ("validation", "validation"))
+            ]
+        }
     else:
         panels = {
-            title: {
-                "training (sampled)": _of(name, training),
-                "validation (greedy)": _of(name, validation),
-            }
+            title: [
+                Line(
+                    label=f"{asked}\n(bars: 95 % of the change)",
+                    points=_of(name, means(validation)),
+                    errors={step: half for step, (_, half) in changes(validation, name).items()},
+                ),
+                Line(
+                    label="training batches, other questions each",
+                    points=_of(name, means(training)),
+                    errors={},
+                    faint=bool(validation),
+                ),
+            ]
             for title, name in (("reward", "reward"), ("rank score", "rank_score"))
         }
+    png = png or run / "curves.png"
     draw(panels, png)
     console.print(f"picture: {png}")
 
 
+def _asked(validation: Mapping[int, list[Rollout]]) -> str:
+    """What a validation asks, in words."""
+    if not validation:
+        return ""
+    rollouts = next(iter(validation.values()))
+    questions = len({rollout.question_id for rollout in rollouts})
+    samples = round(len(rollouts) / questions)
+    return f"the same {questions} questions" + (f", {samples} samples each" if samples > 1 else "")
+
+
 def _of(name: str, curve: Curve) -> dict[int, float]:
-    return {step: means[name] for step, means in curve.items() if name in means}
+    return {step: row[name] for step, row in curve.items() if name in row}
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from drag_rl.training.curves import Curve, read_curve
+from drag_rl.training.dumps import Curve, read_curve
 from drag_rl.view.sources import DUMPS, dumps
 
 Means = Mapping[str, float]

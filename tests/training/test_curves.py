@@ -6,11 +6,14 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from PIL import Image
+from scipy.stats import sem as scipy_sem
 
 from drag_rl.errors import InputError
-from drag_rl.training.curves import read_losses
+from drag_rl.training.curves import Line, draw, read_losses
+from drag_rl.training.dumps import changes, means, read_steps
 
 
 def curves(run):
@@ -44,16 +47,57 @@ def test_a_resumed_sft_run_has_one_loss_a_step(tmp_path):
         assert picture.size == (600, 480)
 
 
+def dump(folder, step, rewards):
+    """A step's trajectories: question -> the rewards of its samples."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [
+        {
+            "reward": reward,
+            "breakdown": {"rank_score": reward / 2, "turns": 2},
+            "outcome": {"question": {"question_id": question}},
+        }
+        for question, samples in rewards.items()
+        for reward in samples
+    ]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / f"{step}.trajectories.jsonl").write_text(text)
+
+
 def test_rollouts_and_validation_have_reward_and_rank_score(tmp_path):
-    for folder, reward in (("rollouts", 0.25), ("validation", 0.75)):
-        (tmp_path / folder).mkdir()
-        row = {"reward": reward, "breakdown": {"rank_score": reward / 2, "turns": 2}}
-        (tmp_path / folder / "1.trajectories.jsonl").write_text(json.dumps(row) + "\n")
+    dump(tmp_path / "rollouts", 1, {"a": [0.25]})
+    dump(tmp_path / "validation", 1, {"a": [0.75]})
     done = curves(tmp_path)
     assert done.returncode == 0, done.stderr
     assert all(word in done.stdout for word in ("0.25", "0.125", "0.75", "0.375"))
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.size == (1200, 480)
+
+
+def test_the_change_is_paired_by_question(tmp_path):
+    """Held against scipy's paired interval, with the normal quantile that the docstring names."""
+    first = {"a": [0.0, 0.2], "b": [0.5, 0.5], "c": [1.0, 0.6], "gone": [0.0]}
+    later = {"a": [0.4, 0.4], "b": [0.5, 0.7], "c": [0.9, 0.9], "new": [1.0]}
+    dump(tmp_path, 0, first)
+    dump(tmp_path, 10, later)
+    dump(tmp_path, 20, {"a": [1.0]})
+    steps = read_steps(tmp_path)
+    differences = np.array([0.3, 0.1, 0.1])
+    change, half = changes(steps, "reward")[10]
+    assert change == pytest.approx(differences.mean())
+    assert half == pytest.approx(1.96 * scipy_sem(differences))
+    assert list(changes(steps, "reward")) == [10]  # one shared question says nothing
+    assert changes({}, "reward") == {} and means(steps)[0]["n"] == 7
+
+
+def test_a_picture_names_only_lines_that_it_has(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda figure, *_, **__: shown.append(figure))
+    panel = [
+        Line(label="there", points={0: 1.0, 1: 2.0}, errors={1: 0.5}),
+        Line(label="not there", points={}, errors={}),
+    ]
+    draw({"reward": panel}, tmp_path / "a.png")
+    assert [text.get_text() for text in shown[0].axes[0].get_legend().get_texts()] == ["there"]
 
 
 def test_what_is_no_run_is_one_line(tmp_path):

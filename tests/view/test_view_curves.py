@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from view_samples import RANKS, write_run
 
-from drag_rl.training.curves import read_curve
+from drag_rl.training.dumps import read_curve
 from drag_rl.view.curves import run_panels
 
 
