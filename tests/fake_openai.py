@@ -48,12 +48,18 @@ class FakeServer:
     """Runs from ``with`` to its end."""
 
     def __init__(
-        self, say: Say, *, parses: bool = False, tells_stop: bool = True, key: str | None = None
+        self,
+        say: Say,
+        *,
+        parses: bool = False,
+        tells_stop: bool = True,
+        key: str | None = None,
+        port: int = 0,
     ) -> None:
         self.say, self.parses, self.tells_stop, self.key = say, parses, tells_stop, key
         self.requests: list[dict[str, Any]] = []
         self.times: list[float] = []
-        self._server = _Server(("127.0.0.1", 0), self._handler())
+        self._server = _Server(("127.0.0.1", port), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
