@@ -49,13 +49,19 @@ class Question:
     """Unique within a question set."""
     text: str
     gold_page_ids: tuple[str, ...]
-    """Every page that answers; at least one."""
+    """Every page that answers, once; at least one."""
     answers: tuple[str, ...] = ()
     """Acceptable answers; empty when unknown."""
     data_source: str = "user"
     """What kind of question it is (``faq``, ``outline``, ``index``, ``user``): verl groups its metrics by it."""
     images: tuple[str, ...] = ()
     """Paths of image files that belong to the question."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a gold page that stands twice: every share of the gold pages would be wrong."""
+        if len(set(self.gold_page_ids)) < len(self.gold_page_ids):
+            twice = next(page for page in self.gold_page_ids if self.gold_page_ids.count(page) > 1)
+            raise ValueError(f"question {self.question_id!r}: gold page {twice!r} stands twice; name it once")
 
     def searched(self, query: str, *, expand: bool) -> str:
         """What a query of the policy searches: its words, or, when it only expands the question, those of both."""
@@ -134,17 +140,49 @@ class Turn:
     hits: tuple[Hit, ...] = ()
     """The pages shown for a search, best first; empty for other actions."""
     gold_ranks: tuple[int | None, ...] = ()
-    """For a search, the exact 1-based rank over the whole corpus of each gold page, aligned with
-    ``Question.gold_page_ids``; None for a page that shares no term with the query. Empty for other actions."""
+    """For a search, the exact 1-based rank of each gold page among the pages that it could list, aligned with
+    ``Question.gold_page_ids``: all pages or, where pages are not repeated, those that no earlier search had listed.
+    None for a page that is not among them or shares no term with the query. Empty for other actions."""
+    corpus_ranks: tuple[int | None, ...] | None = None
+    """As ``gold_ranks``, but over the whole corpus: how good the query is by itself. None in a record that is older
+    than this field; ``Outcome.corpus_ranks`` reads both."""
     observation: str = ""
     """The text that the policy was given back; empty when the episode ended on this turn."""
     image_page_ids: tuple[str, ...] = ()
     """Pages whose images were given back with the observation."""
+    shown: tuple[str, ...] | None = None
+    """What the policy could read of each hit, aligned with ``hits``: the page's text if its image was given back, else
+    the snippet as far as it was shown. Empty when nothing was given back. None in a record that is older than this
+    field; ``shown_texts`` reads both."""
+
+    @property
+    def gold_rank(self) -> int | None:
+        """The best of ``gold_ranks``."""
+        return best_rank(self.gold_ranks)
+
+    @property
+    def shown_page_ids(self) -> tuple[str, ...]:
+        """The pages that the policy was shown; none when the episode ended on this turn, though it may have hits."""
+        return tuple(hit.page_id for hit in self.hits) if self._given_back else ()
+
+    @property
+    def shown_texts(self) -> tuple[str, ...]:
+        """What the policy could read of pages: ``shown``, or of an older record the snippets of what was given back."""
+        if self.shown is not None:
+            return self.shown
+        return tuple(hit.snippet for hit in self.hits) if self._given_back else ()
+
+    @property
+    def _given_back(self) -> bool:
+        return bool(self.observation or self.image_page_ids)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """A finished episode: all that a reward may read, and the core of a trajectory."""
+    """A finished episode: all that a reward may read, and the core of a trajectory.
+
+    What can be said of an episode is a property here, so that rewards, metrics and the viewer say the same.
+    """
 
     question: Question
     turns: tuple[Turn, ...]
@@ -156,9 +194,11 @@ class Outcome:
     corpus_pages: int
     """How many pages were searched; the worst rank that a page can have."""
     repeat_pages: bool = True
-    """Whether a search could list pages that an earlier one had listed; if not, ranks count among the others."""
+    """Whether a search could list pages that an earlier one had listed; if not, ``gold_ranks`` count the others."""
     expand_question: bool = False
     """Whether the question's words were searched with those of each query."""
+    search_only: bool = False
+    """Whether the policy was asked for searches and no answer; an episode of one turn is so in any case."""
 
     @property
     def searches(self) -> tuple[Turn, ...]:
@@ -170,6 +210,59 @@ class Outcome:
         """The final answer, if the episode ended with one."""
         last = self.turns[-1].action if self.turns else None
         return last if isinstance(last, Answer) else None
+
+    @property
+    def answer_asked(self) -> bool:
+        """Whether the policy was asked for an answer; if not, what measures answers does not apply."""
+        return not self.search_only and self.max_turns > 1
+
+    @property
+    def best_gold_rank(self) -> int | None:
+        """The best rank of a gold page over all searches; None if none was ever ranked."""
+        return best_rank(tuple(turn.gold_rank for turn in self.turns))
+
+    @property
+    def first_find(self) -> Turn | None:
+        """The first search that had a gold page in its top k, if one did."""
+        return next((turn for turn in self.turns if self.finds(turn)), None)
+
+    @property
+    def solved(self) -> bool:
+        """Whether some search had a gold page in its top k."""
+        return self.first_find is not None
+
+    @property
+    def repeated(self) -> tuple[bool, ...]:
+        """For each turn, whether it searches words that were searched before, and lists no page not listed before.
+
+        With ``repeat_pages=false`` the same words read on in the ranking: such a search repeats nothing.
+        """
+        keys: set[tuple[str, ...]] = set()
+        listed: set[str] = set()
+        repeated = []
+        for turn in self.turns:
+            pages = {hit.page_id for hit in turn.hits}
+            key = query_key(turn.action.query) if isinstance(turn.action, Search) else None
+            repeated.append(key in keys and pages <= listed)
+            if key is not None:
+                keys.add(key)
+            listed |= pages
+        return tuple(repeated)
+
+    def finds(self, turn: Turn) -> bool:
+        """Whether a turn's search had a gold page in its top k."""
+        return within(turn.gold_rank, self.top_k)
+
+    def corpus_ranks(self, turn: Turn) -> tuple[int | None, ...] | None:
+        """The exact rank over the whole corpus of each gold page in a turn's search.
+
+        None where the record is too old to say: pages were not repeated, and earlier searches had listed some.
+        """
+        if turn.corpus_ranks is not None:
+            return turn.corpus_ranks
+        earlier = self.turns[: turn.step - 1]
+        left_out = not self.repeat_pages and any(other.hits for other in earlier)
+        return None if left_out else turn.gold_ranks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,3 +310,21 @@ def best_rank(ranks: tuple[int | None, ...]) -> int | None:
     (2, None, None)
     """
     return min((rank for rank in ranks if rank is not None), default=None)
+
+
+def within(rank: int | None, cutoff: int) -> bool:
+    """Whether a page of this rank is among the first ``cutoff``; None is no rank.
+
+    >>> within(3, 3), within(4, 3), within(None, 3)
+    (True, False, False)
+    """
+    return rank is not None and rank <= cutoff
+
+
+def query_key(query: str) -> tuple[str, ...]:
+    """What two queries have in common that find the same pages: their words, in any order and case.
+
+    >>> query_key("merge Data frames") == query_key("data  frames merge")
+    True
+    """
+    return tuple(sorted(query.casefold().split()))

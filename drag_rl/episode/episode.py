@@ -30,7 +30,18 @@ from drag_rl.episode.config import EpisodeConfig
 from drag_rl.episode.neutral import control_token
 from drag_rl.episode.observation import Message, Observation
 from drag_rl.episode.prompt import last_turn_note, opening_messages, tool_schemas
-from drag_rl.types import Action, Answer, Hit, Malformed, Outcome, Question, Search, StopReason, Turn
+from drag_rl.types import (
+    Action,
+    Answer,
+    Hit,
+    Malformed,
+    Outcome,
+    Question,
+    Search,
+    StopReason,
+    Turn,
+    query_key,
+)
 
 FinishReason = Literal["stop", "length"]
 
@@ -44,7 +55,11 @@ class SearchResult(Protocol):
 
     @property
     def gold_ranks(self) -> tuple[int | None, ...]:
-        """The exact 1-based rank over the whole corpus of each gold page asked for, or None."""
+        """The exact 1-based rank of each gold page asked for among the pages that were searched, or None."""
+
+    @property
+    def corpus_ranks(self) -> tuple[int | None, ...]:
+        """The same over the whole corpus, whatever pages were left out."""
 
 
 class Searcher(Protocol):
@@ -63,6 +78,9 @@ class Searcher(Protocol):
 
         Must be deterministic and safe to call from threads.
         """
+
+    def page(self, page_id: str) -> str:
+        """The text of a page."""
 
     def __len__(self) -> int:
         """How many pages are searched."""
@@ -102,7 +120,7 @@ class SearchEpisode:
             max_query_chars=config.max_query_chars,
         )
         self.messages.append({"role": "assistant", "content": text})
-        turn = Turn(step=len(self._turns) + 1, text=text, action=action)
+        turn = Turn(step=len(self._turns) + 1, text=text, action=action, corpus_ranks=(), shown=())
         if isinstance(action, Search):
             proposal, turn = self._search(action, turn)
         else:
@@ -122,7 +140,13 @@ class SearchEpisode:
         self._listed.update(hit.page_id for hit in observation.hits)
         self._pictured.update(observation.page_ids)
         self._turns[-1] = replace(
-            self._turns[-1], observation=observation.text, image_page_ids=observation.page_ids
+            self._turns[-1],
+            observation=observation.text,
+            image_page_ids=observation.page_ids,
+            shown=tuple(
+                self._searcher.page(hit.page_id) if hit.page_id in observation.page_ids else snippet
+                for hit, snippet in zip(observation.hits, observation.snippets, strict=True)
+            ),
         )
 
     def stop(self, reason: StopReason) -> StopReason:
@@ -144,6 +168,7 @@ class SearchEpisode:
             corpus_pages=len(self._searcher),
             repeat_pages=self.config.repeat_pages,
             expand_question=self.config.expand_question,
+            search_only=self.config.search_only,
         )
 
     def _must_be(self, *, proposed: bool) -> None:
@@ -185,7 +210,12 @@ class SearchEpisode:
             snippet_chars=0 if config.observation == "image" else config.snippet_chars,
             show_page_ids=config.show_page_ids,
         )
-        return observation, replace(turn, hits=found.hits, gold_ranks=tuple(found.gold_ranks))
+        return observation, replace(
+            turn,
+            hits=found.hits,
+            gold_ranks=tuple(found.gold_ranks),
+            corpus_ranks=tuple(found.corpus_ranks),
+        )
 
     def _lead(self, action: Search, hits: tuple[Hit, ...]) -> str:
         if not hits:
@@ -193,8 +223,9 @@ class SearchEpisode:
             return f'No {other}page matches "{action.query}". Try other words.'
         if not self.config.repeat_pages:
             return ""
-        earlier = {turn.action.query for turn in self._turns if isinstance(turn.action, Search)}
-        return "You have made this search before. Try other words." if action.query in earlier else ""
+        earlier = {query_key(turn.action.query) for turn in self._turns if isinstance(turn.action, Search)}
+        again = query_key(action.query) in earlier
+        return "You have made this search before. Try other words." if again else ""
 
     def _correction(self, action: Malformed) -> Observation:
         alone = self.config.search_only

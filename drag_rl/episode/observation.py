@@ -51,6 +51,11 @@ class Observation:
         """The message as text, with ``<image>`` where an image stands."""
         return "".join(part["text"] if part["type"] == "text" else IMAGE for part in self._parts())
 
+    @property
+    def snippets(self) -> tuple[str, ...]:
+        """The text that is shown of each hit, tags made inert."""
+        return tuple(neutralise(cut(hit.snippet, self.snippet_chars)) for hit in self.hits)
+
     def smaller(self) -> Observation | None:
         """The next smaller version: fewer images (worst hit first), then shorter snippets, then page ids.
 
@@ -66,8 +71,8 @@ class Observation:
         """Text and image parts in turn; each image follows the line with its page id."""
         text = "<information>\n" if self.wrap else ""
         text += neutralise(self.lead) + "\n" if self.lead else ""
-        for hit in self.hits:
-            text += neutralise(self._line(hit)) + "\n"
+        for hit, snippet in zip(self.hits, self.snippets, strict=True):
+            text += neutralise(self._line(hit, snippet)) + "\n"
             if hit.page_id in self.page_ids:
                 yield {"type": "text", "text": text}
                 yield {"type": "image", "page_id": hit.page_id}
@@ -75,10 +80,9 @@ class Observation:
         text += "</information>\n" if self.wrap else ""
         yield {"type": "text", "text": (text + self.note).rstrip("\n")}
 
-    def _line(self, hit: Hit) -> str:
+    def _line(self, hit: Hit, snippet: str) -> str:
         name = hit.page_id if self.show_page_ids else ""
         name += " (shown before)" if hit.page_id in self.seen else ""
-        snippet = cut(hit.snippet, self.snippet_chars)
         colon = ":" if name and snippet else ""
         return " ".join(f"{hit.rank}. {name}{colon} {snippet}".split())
 

@@ -87,12 +87,16 @@ class _ReadOn:
         snippet_chars: int,
         without: Collection[str] = (),
     ) -> SearchResult:
-        """The next ``top_k`` pages; ranks count from there, and a gold page left behind has none."""
+        """The next ``top_k`` pages; gold ranks count from there, and a gold page left behind has none."""
         found = self._index.search(
             query, top_k, gold_page_ids, snippet_chars=snippet_chars, without=self._read | set(without)
         )
         self._read.update(hit.page_id for hit in found.hits)
         return found
+
+    def page(self, page_id: str) -> str:
+        """The text of a page."""
+        return self._index.page(page_id)
 
     def __len__(self) -> int:
         return len(self._index)

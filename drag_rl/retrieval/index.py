@@ -26,7 +26,10 @@ class SearchResult:
     hits: tuple[Hit, ...]
     """Best first, at most ``top_k``; pages that share no term with the query are no hits."""
     gold_ranks: tuple[int | None, ...]
-    """The exact 1-based rank over the whole index of each asked page; None for a page that scores 0."""
+    """The exact 1-based rank of each asked page among the pages that were searched; None for a page that is not among
+    them, or scores 0."""
+    corpus_ranks: tuple[int | None, ...]
+    """The same over the whole index, whatever pages were left out."""
 
 
 class SearchIndex:
@@ -91,15 +94,17 @@ class SearchIndex:
         """The best ``top_k`` pages for ``query`` and the exact rank of each page of ``gold_page_ids``.
 
         A query without a term that some page holds has no hits. ``snippet_chars`` bounds each hit's snippet;
-        0 means no snippets. Pages of ``without`` are neither listed nor ranked nor counted in ranks.
+        0 means no snippets. Pages of ``without`` are neither listed nor counted in ``gold_ranks``.
         Raises ``InputError`` for a page to find or to leave out that is not in the index.
         """
         gold_rows = [self._row(page_id) for page_id in gold_page_ids]
         hidden = [self._row(page_id) for page_id in without]
         term_ids = self._bm25.term_ids(self._tokenizer.terms(query))
         if not term_ids:
-            return SearchResult(hits=(), gold_ranks=(None,) * len(gold_rows))
+            unranked = (None,) * len(gold_rows)
+            return SearchResult(hits=(), gold_ranks=unranked, corpus_ranks=unranked)
         scores = self._bm25.scores(term_ids)
+        corpus_ranks = tuple(rank_of(scores, row) for row in gold_rows)
         scores[hidden] = 0
         weights = {term: self._bm25.weight(term) for term in term_ids}
         hits = tuple(
@@ -111,7 +116,8 @@ class SearchIndex:
             )
             for rank, row in enumerate(top_rows(scores, top_k), start=1)
         )
-        return SearchResult(hits=hits, gold_ranks=tuple(rank_of(scores, row) for row in gold_rows))
+        gold_ranks = tuple(rank_of(scores, row) for row in gold_rows) if hidden else corpus_ranks
+        return SearchResult(hits=hits, gold_ranks=gold_ranks, corpus_ranks=corpus_ranks)
 
     def _row(self, page_id: str) -> int:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from drag_rl.errors import InputError
-from drag_rl.types import Answer, Search, Trajectory, Turn, best_rank
+from drag_rl.types import Answer, Outcome, Search, Trajectory, Turn
 from reward.rank import rank_score
 
 _TRAJECTORY = TypeAdapter(Trajectory)
@@ -22,7 +22,7 @@ def trajectory_to_row(trajectory: Trajectory) -> dict[str, Any]:
     """The row: id, question, ground_truth, iterations, best_rank_score, gt_ever_found, and what rebuilds the rest."""
     outcome = trajectory.outcome
     question = outcome.question
-    iterations = [_iteration(turn, outcome.top_k) for turn in outcome.turns]
+    iterations = [_iteration(turn, outcome) for turn in outcome.turns]
     for iteration, generation in zip(iterations, trajectory.generations, strict=False):
         iteration["generation"] = asdict(generation)
     document, _, number = question.gold_page_ids[0].rpartition("#")
@@ -37,7 +37,7 @@ def trajectory_to_row(trajectory: Trajectory) -> dict[str, Any]:
         },
         "iterations": iterations,
         "best_rank_score": max((i["rank_score"] for i in iterations), default=0.0),
-        "gt_ever_found": any(i["gt_found"] for i in iterations),
+        "gt_ever_found": outcome.solved,
         "stop_reason": outcome.stop_reason.value,
         "question_id": question.question_id,
         "data_source": question.data_source,
@@ -50,6 +50,7 @@ def trajectory_to_row(trajectory: Trajectory) -> dict[str, Any]:
         "corpus_pages": outcome.corpus_pages,
         "repeat_pages": outcome.repeat_pages,
         "expand_question": outcome.expand_question,
+        "search_only": outcome.search_only,
         "error": trajectory.error,
         "hint_page_ids": list(trajectory.hint_page_ids),
     }
@@ -57,17 +58,20 @@ def trajectory_to_row(trajectory: Trajectory) -> dict[str, Any]:
 
 def trajectory_from_row(row: Mapping[str, Any]) -> Trajectory:
     """The trajectory of a row. Raises KeyError or ValueError for a row that is none."""
+    iterations, gold = row["iterations"], _each_once(row["ground_truth"]["page_ids"])
     turns, generations = [], []
-    for iteration in row["iterations"]:
+    for iteration in iterations:
         turns.append(
             {
                 "step": iteration["step"],
                 "text": iteration["text"],
                 "action": _action(iteration),
                 "hits": iteration["results"],
-                "gold_ranks": iteration["gold_ranks"],
+                "gold_ranks": _of_places(iteration["gold_ranks"], gold),
+                "corpus_ranks": iteration.get("corpus_ranks"),
                 "observation": iteration["observation"],
                 "image_page_ids": iteration["image_page_ids"],
+                "shown": iteration.get("shown"),
             }
         )
         if "generation" in iteration:
@@ -75,7 +79,7 @@ def trajectory_from_row(row: Mapping[str, Any]) -> Trajectory:
     question = {
         "question_id": row["question_id"],
         "text": row["question"],
-        "gold_page_ids": row["ground_truth"]["page_ids"],
+        "gold_page_ids": list(gold),
         "answers": row["ground_truth"]["answers"],
         "data_source": row["data_source"],
         "images": row["question_images"],
@@ -83,7 +87,7 @@ def trajectory_from_row(row: Mapping[str, Any]) -> Trajectory:
     outcome = {"question": question, "turns": turns} | {
         name: row[name] for name in ("stop_reason", "top_k", "max_turns", "corpus_pages")
     }
-    later = ("repeat_pages", "expand_question")  # older files lack them
+    later = ("repeat_pages", "expand_question", "search_only")  # older files lack them
     outcome |= {name: row[name] for name in later if name in row}
     rest = {name: row[name] for name in ("sample", "model", "sampling", "error", "hint_page_ids")}
     return _TRAJECTORY.validate_python({"outcome": outcome, "generations": generations, **rest})
@@ -131,9 +135,20 @@ def errors_named(where: str, what: str = "trajectory of `drag collect`") -> Iter
         raise InputError(f"{where}: is no {what}: {error}") from None
 
 
-def _iteration(turn: Turn, top_k: int) -> dict[str, Any]:
-    rank = best_rank(turn.gold_ranks)
-    shown = rank if rank is not None and rank <= top_k else None
+def _each_once(page_ids: Sequence[str]) -> dict[str, int]:
+    """Each gold page and its first place: in files of older versions a page could stand twice."""
+    places: dict[str, int] = {}
+    for place, page_id in enumerate(page_ids):
+        places.setdefault(page_id, place)
+    return places
+
+
+def _of_places(ranks: Sequence[Any], gold: Mapping[str, int]) -> list[Any]:
+    return [ranks[place] for place in gold.values()] if len(ranks) > len(gold) else list(ranks)
+
+
+def _iteration(turn: Turn, outcome: Outcome) -> dict[str, Any]:
+    rank = turn.gold_rank if outcome.finds(turn) else None
     action = turn.action
     iteration: dict[str, Any] = {
         "step": turn.step,
@@ -141,13 +156,15 @@ def _iteration(turn: Turn, top_k: int) -> dict[str, Any]:
         "action": action.kind,
         "query": action.query if isinstance(action, Search) else None,
         "results": [asdict(hit) for hit in turn.hits],
-        "gt_found": shown is not None,
-        "gt_rank": shown,
-        "rank_score": rank_score(shown, top_k),
+        "gt_found": rank is not None,
+        "gt_rank": rank,
+        "rank_score": rank_score(rank, outcome.top_k),
         "gold_ranks": list(turn.gold_ranks),
+        "corpus_ranks": None if turn.corpus_ranks is None else list(turn.corpus_ranks),
         "text": turn.text,
         "observation": turn.observation,
         "image_page_ids": list(turn.image_page_ids),
+        "shown": None if turn.shown is None else list(turn.shown),
     }
     if isinstance(action, Answer):
         iteration |= {"answer": action.text, "citations": list(action.citations)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -21,6 +21,7 @@ PAGES = {
 class Found:
     hits: tuple[Hit, ...]
     gold_ranks: tuple[int | None, ...]
+    corpus_ranks: tuple[int | None, ...]
 
 
 class WordSearcher:
@@ -39,13 +40,9 @@ class WordSearcher:
         without: Collection[str] = (),
     ) -> Found:
         words = set(query.lower().split())
-        scores = {
-            page_id: len(words & set(text.split())) if page_id not in without else 0
-            for page_id, text in PAGES.items()
-        }
-        ranked = sorted(
-            (page_id for page_id in PAGES if scores[page_id]), key=lambda page_id: -scores[page_id]
-        )
+        scores = {page_id: len(words & set(text.split())) for page_id, text in PAGES.items()}
+        everything = sorted((page_id for page_id in PAGES if scores[page_id]), key=lambda page: -scores[page])
+        ranked = [page_id for page_id in everything if page_id not in without]
         hits = tuple(
             Hit(
                 page_id=page_id,
@@ -55,9 +52,14 @@ class WordSearcher:
             )
             for rank, page_id in enumerate(ranked[:top_k], start=1)
         )
-        return Found(
-            hits, tuple(ranked.index(gold) + 1 if gold in ranked else None for gold in gold_page_ids)
-        )
+        return Found(hits, *(tuple(map(_ranks_in(pages), gold_page_ids)) for pages in (ranked, everything)))
+
+    def page(self, page_id: str) -> str:
+        return PAGES[page_id]
+
+
+def _ranks_in(pages: Sequence[str]) -> Callable[[str], int | None]:
+    return lambda page_id: pages.index(page_id) + 1 if page_id in pages else None
 
 
 @pytest.fixture(scope="session")
