@@ -52,16 +52,32 @@ class Manifest:
     """Wall-clock time of the stage."""
     versions: dict[str, str]
     """Package -> version, ``drag-rl`` included."""
+    files: tuple[str, ...] | None = None
+    """What the stage made, by its path inside the folder or beside the file; all else there is somebody else's. None
+    where an older version made it, which kept no list."""
 
 
 _KINDS = {"stage": str, "fingerprint": str, "inputs": dict, "config": dict, "counts": dict, "versions": dict}
 
 
+MANIFEST = "manifest.json"
+
+
 def manifest_path(artefact: Path) -> Path:
     """Where the manifest of an artefact lies: inside a folder, beside a file."""
     if artefact.is_dir():
-        return artefact / "manifest.json"
-    return artefact.with_name(f"{artefact.name}.manifest.json")
+        return artefact / MANIFEST
+    return artefact.with_name(f"{artefact.name}.{MANIFEST}")
+
+
+def files_in(folder: Path) -> list[str]:
+    """All that lies in a folder and below, by its path inside, sorted: files, links and empty folders; the folder's
+    own manifest apart."""
+    found = []
+    for path in folder.rglob("*"):
+        if path.is_symlink() or not path.is_dir() or not any(path.iterdir()):
+            found.append(path.relative_to(folder).as_posix())
+    return sorted(name for name in found if name != MANIFEST)
 
 
 def write_manifest(
@@ -75,8 +91,15 @@ def write_manifest(
     problems: Sequence[Problem] = (),
     seconds: float = 0.0,
     packages: Sequence[str] = (),
+    files: Sequence[str] | None = None,
 ) -> Manifest:
-    """Write the manifest of an existing artefact; ``packages`` are distributions whose versions matter."""
+    """Write the manifest of an artefact.
+
+    ``packages`` are distributions whose versions matter. ``files`` are what the stage made; None means all that lies in
+    the folder, or the file alone.
+    """
+    if files is None:
+        files = files_in(artefact) if artefact.is_dir() else [artefact.name]
     manifest = Manifest(
         stage=stage,
         fingerprint=fingerprint,
@@ -86,6 +109,7 @@ def write_manifest(
         problems=tuple(problems),
         seconds=round(seconds, 3),
         versions={"drag-rl": __version__} | {name: package_version(name) for name in packages},
+        files=tuple(files),
     )
     with atomic_write(manifest_path(artefact)) as file:
         json.dump(asdict(manifest), file, indent=1, ensure_ascii=False)
@@ -99,13 +123,17 @@ def read_manifest(artefact: Path) -> Manifest:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         problems = tuple(Problem(**problem) for problem in found["problems"])
-        manifest = Manifest(**found | {"problems": problems})
+        files = found.get("files")
+        if files is None and isinstance(found["config"], dict):  # where two stages of older versions have it
+            files = found["config"].get("files")
+        files = None if files is None else tuple(map(str, files))
+        manifest = Manifest(**found | {"problems": problems, "files": files})
     except FileNotFoundError as error:
         what = "is unfinished: it has no manifest" if artefact.exists() else "does not exist"
         raise InputError(f"{artefact} {what}; run the stage that makes it (again)") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: garbled manifest ({error}); make the artefact again") from error
     for name, kind in _KINDS.items():
         if not isinstance(getattr(manifest, name), kind):
@@ -145,6 +173,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder, where a file is to be written", str(path))
+    if path.exists() and not path.is_file():  # /dev/null, say, which root could replace
+        raise OSError(errno.EINVAL, "is no regular file, which could be replaced", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
     try:

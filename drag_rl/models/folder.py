@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from drag_rl.errors import InputError
+from drag_rl.folders import new_folder
 from drag_rl.manifest import manifest_path, read_manifest, sha256_file, write_manifest
 
 
@@ -25,18 +25,13 @@ def build_folder(
 
     A folder that ``stage`` made from the same ``config`` and ``inputs`` with the same source code, and that
     still has its fingerprint, is kept; one that it made otherwise is replaced. Raises ``InputError`` for a
-    folder that is not its own.
+    folder that is not its own, or that holds something else too.
     """
     inputs = {**inputs, "source_code": folder_fingerprint(Path(__file__).parent)}
-    if out.exists() and not _is_replaceable(out, stage):
-        raise InputError(f"{out} was not made by {stage}; choose another --out, or remove it")
     if _is_current(out, stage, config, inputs):
         return False
-    out.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent) as temporary:
-        fresh = Path(temporary) / "fresh"
-        fresh.mkdir()
+    with new_folder(out, stage) as fresh:
         write(fresh)
         write_manifest(
             fresh,
@@ -47,9 +42,6 @@ def build_folder(
             seconds=time.monotonic() - started,
             packages=("tokenizers", "torch", "transformers"),
         )
-        if out.exists():
-            out.rename(Path(temporary) / "old")
-        fresh.rename(out)
     return True
 
 
@@ -62,17 +54,10 @@ def folder_fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _is_replaceable(out: Path, stage: str) -> bool:
-    if not out.is_dir():
-        return False
-    if not any(out.iterdir()):
-        return True
-    return manifest_path(out).exists() and read_manifest(out).stage == stage
-
-
 def _is_current(out: Path, stage: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -> bool:
-    if not manifest_path(out).exists():
+    try:
+        manifest = read_manifest(out)
+    except InputError:
         return False
-    manifest = read_manifest(out)
     made_so = (manifest.stage, manifest.config, manifest.inputs) == (stage, dict(config), dict(inputs))
     return made_so and manifest.fingerprint == folder_fingerprint(out)

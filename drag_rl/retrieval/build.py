@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
-import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from drag_rl.corpus.pages import load_pages
 from drag_rl.corpus.pool import read_left_out
 from drag_rl.errors import InputError
+from drag_rl.folders import new_folder
 from drag_rl.manifest import Manifest, read_manifest, write_manifest
 from drag_rl.retrieval.bm25 import STOPWORDS, Method, build_bm25
 from drag_rl.retrieval.folder import (
@@ -58,14 +56,14 @@ def build_index(pages_dir: Path, index_dir: Path, options: IndexOptions) -> tupl
         raise InputError(f"--stopwords {options.stopwords!r} is not known; choose {', '.join(STOPWORDS)}")
     tokenizer = Tokenizer(stemmer=options.stemmer, stopwords=STOPWORDS[options.stopwords])
     inputs = corpus_inputs(pages_dir)
-    if (present := _present(index_dir)) and _same(index_dir, present, inputs, options):
+    if (present := _same(index_dir, inputs, options)) is not None:
         return present, False
     pages = load_pages(pages_dir)
     left_out = read_left_out(pages_dir)
     indexed = [page for page in pages if page.status == "ok" and page.page_id not in left_out]
     if not indexed:
         raise InputError(f"{pages_dir}: no page to index: all failed or are left out of the pool")
-    with _replacing(index_dir) as folder:
+    with new_folder(index_dir, STAGE) as folder:
         texts = ((page.page_id, page.text) for page in indexed)
         page_terms, vocabulary = write_texts(folder, texts, tokenizer)
         build_bm25(
@@ -99,42 +97,12 @@ def _counts(
     } | {f"pages_left_out_{reason}": count for reason, count in sorted(reasons.items())}
 
 
-def _present(index_dir: Path) -> Manifest | None:
-    """The manifest of the index that is already there, None if there is nothing."""
-    if not index_dir.exists() or (index_dir.is_dir() and not any(index_dir.iterdir())):
+def _same(index_dir: Path, inputs: dict[str, str], options: IndexOptions) -> Manifest | None:
+    """The manifest of an index of the same pages and options that is there and whole, None without one."""
+    try:
+        present = read_manifest(index_dir)
+        if present.inputs != inputs or any(present.config.get(k) != v for k, v in asdict(options).items()):
+            return None
+        return check_files(index_dir)
+    except InputError:
         return None
-    try:
-        manifest = read_manifest(index_dir)
-    except InputError:
-        manifest = None
-    if manifest is None or manifest.stage != STAGE:
-        raise InputError(f"{index_dir} exists and is no search index; choose another --out or remove it")
-    return manifest
-
-
-def _same(index_dir: Path, present: Manifest, inputs: dict[str, str], options: IndexOptions) -> bool:
-    if present.inputs != inputs or any(present.config.get(k) != v for k, v in asdict(options).items()):
-        return False
-    try:
-        check_files(index_dir)
-    except InputError:
-        return False
-    return True
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """A new folder beside ``target``: takes its place at the end of the block, goes if the block fails."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    mark = secrets.token_hex(4)
-    fresh = target.with_name(f".{target.name}.{mark}.tmp")
-    old = target.with_name(f".{target.name}.{mark}.old")
-    fresh.mkdir()
-    try:
-        yield fresh
-        if target.exists():
-            target.rename(old)
-        fresh.rename(target)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)

@@ -17,6 +17,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,38 +25,64 @@ import typer
 
 from drag_rl.console import run_app
 from drag_rl.errors import InputError
+from drag_rl.folders import claim_folder, new_folder, work_folder
+from drag_rl.manifest import write_manifest
+from drag_rl.models.folder import folder_fingerprint
 
 PROCESSOR_FILES = (
     "*token*.json", "vocab.json", "merges.txt", "chat_template*", "*processor_config.json", "generation_config.json"
 )  # fmt: skip
-WORK_FOLDER = ".unfinished"
+STAGE = "export"
 
 
 def export_run(run: Path, out: Path | None = None) -> Path:
     """Write ``RUN/model`` or, for a LoRA run, ``RUN/adapter`` (or ``out``); returns the folder.
 
+    An earlier export there is replaced when the new one is whole.
+
     Raises:
-        InputError: The folder holds no finished checkpoint.
+        InputError: The run has no finished checkpoint, or what lies where the result would go is no export.
     """
+    started = time.monotonic()
     checkpoint = _last_checkpoint(run)
     base, lora_alpha = _base_and_alpha(run)
-    merged = (out or run / "model").with_name(WORK_FOLDER)
-    shutil.rmtree(merged, ignore_errors=True)  # what a kill has left
-    _merge(checkpoint, merged)
-    adapter = merged / "lora_adapter"
-    if adapter.is_dir():
-        config_path = adapter / "adapter_config.json"
-        config = json.loads(config_path.read_text())
-        config |= {"base_model_name_or_path": base, "lora_alpha": lora_alpha}
-        config_path.write_text(json.dumps(config, indent=2) + "\n")
-        target = _publish(adapter, out or run / "adapter")
-        shutil.rmtree(merged)
-        return target
+    for place in [out] if out else [run / "model", run / "adapter"]:
+        claim_folder(place, STAGE)
+    with work_folder(run, STAGE) as work:
+        merged = work / "merged"
+        _merge(checkpoint, merged)
+        adapter = merged / "lora_adapter"
+        if adapter.is_dir():
+            _complete_adapter(adapter, base, lora_alpha)
+        else:
+            _complete_model(merged, base)
+        content, name = (adapter, "adapter") if adapter.is_dir() else (merged, "model")
+        with new_folder(out or run / name, STAGE) as folder:
+            for path in content.iterdir():
+                shutil.move(path, folder)
+            write_manifest(
+                folder,
+                stage=STAGE,
+                fingerprint=folder_fingerprint(folder),
+                config={"checkpoint": str(checkpoint), "base": base},
+                seconds=time.monotonic() - started,
+                packages=("torch", "transformers", "verl"),
+            )
+    return out or run / name
+
+
+def _complete_adapter(adapter: Path, base: str, lora_alpha: int) -> None:
+    config_path = adapter / "adapter_config.json"
+    config = json.loads(config_path.read_text())
+    config |= {"base_model_name_or_path": base, "lora_alpha": lora_alpha}
+    config_path.write_text(json.dumps(config, indent=2) + "\n")
+
+
+def _complete_model(model: Path, base: str) -> None:
     if Path(base).is_dir():
         for pattern in PROCESSOR_FILES:
             for path in Path(base).glob(pattern):
-                shutil.copy(path, merged)
-    return _publish(merged, out or run / "model")
+                shutil.copy(path, model)
 
 
 def _last_checkpoint(run: Path) -> Path:
@@ -90,17 +117,6 @@ def _merge(checkpoint: Path, target: Path) -> None:
     if result.returncode:
         said = result.stderr.strip() or "it gave no reason"
         raise InputError(f"{checkpoint}: verl's merger failed: {said.splitlines()[-1]}")
-
-
-def _publish(folder: Path, target: Path) -> Path:
-    """Put a finished folder in its place, whole at any moment; an older one is replaced."""
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    folder.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
-    return target
 
 
 def main(

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
+import time
 from pathlib import Path
 
 from drag_rl.errors import InputError
+from drag_rl.folders import claim_folder, new_folder
+from drag_rl.manifest import sha256_file, write_manifest
+from drag_rl.models.folder import folder_fingerprint
+from drag_rl.outputs import refuse_overlap
+
+STAGE = "merge"
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 def merge_adapter(adapter: Path, out: Path, base: str | None = None) -> Path:
@@ -17,16 +23,19 @@ def merge_adapter(adapter: Path, out: Path, base: str | None = None) -> Path:
 
     Args:
         adapter: A PEFT adapter: ``adapter_config.json`` and ``adapter_model.safetensors``.
-        out: The folder to write; one that exists is replaced when the new one is whole.
+        out: The folder to write; an earlier merge's is replaced when the new one is whole.
         base: Path or hub id of the base model; None takes what the adapter names.
 
     Raises:
-        InputError: The adapter is incomplete, or does not fit the base model.
+        InputError: The adapter is incomplete, or does not fit the base model; or ``out`` holds something else.
     """
+    started = time.monotonic()
     config = _adapter_config(adapter)
     base = base or config.get("base_model_name_or_path")
     if not base:
         raise InputError(f"{adapter}: names no base model; give one with --base")
+    refuse_overlap({"--output-path": out}, {"--adapter-path": adapter, "--base": Path(base)})
+    claim_folder(out, STAGE, "--output-path")
 
     import torch
     from peft import PeftModel
@@ -44,14 +53,19 @@ def merge_adapter(adapter: Path, out: Path, base: str | None = None) -> Path:
     except (RuntimeError, ValueError) as error:
         raise InputError(f"{adapter}: does not fit base model {base}: {_line(error)}") from None
     merged = merged.to(stored.dtype or torch.bfloat16)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as folder:
-        work = Path(folder) / "model"
+    weights = sha256_file(adapter / ADAPTER_FILES[1])
+    with new_folder(out, STAGE, "--output-path") as work:
         merged.save_pretrained(work)
         processor.save_pretrained(work)
-        if out.exists():
-            shutil.rmtree(out)
-        work.rename(out)
+        write_manifest(
+            work,
+            stage=STAGE,
+            fingerprint=folder_fingerprint(work),
+            inputs={"adapter": weights},
+            config={"adapter": str(adapter), "base": base},
+            seconds=time.monotonic() - started,
+            packages=("peft", "torch", "transformers"),
+        )
     return out
 
 
@@ -60,7 +74,7 @@ def _line(error: Exception) -> str:
 
 
 def _adapter_config(adapter: Path) -> dict[str, str]:
-    for name in ("adapter_config.json", "adapter_model.safetensors"):
+    for name in ADAPTER_FILES:
         if not (adapter / name).is_file():
             raise InputError(
                 f"--adapter-path {adapter}: has no {name}; give RUN/adapter of scripts/run_sft.sh"

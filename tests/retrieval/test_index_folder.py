@@ -94,9 +94,9 @@ def test_something_else_is_never_overwritten(tmp_path: Path) -> None:
     pages = write_pages(tmp_path / "pages", TEXTS)
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("mine")
-    with pytest.raises(InputError, match="choose another --out"):
+    with pytest.raises(InputError, match="give another --out"):
         build_index(pages, tmp_path / "thesis", IndexOptions())
-    with pytest.raises(InputError, match="choose another --out"):
+    with pytest.raises(InputError, match="give another --out"):
         build_index(pages, pages, IndexOptions())
     assert (tmp_path / "thesis" / "chapter.txt").read_text() == "mine"
 
