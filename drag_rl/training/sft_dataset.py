@@ -69,6 +69,9 @@ class SearchSFTDataset(Dataset[dict[str, Any]]):  # type: ignore[misc]
         max_samples: int = -1,
     ) -> None:
         """Raises InputError when a file cannot be read or lacks a column."""
+        from drag_rl import verl_plugin  # not at the top: DPO imports this module, and does without verl
+
+        verl_plugin.activate()
         self.options = SFTOptions.from_mapping(config.get("drag"), "data.drag")
         self.max_length: int = config.max_length
         self.tokenizer, self.processor = tokenizer, processor
@@ -109,6 +112,7 @@ class SearchSFTDataset(Dataset[dict[str, Any]]):  # type: ignore[misc]
                 f"row {row['row']} has {len(ids)} tokens, data.max_length allows {self.max_length}: raise it, or "
                 "drop long trajectories with `drag filter`"
             )
+        mask[0] = 0.0  # nothing stands before it to predict it from; verl would take another row's last token
         weight = WEIGHTS[self.options.weight_scheme](row)
         inputs = {name: torch.cat(tensors) for name, tensors in vision.items()}
         input_ids = torch.tensor(ids)

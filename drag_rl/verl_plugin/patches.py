@@ -1,4 +1,4 @@
-"""Runtime patches for faults of verl 0.9.1 that stop us. Nothing else of verl is ever changed.
+"""Runtime patches for faults of verl 0.9.1 that stop us. Nothing else of verl is ever changed, and only in our runs.
 
 Each patch names the upstream file and line and what goes wrong without it. They apply to the one version that they
 were written for; ``tests/verl_plugin/test_verl_patches.py`` shows each fault in the unpatched code, so that the test
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -20,12 +22,14 @@ SYNC_TIMEOUT_DEFAULT_S = 600.0
 
 
 def apply() -> None:
-    """Install every patch, to be applied when verl imports the module that it mends."""
+    """Install every patch, to be applied when verl imports the module that it mends, or now if it has."""
     for module, patch in PATCHES.items():
-        wrapt.register_post_import_hook(_guarded(patch), module)
+        wrapt.register_post_import_hook(guarded(patch), module)
 
 
-def _guarded(patch: Any) -> Any:
+def guarded(patch: Callable[[ModuleType], None]) -> Callable[[ModuleType], None]:
+    """The patch, which does nothing beside another version of verl than the one that it was written for."""
+
     def on_import(module: ModuleType) -> None:
         from importlib.metadata import version
 
@@ -113,7 +117,11 @@ def equal_length_positions(module: ModuleType) -> None:
                 return
         wrapped(*call.args, **call.kwargs)
 
+    stock = module.maybe_fix_3d_position_ids
     wrapt.wrap_function_wrapper(module, "maybe_fix_3d_position_ids", fix)
+    for name, user in list(sys.modules.items()):  # those that have imported it by name before
+        if name.startswith("verl.") and vars(user).get("maybe_fix_3d_position_ids") is stock:
+            user.maybe_fix_3d_position_ids = module.maybe_fix_3d_position_ids  # type: ignore[attr-defined]
 
 
 def resume_between_epochs(module: ModuleType) -> None:
@@ -131,7 +139,24 @@ def resume_between_epochs(module: ModuleType) -> None:
     wrapt.wrap_function_wrapper(module, "CheckpointHandler._load_dataloader_state", load)
 
 
-PATCHES = {
+def value_models(module: ModuleType) -> None:
+    """``utils/model.py:641``: PPO's critic cannot be built for a Qwen vision-language model.
+
+    ``load_valuehead_model`` asks transformers for a token-classification class that is not there, and for
+    flash-attention. The classes of :mod:`drag_rl.verl_plugin.value_model` are made known when a critic is loaded.
+    """
+
+    def load(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+        from drag_rl.verl_plugin.value_model import register_value_models
+
+        register_value_models()
+        return wrapped(*args, **kwargs)
+
+    wrapt.wrap_function_wrapper(module, "load_valuehead_model", load)
+
+
+PATCHES: dict[str, Callable[[ModuleType], None]] = {
+    "verl.utils.model": value_models,
     "verl.utils.checkpoint.checkpoint_handler": resume_between_epochs,
     "verl.utils.tensordict_utils": equal_length_positions,
     "verl.models.transformers.qwen2_vl": qwen2_vl_text_batch,

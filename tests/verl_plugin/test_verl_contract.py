@@ -47,15 +47,24 @@ def test_import_verl_loads_the_plugin_and_the_plugin_loads_little():
     assert "drag_rl.cpu.platform" in modules_after("import verl", VERL_PLATFORM="cpu")
 
 
-def test_names_are_registered_where_verl_looks_for_them():
-    from transformers import AutoModelForTokenClassification, Qwen3VLConfig
+def test_our_agent_loop_is_registered_where_verl_looks_for_it():
     from verl.experimental.agent_loop.agent_loop import _agent_loop_registry
-    from verl.utils import model  # noqa: F401 (its import registers the value models)
+
+    import drag_rl.verl_plugin  # noqa: F401 (what verl's import does, too)
 
     assert _agent_loop_registry["drag_search"] == {
         "_target_": "drag_rl.verl_plugin.agent_loop.DragSearchLoop"
     }
-    assert Qwen3VLConfig in AutoModelForTokenClassification._model_mapping
+
+
+def test_value_model_seam():
+    """verl looks the function up when it builds a critic."""
+    from verl.utils import model
+    from verl.workers.engine.fsdp import transformer_impl
+
+    names = ["local_path", "torch_dtype", "model_config", "trust_remote_code"]
+    assert parameters(model.load_valuehead_model) == names
+    assert "from verl.utils.model import load_valuehead_model" in inspect.getsource(transformer_impl)
 
 
 def test_agent_loop_seam():

@@ -12,6 +12,8 @@ LONELY_SENDER = """
 import asyncio, os, sys, tempfile
 import torch
 import verl
+from drag_rl import verl_plugin
+verl_plugin.activate()
 from verl.workers.rollout.vllm_rollout.bucketed_weight_transfer import BucketedWeightSender
 
 if "stock" in sys.argv:
@@ -35,6 +37,13 @@ def send(wait_s: float, *arguments: str, **env: str) -> subprocess.CompletedProc
     )
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _run_of_ours():
+    from drag_rl import verl_plugin
+
+    verl_plugin.activate()
+
+
 @pytest.mark.slow
 def test_a_weight_sync_without_an_answer_waits_for_ever_in_stock_verl():
     with pytest.raises(subprocess.TimeoutExpired) as waited:
@@ -53,7 +62,6 @@ def test_a_weight_sync_without_an_answer_ends_with_the_patch():
 def qwen2_vl():
     """A tiny random Qwen2-VL; verl's code for it is imported."""
     import torch
-    import verl  # noqa: F401, the patches are registered
     from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
     rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 1, 1]}
