@@ -15,7 +15,6 @@ from drag_rl.manifest import Manifest, atomic_write, manifest_path, sha256_file,
 from drag_rl.trajectories.rules import RULES, Limits
 from drag_rl.trajectories.statistics import ABOVE_MEAN, PER_QUESTION, Statistics, Tally
 from drag_rl.trajectories.stored import iter_places, provenance, read_at
-from drag_rl.trajectories.turns import best_gold_rank, searches
 from drag_rl.types import Trajectory
 from reward.rank import deep_rank
 
@@ -118,8 +117,8 @@ def _judge(
 
 def _merit(trajectory: Trajectory, number: int) -> Merit:
     outcome = trajectory.outcome
-    score = deep_rank(best_gold_rank(outcome))
-    return -score, sum(1 for _ in searches(outcome)), trajectory.sample, number
+    score = deep_rank(outcome.best_gold_rank)
+    return -score, len(outcome.searches), trajectory.sample, number
 
 
 def _above_mean(

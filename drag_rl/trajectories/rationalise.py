@@ -18,7 +18,6 @@ from drag_rl.episode.neutral import neutralise
 from drag_rl.episode.observation import cut
 from drag_rl.errors import InputError
 from drag_rl.trajectories.rows import read_trajectories
-from drag_rl.trajectories.tally import is_solved
 from drag_rl.types import Question, StopReason, Trajectory
 
 HINT_CHARS = 600
@@ -62,7 +61,7 @@ def failures(paths: Sequence[Path]) -> Failures:
             if trajectory.hint_page_ids or trajectory.outcome.stop_reason == StopReason.ERROR:
                 continue
             tried.add(trajectory.outcome.question.question_id)
-            if is_solved(trajectory):
+            if trajectory.outcome.solved:
                 solved.add(trajectory.outcome.question.question_id)
     if not tried:
         raise InputError(f"--hint-failures {', '.join(map(str, paths))}: holds no trajectory without a hint")
@@ -81,7 +80,7 @@ def verdict(trajectory: Trajectory) -> str:
     """
     if trajectory.outcome.stop_reason == StopReason.ERROR:
         return "error"
-    if not is_solved(trajectory):
+    if not trajectory.outcome.solved:
         return "missed"
     texts = (turn.text for turn in trajectory.outcome.turns)
     told = any(_CONFESSION.search(text) for text in texts)

@@ -9,9 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drag_rl.errors import InputError
-from drag_rl.metrics.queries import repeated_searches
 from drag_rl.trajectories.rationalise import COPIED_WORDS, copied_words
-from drag_rl.trajectories.turns import first_success, found, searches
+from drag_rl.trajectories.turns import searches
 from drag_rl.types import Malformed, StopReason, Trajectory
 
 Test = Callable[[Trajectory], bool]
@@ -69,7 +68,7 @@ def _searched(_: Limits) -> Test:
 
 
 def _gold_found(_: Limits) -> Test:
-    return lambda trajectory: first_success(trajectory.outcome) is not None
+    return lambda trajectory: trajectory.outcome.solved
 
 
 def _well_formed(_: Limits) -> Test:
@@ -77,7 +76,7 @@ def _well_formed(_: Limits) -> Test:
 
 
 def _no_duplicate_query(_: Limits) -> Test:
-    return lambda trajectory: not any(repeated_searches(trajectory.outcome))
+    return lambda trajectory: not any(trajectory.outcome.repeated)
 
 
 def _not_cut(_: Limits) -> Test:
@@ -103,8 +102,8 @@ def _no_hint_copy(limits: Limits) -> Test:
         hints = set(trajectory.hint_page_ids)
         return not any(
             copied_words(query, hit.snippet) >= limits.copy_words
-            for turn, query, rank in searches(outcome)
-            if hints and found(rank, outcome.top_k)
+            for turn, query, _ in searches(outcome)
+            if hints and outcome.finds(turn)
             for hit in turn.hits
             if hit.page_id in hints
         )

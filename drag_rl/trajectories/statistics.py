@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from drag_rl.trajectories.rules import RULES
-from drag_rl.trajectories.turns import best_gold_rank, first_success, found
 from drag_rl.types import Trajectory
 
 NOT_FOUND = "none"
@@ -105,12 +104,12 @@ class Tally:
     def keep(self, trajectory: Trajectory) -> None:
         """Count a trajectory that is kept."""
         outcome = trajectory.outcome
-        rank = best_gold_rank(outcome)
+        find = outcome.first_find
         self.valid[outcome.question.data_source] += 1
         self.questions_valid.add(outcome.question.question_id)
         self.hinted_valid += bool(trajectory.hint_page_ids)
-        self.steps[first_success(outcome)] += 1
-        self.ranks[rank if found(rank, outcome.top_k) else None] += 1
+        self.steps[find.step if find else None] += 1
+        self.ranks[outcome.best_gold_rank if find else None] += 1
 
     def statistics(self) -> Statistics:
         """The counts so far."""

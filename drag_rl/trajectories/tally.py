@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from drag_rl.types import StopReason, Trajectory, best_rank
+from drag_rl.types import StopReason, Trajectory
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class Tally:
         """Count a trajectory."""
         outcome = trajectory.outcome
         self.episodes += 1
-        self.solved += is_solved(trajectory)
+        self.solved += outcome.solved
         self.errors += outcome.stop_reason == StopReason.ERROR
         self.turns += len(outcome.turns)
         self.searches += len(outcome.searches)
@@ -53,9 +53,3 @@ class Tally:
             f"{self.completion_tokens / max(seconds, 1e-9):.0f} tokens/s."
             + (f" Ended by: {ended}." if ended else "")
         )
-
-
-def is_solved(trajectory: Trajectory) -> bool:
-    """Whether some search brought a gold page into its top k."""
-    ranks = (best_rank(turn.gold_ranks) for turn in trajectory.outcome.searches)
-    return any(rank is not None and rank <= trajectory.outcome.top_k for rank in ranks)

@@ -23,7 +23,6 @@ from drag_rl.manifest import read_manifest
 from drag_rl.retrieval.build import IndexOptions, build_index
 from drag_rl.retrieval.index import SearchIndex
 from drag_rl.trajectories.formats.build import FORMATS, FormatOptions, select_formats, write_training_data
-from drag_rl.trajectories.turns import found, searches
 from drag_rl.types import Question
 
 
@@ -57,12 +56,7 @@ def test_splits_counts_and_bytes(trajectories, val_split, draw):
     assert counts["trajectories"] == len(trajectories)
     whole = len(all_rows(rows, "sft_trajectory"))
     assert whole + counts["sft_trajectory_nothing_to_learn"] == len(trajectories)
-    wins = [
-        (t, turn)
-        for t in trajectories
-        for turn, _, rank in searches(t.outcome)
-        if found(rank, t.outcome.top_k)
-    ]
+    wins = [(t, turn) for t in trajectories for turn in t.outcome.turns if t.outcome.finds(turn)]
     assert len(all_rows(rows, "sft_query")) == len(wins)
     best = all_rows(rows, "sft_best")
     questions = {t.outcome.question.question_id for t in trajectories}

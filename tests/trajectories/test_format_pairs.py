@@ -13,9 +13,9 @@ from format_lab import INDEX, PUMPS, SEAL, all_rows, build
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drag_rl.metrics.queries import query_key
 from drag_rl.trajectories.formats import dpo
 from drag_rl.trajectories.turns import searches
+from drag_rl.types import query_key
 
 
 @settings(max_examples=60)

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode, as_text
-from drag_rl.metrics.queries import query_key
 from drag_rl.trajectories.formats.conversation import Conversations, inert
-from drag_rl.trajectories.turns import found, searches, wasted_turns
+from drag_rl.trajectories.turns import searches, wasted_turns
+from drag_rl.types import query_key
 
 CONFIGS = [
     lab.PLAIN,
@@ -147,7 +147,7 @@ def test_worked_examples_are_not_learnt(tmp_path):
 def test_wasted_turns_are_the_documented_ones(trajectories):
     for trajectory in trajectories:
         outcome = trajectory.outcome
-        successes = [turn.step for turn, _, rank in searches(outcome) if found(rank, outcome.top_k)]
+        successes = [turn.step for turn in outcome.turns if outcome.finds(turn)]
         for turn, wasted in zip(outcome.turns, wasted_turns(outcome), strict=True):
             kind = turn.action.kind
             if kind != "search":

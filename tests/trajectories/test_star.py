@@ -21,7 +21,6 @@ import training_lab
 from drag_rl.manifest import read_manifest
 from drag_rl.questions import read_questions
 from drag_rl.trajectories.rows import read_trajectories
-from drag_rl.trajectories.tally import is_solved
 
 ROOT = Path(__file__).resolve().parents[2]
 EPISODE = "max_turns=3 think=false citations=false snippet_chars=80"
@@ -79,12 +78,12 @@ def test_the_counts_of_each_stage_agree(world, star, number):
     assert not any(t.hint_page_ids for t in honest)
     assert {t.model for t in honest} == {"tiny" if number == 1 else "adapter"}
     # Every question that was never solved is played once more with a hint, and its row is in one of two files.
-    solved = {t.outcome.question.question_id for t in honest if is_solved(t)}
+    solved = {t.outcome.question.question_id for t in honest if t.outcome.solved}
     hinted, dropped = rows(folder / "hinted.jsonl"), rows(folder / "hinted.dropped.jsonl")
     tried = [(t.outcome.question.question_id, t.sample) for t in hinted + dropped]
     assert sorted(tried) == sorted((question_id, SAMPLES) for question_id in questions.keys() - solved)
     assert all(t.hint_page_ids == questions[t.outcome.question.question_id].gold_page_ids for t in hinted)
-    assert all(is_solved(t) for t in hinted)
+    assert all(t.outcome.solved for t in hinted)
     # Filter: all that it read is kept or counted.
     stats = json.loads((folder / "stats.json").read_text())
     kept = rows(folder / "processed.jsonl")

@@ -59,6 +59,8 @@ class Format:
 
     schema: Callable[[Sequence[Message] | None], pa.Schema]
     """Its columns, given the tool schemas."""
+    alone: bool = True
+    """Whether it takes queries out of their episode, which needs their ranks over the whole corpus."""
     rows: Callable[[FormatOptions], Rows]
     """Make the row maker of one run."""
 
@@ -66,8 +68,8 @@ class Format:
 FORMATS: dict[str, Format] = {
     "sft_query": Format(schema=sft.schema, rows=lambda _: sft.query_rows),
     "sft_best": Format(schema=sft.schema, rows=lambda _: sft.best_rows),
-    "sft_trajectory": Format(schema=sft.schema, rows=lambda _: sft.trajectory_rows),
-    "sft_context": Format(schema=sft.schema, rows=lambda _: sft.context_rows),
+    "sft_trajectory": Format(schema=sft.schema, alone=False, rows=lambda _: sft.trajectory_rows),
+    "sft_context": Format(schema=sft.schema, alone=False, rows=lambda _: sft.context_rows),
     "dpo": Format(
         schema=dpo.schema,
         rows=lambda options: dpo.Pairs(options.margin, options.pairs_per_question).rows,
@@ -108,7 +110,7 @@ def write_training_data(
     _refuse_leftovers(output_dir, options.formats)
     fingerprints, settings, problems = provenance([source, *options.contrast])
     config = _episode(source, settings, episode)
-    catalogue = Catalogue(config)
+    catalogue = Catalogue(config, alone=[name for name in options.formats if FORMATS[name].alone])
     catalogue.read(source, 0)
     if not catalogue.kept:
         raise InputError(

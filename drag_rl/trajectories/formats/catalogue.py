@@ -23,6 +23,8 @@ class Catalogue:
     """
 
     config: EpisodeConfig
+    alone: Sequence[str] = ()
+    """The formats to write that take queries out of their episode."""
     questions: dict[str, Question] = field(default_factory=dict)
     kept: defaultdict[str, list[tuple[int, bool, int, int]]] = field(
         default_factory=lambda: defaultdict(list)
@@ -67,6 +69,11 @@ class Catalogue:
                 raise InputError(
                     f"{where} was collected with {name}={made}, not {said}; give --episode {name}={made}"
                 )
+        if self.alone and any(outcome.corpus_ranks(turn) is None for turn in outcome.searches):
+            raise InputError(
+                f"{where} was collected with repeat_pages=false by an older version, which did not record where gold "
+                f"ranks among all pages; collect again, or leave {', '.join(self.alone)} out of --formats"
+            )
         known = self.questions.setdefault(outcome.question.question_id, outcome.question)
         if known != outcome.question:
             raise InputError(

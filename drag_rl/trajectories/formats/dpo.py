@@ -1,8 +1,9 @@
 """Pairs of a better and a worse query for the same prompt, in TRL's conversational form.
 
 Two sources. *Within* a trajectory: any two of its queries, as single-turn messages without thoughts (the later one's
-thought speaks of hits that the earlier one had not seen). *Across* the samples of a question: two messages, as they
-were written, that answered the very same conversation: the opening always, deeper turns where all before them is equal.
+thought speaks of hits that the earlier one had not seen), by their ranks over the whole corpus. *Across* the samples of
+a question: two messages, as they were written, that answered the very same conversation, by the ranks that they had
+there: the opening always, deeper turns where all before them is equal.
 """
 
 from __future__ import annotations
@@ -18,11 +19,10 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from drag_rl.episode import Message
-from drag_rl.metrics.queries import QueryKey, query_key
 from drag_rl.trajectories.formats.conversation import Chat, Conversations, QuestionGroup
 from drag_rl.trajectories.formats.sft import IMAGES, messages_type, tools_column
-from drag_rl.trajectories.turns import found, searches
-from drag_rl.types import Trajectory
+from drag_rl.trajectories.turns import queries_alone, searches
+from drag_rl.types import Trajectory, query_key, within
 from reward.rank import deep_rank, rank_score
 
 Source = Literal["within", "across"]
@@ -59,7 +59,7 @@ def preference(rank: int | None, other: int | None, top_k: int) -> float:
     >>> round(preference(1, 3, top_k=3), 2), round(preference(7, 1, top_k=3), 2), round(preference(4, None, top_k=3), 2)
     (0.67, -1.0, 0.43)
     """
-    if found(rank, top_k) or found(other, top_k):
+    if within(rank, top_k) or within(other, top_k):
         return rank_score(rank, top_k) - rank_score(other, top_k)
     return deep_rank(rank) - deep_rank(other)
 
@@ -69,7 +69,7 @@ class _Try:
     """A query that was made."""
 
     text: str
-    key: QueryKey
+    key: tuple[str, ...]
     rank: int | None
     sample: int
     step: int
@@ -91,7 +91,7 @@ class Pairs:
         """``margin`` is the least preference; ``per_question`` the most pairs of a question (the widest), 0 for all."""
         self._margin = margin
         self._per_question = per_question
-        self._seen: set[tuple[bytes, QueryKey, QueryKey]] = set()
+        self._seen: set[tuple[bytes, tuple[str, ...], tuple[str, ...]]] = set()
 
     def rows(
         self, group: QuestionGroup, talk: Conversations, counts: Counter[str]
@@ -147,7 +147,7 @@ class Pairs:
 def _bare_tries(trajectory: Trajectory, talk: Conversations) -> list[_Try]:
     return [
         _Try(talk.bare(turn), query_key(query), rank, trajectory.sample, turn.step)
-        for turn, query, rank in searches(trajectory.outcome)
+        for turn, query, rank in queries_alone(trajectory.outcome)
     ]
 
 

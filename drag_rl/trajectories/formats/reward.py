@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 
 from drag_rl.episode import Message
-from drag_rl.metrics.queries import QueryKey, query_key
 from drag_rl.trajectories.formats.conversation import Conversations, QuestionGroup
-from drag_rl.trajectories.turns import searches
+from drag_rl.trajectories.turns import queries_alone
+from drag_rl.types import query_key
 from reward.rank import deep_rank, rank_score
 
 
@@ -31,10 +31,11 @@ def schema(_: Sequence[Message] | None) -> pa.Schema:
 
 
 def rows(group: QuestionGroup, _: Conversations, counts: Counter[str]) -> Iterator[dict[str, Any]]:
-    """Each different query of a question once, in the order of samples and steps, with its score and exact rank."""
-    seen: set[QueryKey] = set()
+    """Each different query of a question once, in the order of samples and steps, with its score and its
+    exact rank over the whole corpus."""
+    seen: set[tuple[str, ...]] = set()
     for trajectory in (*group.kept, *group.others):
-        for _turn, query, rank in searches(trajectory.outcome):
+        for _turn, query, rank in queries_alone(trajectory.outcome):
             if query_key(query) in seen:
                 counts["reward_repeated_query"] += 1
                 continue

@@ -1,7 +1,8 @@
 """Examples to follow: single queries, whole conversations, and the better query after attempts that failed.
 
 Every row has the same columns. ``turn_train`` says for each assistant message of ``messages``, worked examples of the
-prompt included, whether it is one to learn; ``rank_score`` and ``best_rank`` are what weight schemes read.
+prompt included, whether it is one to learn; ``rank_score`` and ``best_rank`` are what weight schemes read: of a single
+query its rank over the whole corpus, of a conversation the rank that its searches had there.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import pyarrow as pa
 
 from drag_rl.episode import Message
 from drag_rl.trajectories.formats.conversation import Chat, Conversations, QuestionGroup, document_of
-from drag_rl.trajectories.turns import best_gold_rank, found, searches, wasted_turns
-from drag_rl.types import Trajectory, Turn, best_rank
+from drag_rl.trajectories.turns import queries_alone, searches, wasted_turns
+from drag_rl.types import Trajectory, Turn, best_rank, within
 from reward.rank import rank_score
 
 Row = dict[str, Any]
@@ -89,7 +90,7 @@ def trajectory_rows(group: QuestionGroup, talk: Conversations, counts: Counter[s
         if useful:
             last = outcome.turns[len(useful) - 1]
             chat = talk.before(outcome, last.step).answered(last.text)
-            yield _row(talk, chat, useful, trajectory, last.step, best_gold_rank(outcome))
+            yield _row(talk, chat, useful, trajectory, last.step, outcome.best_gold_rank)
         else:
             counts["sft_trajectory_nothing_to_learn"] += 1
 
@@ -101,7 +102,7 @@ def context_rows(group: QuestionGroup, talk: Conversations, _: Counter[str]) -> 
         before: list[int | None] = []
         for turn, _query, rank in searches(outcome):
             beaten = best_rank(tuple(before))
-            if rank is not None and found(rank, outcome.top_k) and before and (not beaten or rank < beaten):
+            if rank is not None and outcome.finds(turn) and before and (not beaten or rank < beaten):
                 chat = talk.before(outcome, turn.step).answered(turn.text)
                 yield _row(talk, chat, [True], trajectory, turn.step, rank)
             before.append(rank)
@@ -109,8 +110,8 @@ def context_rows(group: QuestionGroup, talk: Conversations, _: Counter[str]) -> 
 
 def _successes(group: QuestionGroup) -> Iterator[tuple[Trajectory, Turn, int]]:
     for trajectory in group.kept:
-        for turn, _, rank in searches(trajectory.outcome):
-            if rank is not None and found(rank, trajectory.outcome.top_k):
+        for turn, _, rank in queries_alone(trajectory.outcome):
+            if rank is not None and within(rank, trajectory.outcome.top_k):
                 yield trajectory, turn, rank
 
 
