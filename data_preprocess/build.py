@@ -22,18 +22,23 @@ from rich.console import Console
 from data_preprocess.document_questions import DocumentQuestions, SentenceOptions, read_document
 from data_preprocess.kinds import Kind
 from data_preprocess.printed import key_of
-from data_preprocess.question_set import STAGES, report, write_question_set
+from data_preprocess.question_set import FILES, STAGES, report, write_question_set
 from data_preprocess.splits import Split, document_of, draw, split_documents, split_questions
 from drag_rl.console import run_app
-from drag_rl.corpus.pages import DEFAULT_DPI, load_pages, pdf_dir_of, write_pages
-from drag_rl.corpus.pool import PoolDecision, write_pool
-from drag_rl.corpus.redactions import write_redactions
+from drag_rl.corpus.pages import DEFAULT_DPI, PAGES_FILE, load_pages, pdf_dir_of, write_pages
+from drag_rl.corpus.pool import POOL_FILE, PoolDecision, write_pool
+from drag_rl.corpus.redactions import REDACTIONS_FILE, write_redactions
 from drag_rl.corpus.sources import UnreadablePdfError, open_pdf
 from drag_rl.errors import InputError
-from drag_rl.manifest import Manifest, manifest_path, read_manifest, refuse_foreign, sha256_file
+from drag_rl.folders import claim_files
+from drag_rl.manifest import Manifest, read_manifest, sha256_file
+from drag_rl.outputs import refuse_overlap
 from drag_rl.types import Page, Question
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+POOL_STAGE = "pool"
+POOL_FILES = (PAGES_FILE, POOL_FILE, REDACTIONS_FILE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +66,9 @@ def build_questions(pages_dir: Path, out_pages: Path, out_dir: Path, options: Bu
     started = time.monotonic()
     if Kind.SENTENCE in options.kinds and not options.sentences.limit:
         raise InputError("--kind sentence: say with --sentences how many of a document")
-    if len({path.resolve() for path in (pages_dir, out_pages, out_dir)}) < 3:
-        raise InputError("--pages, --out-pages and --out must be three different folders")
-    refuse_foreign(out_pages, ["pool"], "--out-pages")
-    refuse_foreign(out_dir, STAGES)
+    refuse_overlap({"--out-pages": out_pages, "--out": out_dir}, {"--pages": pages_dir})
+    claim_files(out_pages, [POOL_STAGE], POOL_FILES, "--out-pages")
+    claim_files(out_dir, STAGES, FILES)
     source = read_manifest(pages_dir)
     pages = load_pages(pages_dir)
     readings = read_documents(pages_dir, pages, options.sentences, options.seed)
@@ -183,15 +187,19 @@ def _write_pool_pages(
             page = replace(page, text=reading.texts.get(page.page_number, page.text))
         decisions.append(PoolDecision(page_id=page.page_id, in_pool=not reason, reason=reason))
         new_pages.append(page)
-    out_pages.mkdir(parents=True, exist_ok=True)
-    manifest_path(out_pages).unlink(missing_ok=True)
-    write_pool(out_pages, decisions)
-    write_redactions(out_pages, redactions)
+
+    def write_more(folder: Path) -> None:
+        write_pool(folder, decisions)
+        write_redactions(folder, redactions)
+
     left_out = Counter(decision.reason for decision in decisions if not decision.in_pool)
     return write_pages(
         out_pages,
         new_pages,
-        stage="pool",
+        stage=POOL_STAGE,
+        names=POOL_FILES,
+        write_more=write_more,
+        option="--out-pages",
         pdf_dir=pdf_dir_of(pages_dir),
         dpi=int(source.config.get("dpi", DEFAULT_DPI)),
         inputs={"pages": source.fingerprint},

@@ -12,12 +12,15 @@ from rich.console import Console
 
 from data_preprocess.splits import SPLITS, Split
 from drag_rl.errors import InputError
-from drag_rl.manifest import Manifest, manifest_path, refuse_foreign, sha256_file, write_manifest
+from drag_rl.folders import claim_files, new_files
+from drag_rl.manifest import Manifest, sha256_file, write_manifest
 from drag_rl.questions import write_questions
 from drag_rl.types import Question
 
 STAGES = ("questions", "user_questions")
 """Who writes question sets; one may take the other's place."""
+FILES = tuple(f"questions.{split}.parquet" for split in SPLITS)
+"""All that they may write."""
 
 
 def questions_path(out_dir: Path, split: Split) -> Path:
@@ -39,35 +42,32 @@ def write_question_set(
     dropped.
 
     A split without questions has no file, for verl cannot read an empty one. Raises ``InputError`` if all
-    are empty, or the folder is another stage's.
+    are empty, or the folder is another stage's or holds a file of such a name from elsewhere.
     """
-    refuse_foreign(out_dir, STAGES)
+    claim_files(out_dir, STAGES, FILES)
     if not any(splits.values()):
         reasons = ", ".join(f"{reason}: {count}" for reason, count in sorted(dropped.items()))
         raise InputError(f"no question is left for {out_dir} ({reasons or 'none was found'})")
-    out_dir.mkdir(parents=True, exist_ok=True)
-    manifest_path(out_dir).unlink(missing_ok=True)
     digest = hashlib.sha256()
     counts: Counter[str] = Counter()
-    for split in SPLITS:
-        questions, path = splits.get(split, ()), questions_path(out_dir, split)
-        counts[f"questions_{split}"] = len(questions)
-        counts.update(f"questions_{split}_{question.data_source}" for question in questions)
-        if questions:
-            write_questions(path, questions, split)
-            digest.update(f"{split} {sha256_file(path)}\n".encode())
-        else:
-            path.unlink(missing_ok=True)
-    return write_manifest(
-        out_dir,
-        stage=stage,
-        fingerprint=digest.hexdigest(),
-        inputs=inputs,
-        config=config,
-        counts=dict(counts) | {f"dropped_{reason}": count for reason, count in sorted(dropped.items())},
-        seconds=seconds,
-        packages=("pymupdf", "pyarrow"),
-    )
+    with new_files(out_dir, STAGES, FILES) as folder:
+        for split in SPLITS:
+            questions, path = splits.get(split, ()), questions_path(folder, split)
+            counts[f"questions_{split}"] = len(questions)
+            counts.update(f"questions_{split}_{question.data_source}" for question in questions)
+            if questions:
+                write_questions(path, questions, split)
+                digest.update(f"{split} {sha256_file(path)}\n".encode())
+        return write_manifest(
+            folder,
+            stage=stage,
+            fingerprint=digest.hexdigest(),
+            inputs=inputs,
+            config=config,
+            counts=dict(counts) | {f"dropped_{reason}": count for reason, count in sorted(dropped.items())},
+            seconds=seconds,
+            packages=("pymupdf", "pyarrow"),
+        )
 
 
 def report(console: Console, out: Path, manifest: Manifest) -> None:

@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from drag_rl.corpus.ocr_file import read_ocr_file
-from drag_rl.corpus.pages import DEFAULT_DPI, image_config, load_pages, write_pages
+from drag_rl.corpus.pages import DEFAULT_DPI, PAGES_FILE, image_config, load_pages, write_pages
 from drag_rl.corpus.parts import READER_VERSION, Parts
 from drag_rl.corpus.pdf_pages import OCR_DPI, DocumentResult, ReadOptions, failed_document
 from drag_rl.corpus.sources import Source, find_sources
 from drag_rl.corpus.worker_pool import Progress, read_documents
 from drag_rl.errors import InputError
+from drag_rl.folders import claim_files
 from drag_rl.manifest import (
     Manifest,
     Problem,
     manifest_path,
     package_version,
     read_manifest,
-    refuse_foreign,
     sha256_file,
 )
 
@@ -64,7 +64,7 @@ def ingest_pdfs(
     if nothing can be written.
     """
     start_s = time.monotonic()
-    refuse_foreign(pages_dir, [STAGE])
+    claim_files(pages_dir, [STAGE], [PAGES_FILE])
     sources, problems = find_sources(pdf_dir)
     inputs = {"pdf_dir": _listing_fingerprint(sources, problems)}
     config = {name: value for name, value in asdict(options).items() if name != "tessdata"} | {
@@ -125,7 +125,7 @@ def ingest_ocr_file(ocr_file: Path, pages_dir: Path) -> Ingested:
     Raises ``InputError`` if the file cannot be read or holds no page, or ``pages_dir`` is another stage's.
     """
     start_s = time.monotonic()
-    refuse_foreign(pages_dir, [STAGE])
+    claim_files(pages_dir, [STAGE], [PAGES_FILE])
     try:
         digest = sha256_file(ocr_file)
     except OSError as error:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from drag_rl.errors import InputError
-from drag_rl.manifest import Manifest, Problem, manifest_path, read_manifest, write_manifest
+from drag_rl.folders import new_files
+from drag_rl.manifest import Manifest, Problem, read_manifest, write_manifest
 from drag_rl.parquet import iter_rows, write_rows
 from drag_rl.types import Page
 
@@ -57,14 +58,17 @@ def write_pages(
     counts: Mapping[str, int] | None = None,
     problems: Sequence[Problem] = (),
     seconds: float = 0.0,
+    names: Sequence[str] = (PAGES_FILE,),
+    write_more: Callable[[Path], None] = lambda _folder: None,
+    option: str = "--out",
 ) -> Manifest:
     """Write a folder of pages: rows sorted by ``(doc_id, page_number)``, then the manifest.
 
     ``pdf_dir`` is where page images come from (None: there are none); it is kept as given, and relative to
-    ``pages_dir``, so both may move together. Page counts are added to ``counts``.
+    ``pages_dir``, so both may move together. Page counts are added to ``counts``. ``write_more`` writes the other files
+    of ``names`` into the folder that it is given: all appear together, see ``drag_rl.folders.new_files``. Raises
+    ``InputError`` if ``pages_dir``, which the user knows as ``option``, holds a file of that name from elsewhere.
     """
-    pages_dir.mkdir(parents=True, exist_ok=True)
-    manifest_path(pages_dir).unlink(missing_ok=True)
     fingerprint = _Fingerprint()
     totals = {"pages": 0, "pages_failed": 0, "pages_ocr": 0, "pages_without_text": 0}
 
@@ -76,18 +80,20 @@ def write_pages(
             totals["pages_without_text"] += page.status == "ok" and not page.text
             yield page
 
-    write_rows(pages_dir / PAGES_FILE, counted(), Page)
-    return write_manifest(
-        pages_dir,
-        stage=stage,
-        fingerprint=fingerprint.hexdigest(),
-        inputs=inputs,
-        config={**(config or {}), **image_config(pages_dir, pdf_dir, dpi)},
-        counts={**(counts or {}), **totals, "problems": len(problems)},
-        problems=problems,
-        seconds=seconds,
-        packages=("pymupdf",),
-    )
+    with new_files(pages_dir, [stage], names, option) as folder:
+        write_more(folder)
+        write_rows(folder / PAGES_FILE, counted(), Page)
+        return write_manifest(
+            folder,
+            stage=stage,
+            fingerprint=fingerprint.hexdigest(),
+            inputs=inputs,
+            config={**(config or {}), **image_config(pages_dir, pdf_dir, dpi)},
+            counts={**(counts or {}), **totals, "problems": len(problems)},
+            problems=problems,
+            seconds=seconds,
+            packages=("pymupdf",),
+        )
 
 
 def image_config(pages_dir: Path, pdf_dir: Path | None, dpi: int) -> dict[str, Any]:

@@ -20,9 +20,12 @@ class PoolDecision:
     """Why not (``contents``, ``index``, ``failed``...); empty for a page in the pool."""
 
 
+POOL_FILE = "pool.parquet"
+
+
 def pool_path(pages_dir: Path) -> Path:
     """Where the decisions lie in a PAGES_DIR; without that file every page is in the pool."""
-    return pages_dir / "pool.parquet"
+    return pages_dir / POOL_FILE
 
 
 def write_pool(pages_dir: Path, decisions: Iterable[PoolDecision]) -> None:

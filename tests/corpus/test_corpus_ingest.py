@@ -99,22 +99,32 @@ def test_only_what_is_new_is_read(pdf_dir, tmp_path, make_pdf):
     assert ingest_pdfs(pdf_dir, pages_dir, ReadOptions(ocr="off")).documents_read == 1
 
 
-@pytest.mark.parametrize("damage", ["pages", "manifest", "part"])
+@pytest.mark.parametrize("damage", ["pages", "part"])
 def test_a_damaged_result_is_made_again(pdf_dir, tmp_path, damage):
     pages_dir = tmp_path / "pages"
     ingest_pdfs(pdf_dir, pages_dir, ReadOptions())
     whole = (pages_dir / PAGES_FILE).read_bytes()
     if damage == "pages":
         (pages_dir / PAGES_FILE).write_bytes(whole[:-50])
-    elif damage == "manifest":
-        manifest_path(pages_dir).write_text("{")
     else:
-        manifest_path(pages_dir).unlink()
+        (pages_dir / PAGES_FILE).unlink()
         next((pages_dir / PARTS_FOLDER).iterdir()).write_text('{"pages": [{}]}')
     done = ingest_pdfs(pdf_dir, pages_dir, ReadOptions())
     assert not done.up_to_date
     assert done.documents_read == (1 if damage == "part" else 0)
     assert (pages_dir / PAGES_FILE).read_bytes() == whole
+
+
+@pytest.mark.parametrize("manifest", ["", None, '{"name": "my web site"}'])
+def test_pages_without_a_manifest_that_says_who_made_them_are_left_alone(pdf_dir, tmp_path, manifest):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / PAGES_FILE).write_text("by hand")
+    if manifest is not None:
+        manifest_path(tmp_path / "mine").write_text(manifest)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "mine").iterdir()}
+    with pytest.raises(InputError, match="give another --out"):
+        ingest_pdfs(pdf_dir, tmp_path / "mine", ReadOptions())
+    assert {path.name: path.read_bytes() for path in (tmp_path / "mine").iterdir()} == before
 
 
 @pytest.mark.slow  # a page that takes a second, read three times
