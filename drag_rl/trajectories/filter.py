@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,7 +12,9 @@ from pathlib import Path
 from statistics import fmean
 
 from drag_rl.errors import InputError
-from drag_rl.manifest import Manifest, atomic_write, manifest_path, sha256_file, write_manifest
+from drag_rl.folders import claim_file
+from drag_rl.manifest import Manifest, atomic_path, atomic_write, sha256_file, write_manifest
+from drag_rl.outputs import refuse_overlap
 from drag_rl.trajectories.rules import RULES, Limits
 from drag_rl.trajectories.statistics import ABOVE_MEAN, PER_QUESTION, Statistics, Tally
 from drag_rl.trajectories.stored import iter_places, provenance, read_at
@@ -25,6 +28,7 @@ Merit = tuple[float, int, int, int]
 Judged = tuple[str, Merit]
 """A sample's question, and its merit."""
 
+STAGE = "filter"
 NO_SAMPLE = {"unique", "no_error"}
 """Rules whose failures are no samples of the policy: they do not count for the mean of their question."""
 ROUNDING = 1e-9
@@ -47,12 +51,14 @@ def filter_trajectories(
     mean of all samples of their question are kept: those to which GRPO would give a positive advantage. With
     ``per_question`` only so many samples of a question are kept: those with the best rank, then the fewest searches,
     then the lowest sample number. Writes ``output``, ``stats`` and a manifest, each whole or not at all. Raises
-    InputError for an input that is missing, empty or no file of trajectories.
+    InputError for an input that is missing, empty or no file of trajectories, and for files in the way that no earlier
+    run has made.
     """
     started = time.perf_counter()
     limits = limits or Limits()
-    if output.resolve() in {path.resolve() for path in inputs}:
-        raise InputError(f"--output {output}: is the input; give another file")
+    refuse_overlap({"--output": output, "--stats": stats}, {"--input": inputs})
+    claim_file(output, STAGE, "--output")
+    claim_file(stats, STAGE, "--stats", made_with=output)
     fingerprints, settings, problems = provenance(inputs)
     groups = [ABOVE_MEAN] * above_mean + [PER_QUESTION] * bool(per_question)
     tally = Tally([*rules, *groups])
@@ -63,33 +69,36 @@ def filter_trajectories(
         kept = _above_mean(kept, scores, tally)
     if per_question:
         kept = _best_samples(kept, per_question, tally)
-    manifest_path(output).unlink(missing_ok=True)
-    with atomic_write(output, "wb") as file:
-        for number, path in enumerate(inputs):
-            for line, trajectory in read_at(path, [place for owner, place in kept if owner == number]):
-                tally.keep(trajectory)
-                file.write(line + b"\n")
-    statistics = tally.statistics()
-    with atomic_write(stats) as text:
-        json.dump(statistics.to_dict(), text, indent=1, ensure_ascii=False)
-        text.write("\n")
-    manifest = write_manifest(
-        output,
-        stage="filter",
-        fingerprint=sha256_file(output),
-        inputs=fingerprints,
-        config={
-            "rules": list(rules),
-            "limits": asdict(limits),
-            "above_mean": above_mean,
-            "per_question": per_question,
-        }
-        | settings,
-        counts={"total": statistics.total, "valid": statistics.valid, "filtered": statistics.filtered}
-        | {f"dropped_{name}": count.dropped for name, count in statistics.rules.items()},
-        problems=problems,
-        seconds=time.perf_counter() - started,
-    )
+    with atomic_path(output) as written:
+        with written.open("wb") as file:
+            for number, path in enumerate(inputs):
+                for line, trajectory in read_at(path, [place for owner, place in kept if owner == number]):
+                    tally.keep(trajectory)
+                    file.write(line + b"\n")
+        statistics = tally.statistics()
+        manifest = (
+            write_manifest(  # before the files that it says are ours, so that a kill leaves none without it
+                output,
+                stage=STAGE,
+                fingerprint=sha256_file(written),
+                inputs=fingerprints,
+                config={
+                    "rules": list(rules),
+                    "limits": asdict(limits),
+                    "above_mean": above_mean,
+                    "per_question": per_question,
+                }
+                | settings,
+                counts={"total": statistics.total, "valid": statistics.valid, "filtered": statistics.filtered}
+                | {f"dropped_{name}": count.dropped for name, count in statistics.rules.items()},
+                problems=problems,
+                seconds=time.perf_counter() - started,
+                files=[output.name, os.path.relpath(stats.resolve(), output.resolve().parent)],
+            )
+        )
+        with atomic_write(stats) as text:
+            json.dump(statistics.to_dict(), text, indent=1, ensure_ascii=False)
+            text.write("\n")
     return statistics, manifest
 
 

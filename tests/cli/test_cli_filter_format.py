@@ -165,7 +165,7 @@ def test_margins_and_limits_of_pairs(tmp_path, capsys):
             ["filter", "--input", "t.jsonl", "--output", "o.jsonl", "--rules", "x"],
             "--rules: unknown rule 'x'",
         ),
-        (["filter", "--input", "t.jsonl", "--output", "t.jsonl"], "--output t.jsonl: is the input"),
+        (["filter", "--input", "t.jsonl", "--output", "t.jsonl"], "--output t.jsonl: would overwrite --input"),
         (["format", "--input", "no.jsonl", "--output-dir", "d"], "no.jsonl: cannot be read"),
         (
             ["format", "--input", "t.jsonl", "--output-dir", "d", "--formats", "x"],
@@ -217,7 +217,7 @@ def test_killed_at_ten_moments_it_ends_as_if_undisturbed(tmp_path, command):
         time.sleep(moment * seconds)
         running.kill()
         running.wait()
-        whole = tmp_path / "killed" / ("p.jsonl.manifest.json" if command == "filter" else "manifest.json")
+        whole = tmp_path / "killed" / ("p.jsonl" if command == "filter" else "manifest.json")
         if whole.exists():  # then all that it names is there
             assert content(tmp_path / "killed").keys() >= content(tmp_path / "calm").keys()
     assert start("killed").wait() == 0

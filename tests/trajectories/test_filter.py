@@ -252,10 +252,52 @@ def test_bad_input_is_named_and_leaves_nothing(tmp_path, content, message):
     assert {path.name for path in tmp_path.iterdir()} <= {source.name}
 
 
-def test_the_input_is_never_overwritten(tmp_path):
+@pytest.mark.parametrize(
+    ("output", "stats", "message"),
+    [
+        ("x/../t.jsonl", "s.json", "--output .*: would overwrite --input"),
+        ("p.jsonl", "t.jsonl", "--stats .*: would overwrite --input"),
+        ("p.jsonl", "link.jsonl", "--stats .*: would overwrite --input"),
+        ("p.jsonl", "p.jsonl", "--stats .*: would overwrite --output"),
+        ("p.jsonl", "p.jsonl.manifest.json", "--stats .*: would overwrite --output"),
+        ("p.jsonl", "t.jsonl.manifest.json", "--stats .*: would overwrite --input"),
+        ("mine.txt", "s.json", "--output .*: is there, and no manifest says that filter made it"),
+        ("p.jsonl", "mine.txt", "--stats .*: is there, and no manifest says that filter made it"),
+        ("t.jsonl.manifest.json", "s.json", "--output .*: would overwrite --input"),
+    ],
+)
+def test_nothing_of_the_users_is_overwritten(tmp_path, output, stats, message):
+    source = lab.write(tmp_path / "t.jsonl", [tidy(GOOD)], EpisodeConfig())
+    (tmp_path / "link.jsonl").hardlink_to(source)
+    (tmp_path / "mine.txt").write_text("mine")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(InputError, match=message):
+        filter_trajectories([source], tmp_path / output, tmp_path / stats, rules=DEFAULT)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["p.jsonl", "p.jsonl.manifest.json", "stats.json"])
+def test_a_kill_before_any_rename_can_be_run_again(tmp_path, monkeypatch, name):
     source = lab.write(tmp_path / "t.jsonl", [tidy(GOOD)])
-    with pytest.raises(InputError, match="is the input"):
-        filter_trajectories([source], tmp_path / "x" / ".." / "t.jsonl", tmp_path / "s", rules=DEFAULT)
+
+    def run():
+        filter_trajectories([source], tmp_path / "p.jsonl", tmp_path / "stats.json", rules=DEFAULT)
+        return {one: (tmp_path / one).read_bytes() for one in ("p.jsonl", "stats.json")}
+
+    rename = Path.replace
+
+    def killed(path, target):
+        if Path(target).name == name:
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    for _ in range(2):  # a first run, and one over the files of an earlier one
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", killed)
+            with pytest.raises(KeyboardInterrupt):
+                run()
+        whole = run()
+    assert run() == whole
 
 
 def test_rules_are_chosen_by_name():

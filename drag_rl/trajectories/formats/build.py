@@ -16,14 +16,15 @@ from data_preprocess.splits import Split, split_documents
 from drag_rl.corpus.images import PageImages
 from drag_rl.episode import EpisodeConfig, Message
 from drag_rl.errors import InputError
+from drag_rl.folders import claim_files
 from drag_rl.manifest import Manifest, read_manifest, sha256_file, write_manifest
+from drag_rl.outputs import refuse_overlap
 from drag_rl.trajectories.formats import dpo, reward, sft
 from drag_rl.trajectories.formats.catalogue import Catalogue
 from drag_rl.trajectories.formats.conversation import Conversations, QuestionGroup, document_of
-from drag_rl.trajectories.formats.writer import SPLITS, SUFFIXES, TrainingFiles
+from drag_rl.trajectories.formats.writer import OPTION, SPLITS, STAGE, SUFFIXES, TrainingFiles
 from drag_rl.trajectories.stored import provenance
 
-STAGE = "format"
 DEFAULT_MAX_PIXELS = 451_584
 """Of a page image, where the trajectories' manifest does not say; as in collection and training."""
 
@@ -77,6 +78,8 @@ FORMATS: dict[str, Format] = {
     "reward": Format(schema=reward.schema, rows=lambda _: reward.rows),
 }
 """A new format is a new file here and a new line in this table; nothing else changes."""
+FILES = tuple(f"{name}_{split}{suffix}" for name in FORMATS for split in SPLITS for suffix in SUFFIXES)
+"""All that any run may write."""
 
 
 def select_formats(text: str) -> tuple[str, ...]:
@@ -107,6 +110,9 @@ def write_training_data(
     the folder holds formats of an earlier run that this one would leave as they are.
     """
     started = time.perf_counter()
+    inputs = {"--input": source, "--contrast": options.contrast, "--pages": options.pages}
+    refuse_overlap({OPTION: output_dir}, inputs)
+    claim_files(output_dir, [STAGE], FILES, OPTION)
     _refuse_leftovers(output_dir, options.formats)
     fingerprints, settings, problems = provenance([source, *options.contrast])
     config = _episode(source, settings, episode)
@@ -127,7 +133,7 @@ def write_training_data(
     talk = Conversations(config, pages)
     makers = {name: FORMATS[name].rows(options) for name in options.formats}
     schemas = {name: FORMATS[name].schema(talk.tools) for name in options.formats}
-    with TrainingFiles(output_dir, schemas) as files:
+    with TrainingFiles(output_dir, schemas, FILES) as files:
         for group in catalogue.groups([source, *options.contrast]):
             split = documents[group.document]
             counts["trajectories"] += len(group.kept)
@@ -136,32 +142,33 @@ def write_training_data(
             for name, rows in makers.items():
                 for row in rows(group, talk, counts):
                     files.write(name, split, row)
-    counts |= Counter({f"documents_{split}": n for split, n in Counter(documents.values()).items()})
-    digests = {
-        path.name: sha256_file(path)
-        for name in sorted(files.counts)
-        for path in (output_dir / f"{name}{suffix}" for suffix in SUFFIXES)
-    }
-    return write_manifest(
-        output_dir,
-        stage=STAGE,
-        fingerprint=hashlib.sha256("".join(digests.values()).encode()).hexdigest(),
-        inputs=fingerprints,
-        config={
-            "formats": list(options.formats),
-            "val_split": options.val_split,
-            "margin": options.margin,
-            "pairs_per_question": options.pairs_per_question,
-            "max_pixels": max_pixels if pages else 0,
-            "episode": config.model_dump(mode="json"),
-            "documents": dict(sorted(documents.items())),
-            "files": digests,
-        },
-        counts=dict(files.counts) | dict(sorted(counts.items())),
-        problems=problems,
-        seconds=time.perf_counter() - started,
-        packages=("pyarrow",),
-    )
+        files.close()
+        counts |= Counter({f"documents_{split}": n for split, n in Counter(documents.values()).items()})
+        digests = {
+            path.name: sha256_file(path)
+            for name in sorted(files.counts)
+            for path in (files.work / f"{name}{suffix}" for suffix in SUFFIXES)
+        }
+        return write_manifest(
+            files.work,
+            stage=STAGE,
+            fingerprint=hashlib.sha256("".join(digests.values()).encode()).hexdigest(),
+            inputs=fingerprints,
+            config={
+                "formats": list(options.formats),
+                "val_split": options.val_split,
+                "margin": options.margin,
+                "pairs_per_question": options.pairs_per_question,
+                "max_pixels": max_pixels if pages else 0,
+                "episode": config.model_dump(mode="json"),
+                "documents": dict(sorted(documents.items())),
+                "files": digests,
+            },
+            counts=dict(files.counts) | dict(sorted(counts.items())),
+            problems=problems,
+            seconds=time.perf_counter() - started,
+            packages=("pyarrow",),
+        )
 
 
 def _refuse_leftovers(output_dir: Path, formats: Sequence[str]) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -14,10 +13,11 @@ from typing import IO, Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from drag_rl.manifest import manifest_path, refuse_foreign
+from drag_rl.folders import claim_files, new_files
 
+STAGE = "format"
+OPTION = "--output-dir"
 ROWS_AT_A_TIME = 512
-WORK_FOLDER = ".unfinished"
 SPLITS = ("train", "val")
 SUFFIXES = (".jsonl", ".parquet")
 
@@ -51,23 +51,27 @@ class _RowFile:
 
 
 class TrainingFiles:
-    """``<format>_<split>.jsonl`` and ``.parquet`` in a folder, written aside and moved there together at the end."""
+    """``<format>_<split>.jsonl`` and ``.parquet`` in a folder, written aside and moved there together at the end.
 
-    def __init__(self, folder: Path, schemas: Mapping[str, pa.Schema]) -> None:
-        """Raises InputError when the folder is another stage's."""
-        refuse_foreign(folder, ["format"], "--output-dir")
+    Whoever writes them closes them and writes the manifest, both before the end.
+    """
+
+    def __init__(self, folder: Path, schemas: Mapping[str, pa.Schema], names: Sequence[str]) -> None:
+        """``names`` are all files that any run may write; raises InputError when one is somebody else's."""
+        claim_files(folder, [STAGE], names, OPTION)
         self.counts: Counter[str] = Counter({f"{name}_{split}": 0 for name in schemas for split in SPLITS})
         """Rows by ``<format>_<split>``."""
-        self._folder, self._work = folder, folder / WORK_FOLDER
-        self._schemas = schemas
+        self.work = folder
+        """Where the files lie until they are moved."""
+        self._folder, self._names, self._schemas = folder, names, schemas
+        self._place = ExitStack()
         self._files: dict[str, _RowFile] = {}
 
     def __enter__(self) -> Self:
-        shutil.rmtree(self._work, ignore_errors=True)
-        self._work.mkdir(parents=True)
+        self.work = self._place.enter_context(new_files(self._folder, [STAGE], self._names, OPTION))
         for name in self.counts:
             schema = self._schemas[name.rpartition("_")[0]]
-            self._files[name] = _RowFile(self._work, name, schema)
+            self._files[name] = _RowFile(self.work, name, schema)
         return self
 
     def write(self, name: str, split: str, row: dict[str, Any]) -> None:
@@ -75,15 +79,15 @@ class TrainingFiles:
         self._files[f"{name}_{split}"].write(row)
         self.counts[f"{name}_{split}"] += 1
 
+    def close(self) -> None:
+        """Write what is still in memory; nothing can be added then."""
+        while self._files:
+            self._files.popitem()[1].close()
+
     def __exit__(
-        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for file in self._files.values():
-            file.close()
-        if kind is None:
-            manifest_path(self._folder).unlink(missing_ok=True)
-            for path in sorted(self._work.iterdir()):
-                with path.open("rb") as written:
-                    os.fsync(written.fileno())
-                path.replace(self._folder / path.name)
-        shutil.rmtree(self._work)
+        try:
+            self.close()
+        finally:
+            self._place.__exit__(kind, error, trace)
