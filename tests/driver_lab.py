@@ -6,8 +6,8 @@ from fake_openai import until_stop
 
 from drag_rl.trajectories.collect import Job, Rollouts
 from drag_rl.trajectories.driver import Reply
+from drag_rl.trajectories.model_server import ServerSettings
 from drag_rl.trajectories.sampling import SAMPLINGS
-from drag_rl.trajectories.server_policy import ServerSettings
 from drag_rl.trajectories.wire import Wire
 from drag_rl.types import Question, Trajectory
 

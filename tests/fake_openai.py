@@ -1,7 +1,7 @@
 """An OpenAI-compatible server with a script for a model: real HTTP, real JSON, and the ways in which servers differ.
 
-``FakeServer(say)`` asks ``say(request)`` for the model's text (or a ``Said``, or a ``Failure``). It stops at stop
-strings as vLLM does, and, when told to, takes thoughts and tool calls out of the text as vLLM's parsers do.
+``FakeServer(say)`` asks ``say(request)`` for the model's text (or a ``Said``, a ``Failure``, or a ``Raw``). It stops at
+stop strings as vLLM does, and, when told to, takes thoughts and tool calls out of the text as vLLM's parsers do.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,7 +36,19 @@ class Failure:
     delay_s: float = 0.0
 
 
-Say = Callable[[dict[str, Any]], "str | Said | Failure"]
+@dataclass(frozen=True, kw_only=True)
+class Raw:
+    """An answer byte by byte, for what no sound server sends."""
+
+    body: bytes | Iterable[bytes] = b""
+    """Its pieces are sent as they come; then the connection is closed."""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    pause_s: float = 0.0
+    """Before each piece."""
+
+
+Say = Callable[[dict[str, Any]], "str | Said | Failure | Raw"]
 
 
 class _Server(ThreadingHTTPServer):
@@ -55,7 +67,9 @@ class FakeServer:
         tells_stop: bool = True,
         key: str | None = None,
         port: int = 0,
+        models: Raw | None = None,
     ) -> None:
+        self.models = models
         self.say, self.parses, self.tells_stop, self.key = say, parses, tells_stop, key
         self.requests: list[dict[str, Any]] = []
         self.times: list[float] = []
@@ -82,7 +96,9 @@ class FakeServer:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                self.answer(200, {"object": "list", "data": []})
+                if outer.models:
+                    return self.answer_raw(outer.models)
+                return self.answer(200, {"object": "list", "data": []})
 
             def do_POST(self) -> None:
                 request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -92,6 +108,8 @@ class FakeServer:
                 outer.times.append(time.monotonic())
                 said = outer.say(request)
                 said = Said(text=said) if isinstance(said, str) else said
+                if isinstance(said, Raw):
+                    return self.answer_raw(said)
                 time.sleep(said.delay_s)
                 if isinstance(said, Said):
                     return self.answer(200, outer.completion(request, said))
@@ -109,6 +127,18 @@ class FakeServer:
                 self.end_headers()
                 with suppress(ConnectionError):  # the client may have given up waiting
                     self.wfile.write(content)
+
+            def answer_raw(self, raw: Raw) -> None:
+                self.close_connection = True
+                self.send_response(raw.status)
+                headers = {"Content-Type": "application/json", "Connection": "close", **raw.headers}
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                with suppress(ConnectionError):
+                    for piece in [raw.body] if isinstance(raw.body, bytes) else raw.body:
+                        time.sleep(raw.pause_s)
+                        self.wfile.write(piece)
 
             def log_message(self, *_: object) -> None:
                 pass

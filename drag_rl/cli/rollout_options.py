@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from drag_rl.trajectories.server_policy import Dialect
+from drag_rl.trajectories.model_server import Dialect
 
 ModelName = Annotated[
     str | None, typer.Option(help="The model's name at the server; its folder's name with --model-path.")

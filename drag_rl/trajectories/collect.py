@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from drag_rl.episode import EpisodeConfig, SearchEpisode, Searcher
 from drag_rl.errors import InputError
+from drag_rl.trajectories.completion import one_line
 from drag_rl.trajectories.driver import play
+from drag_rl.trajectories.model_server import ModelServer, RequestFailed, ServerSettings
 from drag_rl.trajectories.sampling import Sampling
-from drag_rl.trajectories.server_policy import ModelServer, RequestFailed, ServerPolicy, ServerSettings
+from drag_rl.trajectories.server_policy import ServerPolicy
 from drag_rl.trajectories.wire import Wire
 from drag_rl.types import Generation, Question, StopReason, Trajectory
 
@@ -97,7 +99,7 @@ class Rollouts:
         try:
             outcome, generations = await play(job.question, policy, self.searcher, self.episode)
         except RequestFailed as failure:
-            error = str(failure)
+            error = one_line(str(failure))
             failed = SearchEpisode(job.question, self.searcher, self.episode)
             failed.stop(StopReason.ERROR)
             outcome = failed.outcome()

@@ -18,15 +18,10 @@ from drag_rl.questions import read_questions
 from drag_rl.retrieval import SearchIndex
 from drag_rl.trajectories import rationalise
 from drag_rl.trajectories.collect import Job, Rollouts
+from drag_rl.trajectories.model_server import Dialect, ServerDown, ServerSettings
 from drag_rl.trajectories.sampling import SAMPLINGS
 from drag_rl.trajectories.served_model import ModelChoice
-from drag_rl.trajectories.server_policy import (
-    Dialect,
-    ServerDown,
-    ServerSettings,
-    check_sampling,
-    sampling_facts,
-)
+from drag_rl.trajectories.server_policy import check_sampling, sampling_facts
 from drag_rl.trajectories.tally import Tally
 from drag_rl.trajectories.trajectory_file import TrajectoryFile
 from drag_rl.trajectories.wire import Wire

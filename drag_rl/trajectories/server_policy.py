@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
-from urllib.parse import urlsplit
-
-import openai
+from typing import Any
 
 from drag_rl.episode import FinishReason, Message
 from drag_rl.errors import InputError
 from drag_rl.trajectories.driver import ContextFull, Reply
+from drag_rl.trajectories.model_server import Dialect, ModelServer, RequestFailed
 from drag_rl.trajectories.reply_text import assistant_text
 from drag_rl.trajectories.sampling import Sampling, message_seed
 from drag_rl.trajectories.wire import Wire
-
-Dialect = Literal["vllm", "openai"]
-"""What a server understands: vLLM's further fields (raw text, repetition penalty), or OpenAI's own fields alone."""
 
 _FINISHED: dict[str | None, FinishReason] = {
     None: "stop",
@@ -28,104 +22,6 @@ _FINISHED: dict[str | None, FinishReason] = {
     "function_call": "stop",
     "length": "length",
 }
-_CONTEXT_FULL = re.compile(
-    r"context[ _](length|window|size)|maximum (model|input|prompt|sequence) length|max_model_len",
-    re.IGNORECASE,
-)
-
-
-class ServerDown(InputError):  # noqa: N818 (what happened, not whose fault)
-    """The server cannot be reached, or refuses every request; collecting on makes no sense."""
-
-
-class RequestFailed(Exception):  # noqa: N818
-    """The server answers, but not to this request; its text is what the server said."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerSettings:
-    """How to reach a server, and how long to try."""
-
-    base_url: str
-    """Such as ``http://127.0.0.1:8000/v1``."""
-    model: str
-    api_key: str
-    timeout_s: float = 600.0
-    """Of one attempt at one message."""
-    retries: int = 6
-    """Further attempts at a message, after 0.5 s, 1 s, 2 s ... 8 s, or as long as the server's Retry-After says (up
-    to 2 minutes)."""
-    dialect: Dialect = "vllm"
-
-
-class ModelServer:
-    """A client of one server, shared by all episodes. Use it in one event loop, and ``close`` it there."""
-
-    def __init__(self, settings: ServerSettings) -> None:
-        """Raises InputError for an address that is no HTTP URL."""
-        address = urlsplit(settings.base_url)
-        if address.scheme not in {"http", "https"} or not address.hostname:
-            raise InputError(
-                f"--base-url {settings.base_url}: is no address such as http://localhost:8000/v1"
-            )
-        self.settings = settings
-        local = address.hostname in {"localhost", "127.0.0.1", "::1"}
-        self._client = openai.AsyncOpenAI(
-            base_url=settings.base_url,
-            api_key=settings.api_key,
-            timeout=openai.Timeout(settings.timeout_s, connect=min(15.0, settings.timeout_s)),
-            max_retries=settings.retries,
-            # The environment's proxy is none for this machine.
-            http_client=openai.DefaultAsyncHttpxClient(trust_env=False) if local else None,
-        )
-
-    async def complete(self, request: dict[str, Any]) -> Any:
-        """A chat completion, with retries.
-
-        Raises ServerDown when the server is gone or lets nobody in, ContextFull when the messages are too long for
-        the model, RequestFailed when it is this request that fails.
-        """
-        try:
-            return await self._client.chat.completions.create(model=self.settings.model, **request)
-        except openai.APITimeoutError as error:
-            await self._check_alive()
-            raise RequestFailed(f"no answer within {self.settings.timeout_s:g} s") from error
-        except openai.APIConnectionError as error:
-            raise self._down(f"cannot be reached: {error.__cause__ or error}") from error
-        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            raise self._down(f"lets nobody in: {_said(error)}; set OPENAI_API_KEY") from error
-        except openai.NotFoundError as error:
-            raise self._down(
-                f"has no model {self.settings.model!r}, or no such address: {_said(error)}"
-            ) from error
-        except openai.RateLimitError as error:
-            raise self._down(f"still limits the rate: {_said(error)}; lower --concurrency") from error
-        except openai.APIStatusError as error:
-            if error.status_code >= 500:
-                await self._check_alive()
-            elif _CONTEXT_FULL.search(f"{error.code} {error.message}"):
-                raise ContextFull(_said(error)) from error
-            raise RequestFailed(f"HTTP {error.status_code}: {_said(error)}") from error
-        except openai.APIError as error:
-            raise RequestFailed(f"no chat completion: {_said(error)}") from error
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._client.close()
-
-    async def _check_alive(self) -> None:
-        """Raise ServerDown unless the server answers at all."""
-        try:
-            await self._client.with_options(max_retries=1, timeout=30.0).models.list()
-        except openai.APIStatusError:
-            return
-        except openai.APIConnectionError as error:
-            raise self._down(f"does not answer any more: {error.__cause__ or error}") from error
-
-    def _down(self, what: str) -> ServerDown:
-        return ServerDown(
-            f"{self.settings.base_url}: the server {what}; what is done is kept, the same command goes on"
-        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -157,8 +53,6 @@ class ServerPolicy:
             if self._turn == 1:
                 raise RequestFailed(f"the opening does not fit the model's context: {error}") from error
             raise
-        if not completion.choices:
-            raise RequestFailed("the completion has no choices")
         choice = completion.choices[0]
         if choice.finish_reason not in _FINISHED:
             raise RequestFailed(f"the server ended the message for the reason {choice.finish_reason!r}")
@@ -215,10 +109,3 @@ def _with_hint(messages: Sequence[Message], hint: str) -> list[Message]:
     """The messages with the hint at the end of the system prompt, so that examples and question stay as they are."""
     system = messages[0]
     return [{**system, "content": f"{system['content']}\n\n{hint}"}, *messages[1:]]
-
-
-def _said(error: openai.APIError) -> str:
-    """The server's words in one line."""
-    body = error.body
-    words = body.get("message") if isinstance(body, dict) else None
-    return " ".join(str(words or error.message).split())[:300]

@@ -14,6 +14,7 @@ from PIL import Image
 
 from drag_rl.episode import Message
 from drag_rl.errors import InputError
+from drag_rl.trajectories.completion import storable
 
 if TYPE_CHECKING:
     from drag_rl.corpus.images import PageImages
@@ -87,5 +88,5 @@ def _structured(messages: Sequence[Message]) -> list[Message]:
 
 def _call(body: str, call_id: str) -> Any:
     call = json.loads(body.partition("</tool_call>")[0])
-    arguments = json.dumps(call["arguments"], ensure_ascii=False)
+    arguments = storable(json.dumps(call["arguments"], ensure_ascii=False))
     return {"id": call_id, "type": "function", "function": {"name": call["name"], "arguments": arguments}}
