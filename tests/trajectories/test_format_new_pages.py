@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import json
-import tempfile
+from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import trajectory_lab as lab
 from format_lab import INDEX, PUMPS, all_rows, build, contents
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from drag_rl.episode import EpisodeConfig
 from drag_rl.errors import InputError
+from drag_rl.trajectories.formats import dpo, reward, sft
 from drag_rl.trajectories.formats.build import FORMATS
+from drag_rl.trajectories.formats.conversation import Conversations, QuestionGroup
 from drag_rl.trajectories.rows import trajectory_from_row, trajectory_to_row
 
 READING_ON = EpisodeConfig(think=False, repeat_pages=False)
 ALONE = tuple(name for name, kind in FORMATS.items() if kind.alone)
 
 
-def whole_rank(query, question=PUMPS):
-    return INDEX.search(query, 3, question.gold_page_ids, snippet_chars=0).gold_ranks[0]
+def whole_rank(query):
+    return INDEX.search(query, 3, PUMPS.gold_page_ids, snippet_chars=0).gold_ranks[0]
 
 
 def test_the_better_query_is_chosen_though_the_worse_one_had_listed_the_page_before(tmp_path):
@@ -53,28 +55,19 @@ def test_a_miss_said_twice_is_a_miss(tmp_path):
 
 
 @settings(max_examples=25)
-@given(trajectories=lab.files_of_trajectories(INDEX, READING_ON))
-def test_every_query_alone_has_its_rank_over_the_whole_corpus(trajectories):
-    with tempfile.TemporaryDirectory() as name:
-        rows, _ = build(Path(name), trajectories, READING_ON, margin=0.0)
-    asked = {question.question_id: question for question in lab.QUESTIONS}
-    queries = {
-        (t.outcome.question.question_id, t.sample, turn.step): turn.action.query
-        for t in trajectories
-        for turn in t.outcome.searches
-    }
-
-    def alone(row, sample, step):
-        return whole_rank(queries[row["question_id"], sample, step], asked[row["question_id"]])
-
-    for row in all_rows(rows, "sft_query") + all_rows(rows, "sft_best"):
-        assert row["best_rank"] == alone(row, row["sample"], row["step"]) <= 3
-    for row in all_rows(rows, "reward"):
-        assert row["best_rank"] == whole_rank(row["query"], asked[row["question_id"]])
-    for row in all_rows(rows, "dpo"):
+@given(scripts=st.lists(lab.scripts(READING_ON), min_size=1, max_size=3))
+def test_every_query_alone_has_its_rank_over_the_whole_corpus(scripts):
+    kept = [lab.played(INDEX, PUMPS, texts, READING_ON, sample=n) for n, texts in enumerate(scripts)]
+    made = {(t.sample, turn.step): turn.action.query for t in kept for turn in t.outcome.searches}
+    data = QuestionGroup(question=PUMPS, kept=tuple(kept)), Conversations(READING_ON), Counter()
+    for row in (*sft.query_rows(*data), *sft.best_rows(*data)):
+        assert row["best_rank"] == whole_rank(made[row["sample"], row["step"]]) <= 3
+    for row in reward.rows(*data):
+        assert row["best_rank"] == whole_rank(row["query"])
+    for row in dpo.Pairs(margin=0.0).rows(*data):
         if row["source"] == "within":
             for side in ("chosen", "rejected"):
-                assert row[f"{side}_rank"] == alone(row, row[f"{side}_sample"], row[f"{side}_step"])
+                assert row[f"{side}_rank"] == whole_rank(made[row[f"{side}_sample"], row[f"{side}_step"]])
 
 
 def older(trajectory):
