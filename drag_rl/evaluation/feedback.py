@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from drag_rl.retrieval import SearchIndex
-from drag_rl.retrieval.tokenizer import WORD
 from drag_rl.types import Hit
 
 QUERY_WEIGHT = 0.5
@@ -82,10 +81,8 @@ def feedback_query(index: SearchIndex, question: str, hits: Sequence[Hit], max_c
 def _terms(index: SearchIndex, text: str, surface: dict[str, Counter[str]]) -> list[str]:
     """The terms of a text; counts, for each, the words that stand for it."""
     found = []
-    for start, term in index.tokenizer.spans(text):
-        match = WORD.match(text, start)
-        assert match is not None
-        surface[term][match.group().lower()] += 1
+    for _, word, term in index.tokenizer.spans(text):
+        surface[term][word] += 1
         found.append(term)
     return found
 

@@ -11,8 +11,8 @@ from drag_rl.episode import Searcher, neutralise
 from drag_rl.evaluation.control import Control
 from drag_rl.retrieval import SearchIndex
 from drag_rl.retrieval.index import SearchResult
-from drag_rl.retrieval.tokenizer import WORD
 from drag_rl.types import best_rank
+from drag_rl.words import words
 
 
 class OracleDepth(Control):
@@ -51,10 +51,10 @@ class OracleWords(Control):
 
     def queries(self) -> Iterator[str]:
         """The words alone where the question is searched with them, else the question and they."""
-        words = list(dict.fromkeys(match.group() for match in WORD.finditer(neutralise(self.question.text))))
+        own = list(dict.fromkeys(word for _, word in words(neutralise(self.question.text))))
         said: list[str] = []
         rank = self._rank(said)
-        while rank > 1 and (choices := [[*said, word] for word in words if word not in said]):
+        while rank > 1 and (choices := [[*said, word] for word in own if word not in said]):
             best, number = min((self._rank(choice), number) for number, choice in enumerate(choices))
             if best >= rank:
                 break

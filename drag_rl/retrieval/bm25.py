@@ -80,6 +80,10 @@ class Bm25:
     def __len__(self) -> int:
         return int(self._retriever.scores["num_docs"])
 
+    def terms(self) -> Iterable[str]:
+        """Every term that some page holds."""
+        return self._vocabulary
+
     def term_ids(self, terms: Iterable[str]) -> list[int]:
         """The ids of the terms that some page holds; other terms are left out, repeats are kept."""
         vocabulary = self._vocabulary

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from drag_rl.corpus.pages import load_pages
 from drag_rl.corpus.pool import read_left_out
@@ -19,6 +20,8 @@ from drag_rl.retrieval.bm25 import STOPWORDS, Method, build_bm25
 from drag_rl.retrieval.folder import (
     BM25_FOLDER,
     STAGE,
+    WORD_RULE,
+    WORD_RULE_NOW,
     check_files,
     corpus_inputs,
     fingerprint_files,
@@ -76,7 +79,7 @@ def build_index(pages_dir: Path, index_dir: Path, options: IndexOptions) -> tupl
             stage=STAGE,
             fingerprint=hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest(),
             inputs=inputs,
-            config=asdict(options) | {"files": files},
+            config=_settings(options) | {"files": files},
             counts=_counts(pages, left_out, page_terms) | {"terms": len(vocabulary)},
             seconds=time.monotonic() - started,
             packages=("bm25s", "PyStemmer", "numpy", "pyarrow"),
@@ -97,11 +100,15 @@ def _counts(
     } | {f"pages_left_out_{reason}": count for reason, count in sorted(reasons.items())}
 
 
+def _settings(options: IndexOptions) -> dict[str, Any]:
+    return asdict(options) | {WORD_RULE: WORD_RULE_NOW}
+
+
 def _same(index_dir: Path, inputs: dict[str, str], options: IndexOptions) -> Manifest | None:
     """The manifest of an index of the same pages and options that is there and whole, None without one."""
     try:
         present = read_manifest(index_dir)
-        if present.inputs != inputs or any(present.config.get(k) != v for k, v in asdict(options).items()):
+        if present.inputs != inputs or any(present.config.get(k) != v for k, v in _settings(options).items()):
             return None
         return check_files(index_dir)
     except InputError:

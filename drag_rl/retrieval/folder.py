@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from drag_rl.corpus.pool import pool_fingerprint
 from drag_rl.errors import InputError
 from drag_rl.manifest import Manifest, read_manifest
 from drag_rl.retrieval.tokenizer import Tokenizer
+from drag_rl.words import has_other_scripts
 
 BM25_FOLDER, TOKENIZER = "bm25", "tokenizer.json"
 STAGE = "index"
+WORD_RULE, WORD_RULE_NOW = "word_rule", 2
+"""In the manifest: by which rule pages were told into words; 1, which none says, knew words between spaces only."""
 SAMPLE_BYTES = 1 << 20
 SAMPLES = 16
 
@@ -42,6 +46,18 @@ def check_corpus(index_dir: Path, manifest: Manifest, pages_dir: Path) -> None:
     """Raise ``InputError`` unless the index was made from ``pages_dir`` as it is now."""
     if manifest.inputs != corpus_inputs(pages_dir):
         raise InputError(f"{index_dir} was not made from {pages_dir} as it is now; run drag index again")
+
+
+def check_words(index_dir: Path, manifest: Manifest, terms: Iterable[str]) -> None:
+    """Raise ``InputError`` for an index whose terms were told apart by an older rule than a query's are.
+
+    Latin, Greek and Cyrillic words are told apart as ever, so an older index of these is as good as a new one.
+    """
+    if manifest.config.get(WORD_RULE) != WORD_RULE_NOW and any(map(has_other_scripts, terms)):
+        raise InputError(
+            f"{index_dir} is of an older version, which finds no Chinese, Japanese, Korean or Thai word; "
+            "run drag index again"
+        )
 
 
 def corpus_inputs(pages_dir: Path) -> dict[str, str]:

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from drag_rl.corpus.clean_text import clean_text
 from drag_rl.errors import InputError
 from drag_rl.manifest import Manifest
 from drag_rl.retrieval.bm25 import Bm25
-from drag_rl.retrieval.folder import BM25_FOLDER, check_corpus, check_files, read_tokenizer
+from drag_rl.retrieval.folder import BM25_FOLDER, check_corpus, check_files, check_words, read_tokenizer
 from drag_rl.retrieval.snippet import best_window, cut_snippet
 from drag_rl.retrieval.text_store import TextStore
 from drag_rl.retrieval.tokenizer import Tokenizer
@@ -55,8 +56,9 @@ class SearchIndex:
         manifest = check_files(index_dir)
         if pages_dir is not None:
             check_corpus(index_dir, manifest, Path(pages_dir))
-        tokenizer = read_tokenizer(index_dir)
-        return cls(manifest, Bm25(index_dir / BM25_FOLDER), TextStore(index_dir), tokenizer)
+        bm25 = Bm25(index_dir / BM25_FOLDER)
+        check_words(index_dir, manifest, bm25.terms())
+        return cls(manifest, bm25, TextStore(index_dir), read_tokenizer(index_dir))
 
     def __len__(self) -> int:
         return len(self.page_ids)
@@ -93,13 +95,14 @@ class SearchIndex:
     ) -> SearchResult:
         """The best ``top_k`` pages for ``query`` and the exact rank of each page of ``gold_page_ids``.
 
-        A query without a term that some page holds has no hits. ``snippet_chars`` bounds each hit's snippet;
-        0 means no snippets. Pages of ``without`` are neither listed nor counted in ``gold_ranks``.
+        The query is normalised as the pages' texts are; without a term that some page holds it has no hits.
+        ``snippet_chars`` bounds each hit's snippet; 0 means no snippets. Pages of ``without`` are neither
+        listed nor counted in ``gold_ranks``.
         Raises ``InputError`` for a page to find or to leave out that is not in the index.
         """
         gold_rows = [self._row(page_id) for page_id in gold_page_ids]
         hidden = [self._row(page_id) for page_id in without]
-        term_ids = self._bm25.term_ids(self._tokenizer.terms(query))
+        term_ids = self._bm25.term_ids(self._tokenizer.terms(clean_text(query)))
         if not term_ids:
             unranked = (None,) * len(gold_rows)
             return SearchResult(hits=(), gold_ranks=unranked, corpus_ranks=unranked)

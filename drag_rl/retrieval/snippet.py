@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from drag_rl.retrieval.tokenizer import WORD
+from drag_rl.words import UNSPACED, word_at
 
 
 def best_window(starts: Sequence[int], weights: Sequence[tuple[int, float]], width: int) -> tuple[int, int]:
@@ -44,12 +44,11 @@ def cut_snippet(text: str, first: int, last: int, snippet_chars: int) -> str:
     """
     if snippet_chars <= 0:
         return ""
-    match = WORD.match(text, last)
-    end = match.end() if match else last
+    end = last + len(word_at(text, last))
     lead = max(0, (snippet_chars - (end - first)) // 2)
     begin = max(0, first - lead)
     if begin and not text[begin - 1].isspace():  # do not start inside a word
-        begin = next((i for i in range(begin, first) if text[i].isspace()), first)
+        begin = next((i for i in range(begin, first) if text[i].isspace() or UNSPACED.match(text[i])), first)
     words = snippet_chars // 2 + 1  # no more than that can fit
     forward = " ".join(text[begin:].split(maxsplit=words)[:words])
     if len(forward) > snippet_chars:
@@ -58,10 +57,18 @@ def cut_snippet(text: str, first: int, last: int, snippet_chars: int) -> str:
     backward = " ".join(text[:begin].rsplit(maxsplit=words)[-words:])
     room = snippet_chars - len(forward) - 1
     if len(backward) > room:
-        backward = backward[len(backward) - room :].partition(" ")[2] if room > 0 else ""
+        backward = _end(backward, room) if room > 0 else ""
     return f"{backward} {forward}".strip()
 
 
 def _cut(text: str, room: int) -> str:
     """The first ``room`` characters on a word boundary; only a first word that is too long is broken."""
+    if UNSPACED.match(text, room):
+        return text[:room].rstrip()
     return text[: room + 1].rpartition(" ")[0] or text[:room]
+
+
+def _end(text: str, room: int) -> str:
+    """The last ``room`` characters from a word boundary on."""
+    kept = text[len(text) - room :]
+    return kept if UNSPACED.match(kept) else kept.partition(" ")[2]

@@ -32,8 +32,8 @@ def write_texts(
     term_starts: list[npt.NDArray[np.int32]] = []
     for page_id, text in pages:
         spans = list(tokenizer.spans(text))
-        page_terms.append([vocabulary.setdefault(term, len(vocabulary)) for _, term in spans])
-        term_starts.append(np.array([start for start, _ in spans], dtype=np.int32))
+        page_terms.append([vocabulary.setdefault(term, len(vocabulary)) for _, _, term in spans])
+        term_starts.append(np.array([start for start, _, _ in spans], dtype=np.int32))
         ids.append(page_id)
         texts.append(text)
     lengths = np.array([len(terms) for terms in page_terms], dtype=np.int64)

@@ -1,18 +1,15 @@
-"""Text to index terms: words, lower-cased, without stop words, stemmed; pages and queries alike."""
+"""Text to index terms: words of any script, lower-cased, without stop words, stemmed; pages and queries alike."""
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import Stemmer
 
 from drag_rl.errors import InputError
-
-WORD = re.compile(r"\b\w\w+\b")
-"""A word: two or more letters, digits or underscores, as in bm25s and scikit-learn."""
+from drag_rl.words import words
 
 NONE = "none"
 
@@ -42,20 +39,22 @@ class Tokenizer:
 
     def terms(self, text: str) -> list[str]:
         """The terms of a text, in order, repeats kept."""
-        return [term for _, term in self.spans(text)]
+        return [term for _, _, term in self.spans(text)]
 
-    def spans(self, text: str) -> Iterator[tuple[int, str]]:
-        """Each term with the offset (in characters) at which its word starts."""
-        stem = self._stem
-        for match in WORD.finditer(text):
-            word = match.group().lower()
-            if word not in self._stopwords:
-                yield match.start(), stem(word)
+    def spans(self, text: str) -> Iterator[tuple[int, str, str]]:
+        """Each term, after the word that it stands for, in lower case, and that word's offset (in characters)."""
+        stem, stopwords = self._stem(), self._stopwords
+        for start, written in words(text, skip=stopwords):
+            word = written.lower()
+            if word not in stopwords:
+                yield start, word, stem(word)
 
-    def _stem(self, word: str) -> str:
+    def _stem(self) -> Callable[[str], str]:
+        """A function from word to term, for this thread alone: a ``Stemmer`` must not be shared."""
         if self.stemmer == NONE:
-            return word
+            return str
         stemmer = getattr(self._local, "stemmer", None)
-        if stemmer is None:  # a Stemmer must not be shared between threads
+        if stemmer is None:
             stemmer = self._local.stemmer = Stemmer.Stemmer(self.stemmer)
-        return str(stemmer.stemWord(word))
+        stem: Callable[[str], str] = stemmer.stemWord
+        return stem

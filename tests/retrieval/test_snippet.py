@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tiny_corpus import index_of
 
 from drag_rl.retrieval.snippet import best_window, cut_snippet
-from drag_rl.retrieval.tokenizer import WORD
+from drag_rl.words import WORD
 
 words = st.text(alphabet="ab\N{LATIN SMALL LETTER E WITH ACUTE}1", min_size=2, max_size=9)
 gaps = st.sampled_from([" ", "  ", "\n", ", ", " \n\n  "])
