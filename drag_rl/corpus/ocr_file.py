@@ -83,6 +83,8 @@ def _pages_of(line: bytes, is_first: bool) -> Iterator[tuple[str, int, str, str]
         yield f"is not UTF-8 ({error.reason})"
     except (json.JSONDecodeError, RecursionError) as error:
         yield f"is not JSON ({error})"
+    except ValueError:  # of json: a number that Python does not read, for the time that it would take
+        yield "holds a number of thousands of digits"
     except _BadLineError as error:
         yield str(error)
     else:
@@ -105,14 +107,17 @@ def _doc_id(row: Mapping[str, Any]) -> str:
     if not isinstance(name, str) or not clean_text(name):
         raise _BadLineError(f"names no document (expected one of {', '.join(DOCUMENT_FIELDS)})")
     clean = " ".join(clean_text(name).split()).replace("\\", "/")
-    return doc_id_of(clean.removeprefix("./").lstrip("/"))
+    doc_id = doc_id_of(clean.removeprefix("./").lstrip("/"))
+    if not doc_id:
+        raise _BadLineError(f"names no document (found {name!r:.40})")
+    return doc_id
 
 
 def _page_number(row: Mapping[str, Any], default: int | None) -> int:
     value = _first(row, PAGE_FIELDS)
     if value is None and default is not None:
         return default
-    if isinstance(value, str) and value.strip().isdecimal():
+    if isinstance(value, str) and value.strip().isdecimal() and len(value) < 100:
         value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -132,7 +137,7 @@ def _text(row: Mapping[str, Any]) -> str:
 
 def _label(row: Mapping[str, Any]) -> str:
     value = _first(row, LABEL_FIELDS)
-    return "" if value is None else " ".join(clean_text(str(value)).split())[:64]
+    return " ".join(clean_text(str(value)).split())[:64] if isinstance(value, str | int | float) else ""
 
 
 def _page(doc_id: str, number: int, text: str, label: str, sha256: str) -> Page:

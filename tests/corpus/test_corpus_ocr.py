@@ -60,6 +60,14 @@ def test_pages_are_sorted_and_a_page_without_text_is_kept(tmp_path):
         (b"nonsense", "line 2 is not JSON"),
         (b"\xff\xfe", "line 2 is not UTF-8"),
         (b"[" * 100_000, "line 2 is not JSON"),
+        (
+            b'{"file": "a.pdf", "text": "t", "page": ' + b"9" * 5000 + b"}",
+            "line 2 holds a number of thousands",
+        ),
+        (b'{"file": "a.pdf", "text": "t", "page": 1e999}', "line 2 has no page number"),
+        ({"file": "a.pdf", "text": "t", "page": "9" * 5000}, "line 2 has no page number"),
+        ({"file": "a.pdf", "text": "t", "page": 10**4000}, "line 2 has no page number"),
+        ({"file": "/.pdf", "page": 1, "text": "t"}, "line 2 names no document"),
         ([1], "line 2 is no JSON object"),
         ({"page": 1, "text": "t"}, "line 2 names no document"),
         ({"file": "a.pdf", "text": "t"}, "line 2 has no page number"),
@@ -76,6 +84,12 @@ def test_a_bad_line_is_named_and_the_rest_is_read(tmp_path, row, problem):
     assert pages == {"good#1": "g"}
     assert len(problems) == 1
     assert problems[0].startswith(problem)
+
+
+def test_a_label_of_lists_is_none(tmp_path):
+    row = {"file": "a.pdf", "page": 1, "text": "t"}
+    deep = json.dumps(row)[:-1].encode() + b', "label": ' + b"[" * 900 + b"]" * 900 + b"}"
+    assert read(tmp_path, deep) == ({"a#1": "t"}, [])
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense\n"])
