@@ -57,6 +57,7 @@ class Manifest:
     where an older version made it, which kept no list."""
 
 
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _KINDS = {"stage": str, "fingerprint": str, "inputs": dict, "config": dict, "counts": dict, "versions": dict}
 
 
@@ -141,16 +142,6 @@ def read_manifest(artefact: Path) -> Manifest:
     return manifest
 
 
-def refuse_foreign(artefact: Path, stages: Sequence[str], option: str = "--out") -> None:
-    """Raise ``InputError`` if what lies there was made by a stage not among ``stages``: it must not be overwritten."""
-    try:
-        stage = read_manifest(artefact).stage
-    except InputError:
-        return  # nothing, or something unfinished
-    if stage not in stages:
-        raise InputError(f"{option} {artefact}: was made by {stage}; give another {option}, or remove it")
-
-
 def package_version(distribution: str) -> str:
     """The installed version of a package, or ``"absent"``."""
     try:
@@ -169,7 +160,8 @@ def sha256_file(path: Path) -> str:
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path``: what the block writes there takes ``path``'s place at its end.
 
-    If the block fails nothing changes. Missing parent folders are made. Raises ``OSError``.
+    If the block fails nothing changes. Missing parent folders are made. Raises ``OSError``; of a full disk it names
+    ``path``, which the system's own error does not.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder, where a file is to be written", str(path))
@@ -182,6 +174,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.errno in _NO_ROOM and error.filename is None:
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

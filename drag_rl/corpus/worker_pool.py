@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import resource
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -23,7 +25,8 @@ from typing import Any
 
 from drag_rl.corpus.parts import Parts
 from drag_rl.corpus.pdf_pages import failed_document, read_document
-from drag_rl.corpus.sources import Source
+from drag_rl.corpus.sources import Source, one_line
+from drag_rl.errors import InputError
 
 PAGE_TIMEOUT_S = 120.0
 """A page, or the opening of a document, that takes longer is given up; OCR takes a few seconds."""
@@ -85,7 +88,10 @@ def read_documents(
     workers: int,
     page_timeout_s: float = PAGE_TIMEOUT_S,
 ) -> Iterator[Progress]:
-    """Read all documents into ``parts``, ``workers`` at a time; the order of progress is not fixed."""
+    """Read all documents into ``parts``, ``workers`` at a time; the order of progress is not fixed.
+
+    Raises ``InputError`` when what was read cannot be kept, as on a full disk; what was kept before stays.
+    """
     waiting = deque(_Task(source) for source in sources)
     pool: list[_Worker] = []
     try:
@@ -99,7 +105,7 @@ def read_documents(
                 if (task := worker.task) is None:
                     continue
                 try:
-                    yield from _progress(worker, task)
+                    yield from _progress(worker, task, parts)
                     failure = _overdue(worker, page_timeout_s)
                 except (EOFError, OSError):
                     worker.process.join()
@@ -116,9 +122,14 @@ def read_documents(
             worker.stop()
 
 
-def _progress(worker: _Worker, task: _Task) -> Iterator[Progress]:
+def _progress(worker: _Worker, task: _Task, parts: Parts) -> Iterator[Progress]:
     while worker.task and worker.pipe.poll():
         message = json.loads(worker.pipe.recv_bytes())
+        if "unwritable" in message:
+            raise InputError(
+                f"{parts.folder}: cannot be written ({message['unwritable']}); make room there: the same command goes "
+                "on where it was"
+            )
         task.since_s = time.monotonic()
         if message["done"]:
             worker.task = None
@@ -147,6 +158,7 @@ def _give_up(task: _Task, failure: str, parts: Parts) -> bool:
 def _work(pipe: Connection, pdf_dir: Path, parts: Parts) -> None:
     """What a worker does until its parent stops it or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _silence_libraries()
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     limit = MAX_WORKER_BYTES if most == resource.RLIM_INFINITY else min(most, MAX_WORKER_BYTES)
     resource.setrlimit(resource.RLIMIT_AS, (limit, most))
@@ -161,10 +173,25 @@ def _work(pipe: Connection, pdf_dir: Path, parts: Parts) -> None:
             source = Source(**task["source"])
             unreadable = {int(number): reason for number, reason in task["unreadable"].items()}
             result = read_document(pdf_dir, source, parts.options, unreadable=unreadable, on_page=report)
-            parts.save(source, result)
+            try:
+                parts.save(source, result)
+            except OSError as error:
+                _send(pipe, {"unwritable": one_line(error)})
+                return
             _send(pipe, {"done": True})
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
+
+
+def _silence_libraries() -> None:
+    """Send what native code writes to the standard error nowhere: Tesseract has a line for every speck.
+
+    What Python writes, such as the traceback of a bug, still comes through.
+    """
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
 
 
 def _send(pipe: Connection, message: dict[str, Any]) -> None:
