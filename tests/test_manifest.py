@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 
 import pytest
 
@@ -14,7 +15,6 @@ from drag_rl.manifest import (
     manifest_path,
     package_version,
     read_manifest,
-    refuse_foreign,
     sha256_file,
     write_manifest,
 )
@@ -72,13 +72,23 @@ def test_a_manifest_with_a_wrong_kind_of_value_is_refused(tmp_path, name):
         read_manifest(tmp_path)
 
 
-def test_what_another_stage_made_is_not_overwritten(tmp_path):
-    refuse_foreign(tmp_path / "absent", ["ingest"])
-    refuse_foreign(tmp_path, ["ingest"])
-    write_manifest(tmp_path, stage="index", fingerprint="x")
-    refuse_foreign(tmp_path, ["ingest", "index"])
-    with pytest.raises(InputError, match=r"--out-pages .*: was made by index; give another --out-pages"):
-        refuse_foreign(tmp_path, ["ingest"], "--out-pages")
+def test_a_manifest_lists_what_the_stage_made(tmp_path):
+    (tmp_path / "deep" / "empty").mkdir(parents=True)
+    (tmp_path / "deep" / "b").touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    write(tmp_path)
+    assert write(tmp_path).files == read_manifest(tmp_path).files == ("deep/b", "deep/empty", "link")
+    assert write(tmp_path / "deep" / "b").files == ("b",)
+
+
+def test_a_manifest_of_an_older_version_lists_nothing_or_in_its_settings(tmp_path):
+    write(tmp_path)
+    found = json.loads(manifest_path(tmp_path).read_text())
+    del found["files"]
+    manifest_path(tmp_path).write_text(json.dumps(found))
+    assert read_manifest(tmp_path).files is None
+    manifest_path(tmp_path).write_text(json.dumps(found | {"config": {"files": {"a": "sha256"}}}))
+    assert read_manifest(tmp_path).files == ("a",)
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
@@ -92,6 +102,9 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
     with atomic_write(tmp_path / "bytes", "wb") as file:
         file.write(b"\x00\xff")
     with pytest.raises(IsADirectoryError, match="is a folder"), atomic_write(tmp_path / "deep") as file:
+        pass
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="is no regular file"), atomic_write(tmp_path / "pipe") as file:
         pass
     assert path.read_text(encoding="utf-8") == "whole ü"
     assert sha256_file(tmp_path / "bytes") == hashlib.sha256(b"\x00\xff").hexdigest()
