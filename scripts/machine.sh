@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Sourced by the launch scripts: the project's Python, what hardware there is, and the environment of a CPU run.
-# Sets python, HARDWARE (unless given); exports what HARDWARE=cpu needs.
-root=${root:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
-python=$root/.venv/bin/python
-[[ -x $python ]] || python=$(command -v python3)
+# Sourced by the scripts that start programs: --help, the project's Python, what hardware there is, and the environment
+# of a CPU run. Sets root, python and HARDWARE (unless given); exports what HARDWARE=cpu needs.
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+if [[ ${1:-} == -h || ${1:-} == --help ]]; then # of the script that sources this: its header
+    sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "$0"
+    exit 0
+fi
 if [[ -z ${HARDWARE:-} ]]; then
     HARDWARE=cpu
     if command -v nvidia-smi >/dev/null && nvidia-smi >/dev/null 2>&1; then
@@ -11,6 +13,11 @@ if [[ -z ${HARDWARE:-} ]]; then
         HARDWARE=$([[ $gpus -ge 8 ]] && echo gpu_8 || echo gpu_1)
     fi
 fi
+# Each profile of scripts/setup.sh has an environment of its own.
+python=$root/.venv-gpu/bin/python
+[[ $HARDWARE == cpu ]] && python=$root/.venv/bin/python
+[[ -x $python ]] || python=$(command -v python3)
+export HARDWARE
 export RAY_USAGE_STATS_ENABLED=${RAY_USAGE_STATS_ENABLED:-0} TQ_LOGGING_LEVEL=${TQ_LOGGING_LEVEL:-ERROR}
 [[ -d ${MODEL:-} ]] && export HF_HUB_OFFLINE=1
 if [[ $HARDWARE == cpu ]]; then
@@ -26,13 +33,3 @@ if [[ $HARDWARE == cpu ]]; then
     export RAY_prestart_worker_first_driver=0 RAY_enable_worker_prestart=0
     export DRAG_WEIGHT_SYNC_TIMEOUT_S=${DRAG_WEIGHT_SYNC_TIMEOUT_S:-180}
 fi
-
-run_trainer() { # LOG COMMAND...: its output goes to the log too; what a user can mend is said last, below all tracebacks
-    local log=$1 lines said
-    shift
-    touch "$log"
-    lines=$(wc -l <"$log")
-    "$@" 2>&1 | tee -a "$log" && return
-    said=$(tail -n +$((lines + 1)) "$log" | sed -nE 's/^(.*drag_rl\.errors\.InputError|dpo): //p' | tail -n 1)
-    die "${said:-the trainer has failed, see $log}"
-}

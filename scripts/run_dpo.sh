@@ -12,24 +12,6 @@
 #
 # The result is RUN/adapter (PEFT). Options are those of configs/dpo.yaml: beta=0.2 lora.r=32 ...
 set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-die() { printf 'run_dpo: %s\n' "$*" >&2; exit 2; }
-if [[ ${1:-} == -h || ${1:-} == --help ]]; then
-    sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
-    exit 0
-fi
 # shellcheck source=scripts/machine.sh
-source "$root/scripts/machine.sh"
-MODEL=${MODEL:-Qwen/Qwen3-VL-8B-Instruct}
-TRAIN=${TRAIN:-training_data/dpo_train.parquet}
-VAL=${VAL-${TRAIN/%_train.parquet/_val.parquet}}
-RUN=${RUN:-runs/dpo}
-RANKS=${RANKS:-$([[ $HARDWARE == gpu_8 ]] && echo 8 || echo 1)}
-[[ -f $TRAIN ]] || die "TRAIN=$TRAIN does not exist: make it with 'drag format --formats dpo'"
-rows() { "$python" -c 'import sys, pyarrow.parquet as pq; print(pq.read_metadata(sys.argv[1]).num_rows)' "$1"; }
-arguments=(--model "$MODEL" --train "$TRAIN" --out "$RUN" --config "$root/configs/dpo.yaml")
-[[ -f $VAL && $(rows "$VAL") -gt 0 ]] && arguments+=(--val "$VAL")
-mkdir -p "$RUN"
-export TENSORBOARD_LOGGING_DIR=$RUN/tensorboard
-run_trainer "$RUN/train.log" "$python" -m torch.distributed.run --standalone --nnodes=1 --nproc_per_node="$RANKS" \
-    -m drag_rl.training.dpo "${arguments[@]}" "$@"
+source "$(dirname "${BASH_SOURCE[0]}")/machine.sh"
+exec "$python" -m drag_rl.training.launch dpo "$@"

@@ -14,4 +14,6 @@
 #
 # Everything else is an option of configs/grpo.yaml or of verl, given at the end: actor_rollout_ref.rollout.n=16 ...
 set -euo pipefail
-exec bash "$(dirname "${BASH_SOURCE[0]}")/launch.sh" grpo "$@"
+# shellcheck source=scripts/machine.sh
+source "$(dirname "${BASH_SOURCE[0]}")/machine.sh"
+exec "$python" -m drag_rl.training.launch grpo "$@"

@@ -14,4 +14,6 @@
 #
 # Everything else is an option of configs/ppo.yaml or of verl, given at the end: critic.optim.lr=2e-5 ...
 set -euo pipefail
-exec bash "$(dirname "${BASH_SOURCE[0]}")/launch.sh" ppo "$@"
+# shellcheck source=scripts/machine.sh
+source "$(dirname "${BASH_SOURCE[0]}")/machine.sh"
+exec "$python" -m drag_rl.training.launch ppo "$@"

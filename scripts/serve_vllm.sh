@@ -15,10 +15,6 @@
 # The command line that this becomes is printed first. On a machine without a GPU it uses vLLM's CPU build
 # (VLLM_CPU_KVCACHE_SPACE: GiB of cache, 1 by default).
 set -euo pipefail
-if [[ ${1:-} == -h || ${1:-} == --help ]]; then
-    sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
-    exit 0
-fi
-python=$(dirname "${BASH_SOURCE[0]}")/../.venv/bin/python
-[[ -x $python ]] || python=$(command -v python3)
+# shellcheck source=scripts/machine.sh
+source "$(dirname "${BASH_SOURCE[0]}")/machine.sh"
 exec "$python" -m drag_rl.trajectories.vllm_process "$@"

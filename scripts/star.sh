@@ -21,19 +21,16 @@
 #   VAL           questions to compare the rounds on; empty: no comparison       (DATA/questions.val.parquet)
 #   SEED          of sampling and of the trainer                                 (1)
 #   VLLM          options for vLLM: "--tensor-parallel-size 8"                   (none)
-#   HARDWARE LORA_RANK MASK WEIGHT RANKS LAUNCHER                                as in run_sft.sh
+#   HARDWARE LORA_RANK MASK WEIGHT RANKS LAUNCHER WANDB                          as in run_sft.sh
 #
 # Options after -- go to the SFT trainer: bash scripts/star.sh --rounds 2 -- optim.lr=2e-5
 set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=scripts/machine.sh
+source "$(dirname "${BASH_SOURCE[0]}")/machine.sh"
 die() { printf 'star: %s\n' "$*" >&2; exit 2; }
 rounds=1
 while [[ $# -gt 0 ]]; do
     case $1 in
-        -h | --help)
-            sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
-            exit 0
-            ;;
         --rounds)
             rounds=${2:-}
             shift 2 || die "--rounds: say how many"
@@ -46,20 +43,25 @@ while [[ $# -gt 0 ]]; do
     esac
 done
 [[ $rounds =~ ^[1-9][0-9]*$ ]] || die "--rounds $rounds: give a whole number from 1"
-# shellcheck source=scripts/machine.sh
-source "$root/scripts/machine.sh"
+"$python" -m drag_rl.training.launch.knobs star || exit 2
 drag=("$python" -m drag_rl.cli.main)
 together=("$python" -m drag_rl.cli.together)
 
-export HARDWARE MODEL=${MODEL:-Qwen/Qwen3-VL-8B-Instruct}
+export MODEL=${MODEL:-Qwen/Qwen3-VL-8B-Instruct}
 DATA=${DATA:-data}
 RUN=${RUN:-runs/star}
 FORMAT=${FORMAT:-sft_trajectory}
 EPISODE=${EPISODE:-}
-VAL=${VAL-$DATA/questions.val.parquet}
+sft_val=(env -u VAL) # VAL names questions here, rows in run_sft.sh
+if [[ -z ${VAL+set} ]]; then
+    VAL=$DATA/questions.val.parquet
+elif [[ -z $VAL ]]; then
+    sft_val=(env VAL=)
+elif [[ ! -f $VAL ]]; then
+    die "VAL=$VAL does not exist"
+fi
 LORA_RANK=${LORA_RANK:-0}
 SEED=${SEED:-1}
-[[ $SEED =~ ^[0-9]+$ ]] || die "SEED=$SEED: give a whole number"
 for path in index questions.train.parquet; do
     [[ -e $DATA/$path ]] || die "DATA=$DATA has no $path: build it first (README, 'Bring your own PDFs')"
 done
@@ -120,7 +122,7 @@ for ((round = 1; round <= rounds; round++)); do
         echo "already trained: $folder/sft (delete it to train again)"
     else
         LORA_RANK=$LORA_RANK TRAIN="$folder/training_data/${FORMAT}_train.parquet" RUN="$folder/sft" \
-            bash "$root/scripts/run_sft.sh" trainer.seed="$SEED" "$@"
+            "${sft_val[@]}" bash "$root/scripts/run_sft.sh" trainer.seed="$SEED" "$@"
     fi
 done
 measure $((rounds + 1))

@@ -6,9 +6,12 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[1]
+BESIDE = "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n"
+"""In a stand-in's package: modules that have no stand-in are the real ones."""
 TELL = """
 import json, os, pathlib, shutil, sys
-names = ("LORA_RANK", "MASK", "WEIGHT", "RAY_OVERRIDE_RESOURCES", "VERL_PLATFORM")
+names = ("MODEL", "TRAIN", "VAL", "RUN", "LORA_RANK", "MASK", "WEIGHT", "RANKS", "VERL_PLATFORM")
 with open(os.environ["CALLS"], "a") as file:
     print(json.dumps([sys.argv, {name: os.environ[name] for name in names if name in os.environ}]), file=file)
 """
@@ -20,8 +23,8 @@ def stand_ins(folder: Path, modules: Mapping[str, str]) -> dict[str, str]:
         (folder / module).parent.mkdir(parents=True, exist_ok=True)
         (folder / module).write_text(TELL + text)
         for package in list(Path(module).parents)[:-1]:
-            (folder / package / "__init__.py").touch()
-    return {"PYTHONPATH": str(folder), "CALLS": str(folder / "calls")}
+            (folder / package / "__init__.py").write_text(BESIDE)
+    return {"PYTHONPATH": f"{folder}:{ROOT}", "CALLS": str(folder / "calls")}
 
 
 def told(environment: Mapping[str, str]) -> list[tuple[list[str], dict[str, str]]]:
