@@ -35,7 +35,8 @@ def quickstart(tmp_path):
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     (tmp_path / "scripts/setup.sh").write_text("exit 0")
     (tmp_path / "scripts/star.sh").write_text(
-        'mkdir -p "$RUN/round-1/sft/model"; echo "[[\\"star\\", \\"$EPISODE\\", \\"$FIRST_EPISODE\\", \\"$SEED\\"], {}]" >> "$CALLS"'
+        'mkdir -p "$RUN/round-1/sft/model"\n'
+        'echo "[[\\"star\\", \\"$EPISODE\\", \\"$FIRST_EPISODE\\", \\"$SEED\\"], {}]" >> "$CALLS"'
     )
     (tmp_path / ".venv/bin").mkdir(parents=True)
     # -S: a stand-in needs no packages, and starts sooner
