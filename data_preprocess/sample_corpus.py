@@ -7,9 +7,11 @@ anything.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,6 +23,7 @@ from data_preprocess.debian import DebianPackages
 from drag_rl.console import run_app
 from drag_rl.corpus.sources import SUFFIXES
 from drag_rl.errors import InputError
+from drag_rl.folders import claim_files, new_files
 from drag_rl.manifest import Manifest, atomic_path, manifest_path, read_manifest, sha256_file, write_manifest
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -70,50 +73,44 @@ MANUALS: tuple[Manual, ...] = (
 def fetch_manuals(data_dir: Path, size: Size) -> tuple[Manifest, bool]:
     """Put the manuals into ``data_dir/pdfs`` and their licences into ``data_dir/licences``.
 
-    Returns the manifest and whether anything had to be fetched. Raises ``InputError`` if the tools are
-    missing, a package cannot be downloaded, or ``data_dir/pdfs`` holds files of someone else.
+    PDFs that the user adds to that folder stay. Returns the manifest and whether anything had to be fetched. Raises
+    ``InputError`` if the tools are missing, a package cannot be downloaded, or something of the user's is in the way.
     """
     started = time.monotonic()
     pdf_dir = data_dir / "pdfs"
     manuals = [manual for manual in MANUALS if size == "full" or not manual.only_full]
-    if pdf_dir.is_symlink():
-        pdf_dir.unlink()
-    present = _present(pdf_dir)
-    if present and _names(present) == {manual.name for manual in manuals} and _unchanged(pdf_dir, present):
+    files = [f"{manual.name}{suffix}" for manual in manuals for suffix in SUFFIXES]
+    present = _present(pdf_dir, files)
+    if present and _names(present) == {manual.name for manual in manuals} and _complete(pdf_dir, present):
         return present, False
     licences, versions, sha256 = {}, {}, {}
     data_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=data_dir, prefix=".fetch-") as name:
         work = Path(name).resolve()
         debian = DebianPackages(work, "give your own PDFs with --pdf-dir")
-        pdf_dir.mkdir(parents=True, exist_ok=True)
         for package in dict.fromkeys(manual.package for manual in manuals):
             content = work / package
             versions[package] = debian.unpack(debian.download(package), content)
-            licences[package] = _copy_licence(content, data_dir, package)
-        for manual in manuals:
-            target = _copy_manual(work / manual.package, pdf_dir, manual)
-            sha256[target.name] = sha256_file(target)
-    for path in pdf_dir.iterdir():
-        if path.name.lower().endswith(SUFFIXES) and path.name not in sha256:
-            path.unlink()  # a manual of the other size or of an older package
-    config = {"size": size, "packages": versions, "licences": licences, "sha256": sha256}
-    fingerprint = hashlib.sha256(repr(sorted(sha256.items())).encode()).hexdigest()
-    manifest = write_manifest(
-        pdf_dir,
-        stage=STAGE,
-        fingerprint=fingerprint,
-        config=config,
-        counts={"documents": len(sha256)},
-        seconds=time.monotonic() - started,
-    )
+            licences[package] = _copy_licence(content, data_dir, package, present)
+        with new_files(pdf_dir, [STAGE], files, "--data-dir") as folder:
+            for manual in manuals:
+                target = _copy_manual(work / manual.package, folder, manual)
+                sha256[target.name] = sha256_file(target)
+            manifest = write_manifest(
+                folder,
+                stage=STAGE,
+                fingerprint=hashlib.sha256(repr(sorted(sha256.items())).encode()).hexdigest(),
+                config={"size": size, "packages": versions, "licences": licences, "sha256": sha256},
+                counts={"documents": len(sha256)},
+                seconds=time.monotonic() - started,
+            )
     return manifest, True
 
 
 def use_own(data_dir: Path, pdf_dir: Path) -> int:
     """Make ``data_dir/pdfs`` a link to a folder of the user's; returns how many PDFs it holds.
 
-    Raises ``InputError`` if there are none, or if ``data_dir/pdfs`` is a folder already.
+    Raises ``InputError`` if there are none, or if ``data_dir/pdfs`` is something else already.
     """
     if not pdf_dir.is_dir():
         raise InputError(f"--pdf-dir {pdf_dir}: no such folder")
@@ -121,26 +118,35 @@ def use_own(data_dir: Path, pdf_dir: Path) -> int:
     if not count:
         raise InputError(f"--pdf-dir {pdf_dir}: holds no .pdf or .pdf.gz file")
     link = data_dir / "pdfs"
-    if link.is_dir() and not link.is_symlink():
-        raise InputError(f"{link} is a folder already; choose another --data-dir or remove it")
-    link.unlink(missing_ok=True)
-    link.symlink_to(pdf_dir.resolve(), target_is_directory=True)
+    if link.is_symlink() and link.resolve() != pdf_dir.resolve():
+        raise InputError(
+            f"{link} is a link to {link.readlink()}; choose another --data-dir or remove the link"
+        )
+    if link.exists() and not link.is_symlink():
+        raise InputError(f"{link} is there already; choose another --data-dir or remove it")
+    if not link.is_symlink():
+        link.symlink_to(pdf_dir.resolve(), target_is_directory=True)
     return count
 
 
-def _present(pdf_dir: Path) -> Manifest | None:
-    """The manifest of the manuals that are there already, None if there are none."""
-    if not pdf_dir.exists() or not any(pdf_dir.iterdir()):
-        return None
+def _present(pdf_dir: Path, files: Sequence[str]) -> Manifest | None:
+    """The manifest of the manuals that are there already, None if there are none; ``files`` may be written."""
+    if pdf_dir.is_symlink():
+        own = pdf_dir.readlink()
+        raise InputError(f"{pdf_dir} is a link to {own}; give --pdf-dir {own} again, or remove the link")
+    claim_files(pdf_dir, [STAGE], files, "--data-dir")
     if not manifest_path(pdf_dir).exists():
-        names = {manual.name for manual in MANUALS}
-        strange = [path.name for path in pdf_dir.iterdir() if path.name.split(".")[0] not in names]
-        if strange:
-            raise InputError(f"{pdf_dir} holds files of yours ({strange[0]}); choose another --data-dir")
-        return None  # an earlier run was cut off
+        found = pdf_dir.iterdir() if pdf_dir.exists() else ()
+        if own := [path.name for path in found if not path.name.startswith(".")]:
+            raise InputError(f"{pdf_dir} holds files of yours ({own[0]}); choose another --data-dir")
+        return None
     manifest = read_manifest(pdf_dir)
-    if manifest.stage != STAGE:
-        raise InputError(f"{pdf_dir} was made by {manifest.stage}; choose another --data-dir")
+    for name, sha256 in manifest.config["sha256"].items():
+        path = pdf_dir / name
+        if path.exists() and sha256_file(path) != sha256:
+            raise InputError(
+                f"{path}: is not the file that was fetched; move it away, and it is fetched again"
+            )
     return manifest
 
 
@@ -148,12 +154,8 @@ def _names(manifest: Manifest) -> set[str]:
     return {name.split(".")[0] for name in manifest.config["sha256"]}
 
 
-def _unchanged(pdf_dir: Path, manifest: Manifest) -> bool:
-    found = {path.name: path for path in pdf_dir.iterdir() if path.name.lower().endswith(SUFFIXES)}
-    wanted: dict[str, str] = manifest.config["sha256"]
-    return found.keys() == wanted.keys() and all(
-        sha256_file(path) == wanted[name] for name, path in found.items()
-    )
+def _complete(pdf_dir: Path, manifest: Manifest) -> bool:
+    return all((pdf_dir / name).exists() for name in manifest.config["sha256"])
 
 
 def _copy_manual(content: Path, pdf_dir: Path, manual: Manual) -> Path:
@@ -167,11 +169,19 @@ def _copy_manual(content: Path, pdf_dir: Path, manual: Manual) -> Path:
     )
 
 
-def _copy_licence(content: Path, data_dir: Path, package: str) -> str:
-    path = content / "usr" / "share" / "doc" / package / "copyright"
-    if not path.is_file():
-        raise InputError(f"package {package} holds no licence at {path.relative_to(content)}")
-    return _copy(path, data_dir / "licences" / f"{package}.txt").relative_to(data_dir).as_posix()
+def _copy_licence(content: Path, data_dir: Path, package: str, present: Manifest | None) -> str:
+    source = content / "usr" / "share" / "doc" / package / "copyright"
+    if not source.is_file():
+        raise InputError(f"package {package} holds no licence at {source.relative_to(content)}")
+    target = data_dir / "licences" / f"{package}.txt"
+    name = target.relative_to(data_dir).as_posix()
+    ours = present is not None and name in present.config.get("licences", {}).values()
+    if os.path.lexists(target) and not ours and target.read_bytes() != source.read_bytes():
+        raise InputError(
+            f"{target}: is no file of an earlier run; move it away, or choose another --data-dir"
+        )
+    _copy(source, target)
+    return name
 
 
 def _copy(source: Path, target: Path) -> Path:

@@ -125,8 +125,8 @@ def read_manifest(artefact: Path) -> Manifest:
         found = json.loads(path.read_text(encoding="utf-8"))
         problems = tuple(Problem(**problem) for problem in found["problems"])
         files = found.get("files")
-        if files is None and isinstance(found["config"], dict):  # where two stages of older versions have it
-            files = found["config"].get("files")
+        if files is None and isinstance(found["config"], dict):  # where stages of older versions have it
+            files = found["config"].get("files", found["config"].get("sha256"))
         files = None if files is None else tuple(map(str, files))
         manifest = Manifest(**found | {"problems": problems, "files": files})
     except FileNotFoundError as error:

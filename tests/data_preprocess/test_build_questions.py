@@ -195,9 +195,9 @@ def test_a_title_of_two_documents_is_asked_of_none(tmp_path: Path) -> None:
 
 
 def test_bad_input_is_named(built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(InputError, match="--out-pages .*: would overwrite --pages"):
+    with pytest.raises(InputError, match=r"--out-pages .*: would overwrite --pages"):
         build_questions(built / "pages", built / "pages", tmp_path, BuildOptions())
-    with pytest.raises(InputError, match="--out .*: would overwrite --out-pages"):
+    with pytest.raises(InputError, match=r"--out .*: would overwrite --out-pages"):
         build_questions(built / "pages", tmp_path / "a", tmp_path / "a", BuildOptions())
     with pytest.raises(InputError, match=r"'nobody' is not among .*answers, guide, manual"):
         build_questions(built / "pages", tmp_path / "a", tmp_path / "b", BuildOptions(test_docs=("nobody",)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -10,9 +12,10 @@ import pymupdf
 import pytest
 from printed_manuals import ingest
 
+from data_preprocess import sample_corpus
 from data_preprocess.build import BuildOptions, build_questions
 from data_preprocess.printed import key_of
-from data_preprocess.sample_corpus import MANUALS, STAGE, fetch_manuals, use_own
+from data_preprocess.sample_corpus import MANUALS, STAGE, Manual, fetch_manuals, use_own
 from drag_rl.corpus.pages import load_pages
 from drag_rl.corpus.sources import open_pdf
 from drag_rl.errors import InputError
@@ -51,6 +54,13 @@ def test_a_folder_of_ones_own_is_linked(tmp_path: Path) -> None:
     pymupdf.open().new_page().parent.save(own / "deep" / "a.pdf")
     assert use_own(tmp_path, own) == 1 and use_own(tmp_path, own) == 1
     assert (tmp_path / "pdfs" / "deep" / "a.pdf").exists()
+    other = tmp_path / "other"
+    shutil.copytree(own, other)
+    with pytest.raises(InputError, match=r"is a link to .*own; .* remove the link"):
+        use_own(tmp_path, other)
+    with pytest.raises(InputError, match=r"is a link to .*own; give --pdf-dir .*own again"):
+        fetch_manuals(tmp_path, "small")
+    assert (tmp_path / "pdfs").resolve() == own
 
 
 def test_files_of_someone_else_are_left_alone(tmp_path: Path) -> None:
@@ -91,12 +101,78 @@ def test_a_corpus_of_an_older_version_is_fetched_anew(
         fetch_manuals(tmp_path, "small")
 
 
+DEBIAN = """
+case $* in
+    *"download "*) : >"${!#}_1_all.deb" ;;
+    "-f "*) echo 1 ;;
+    "-x "*) package=$(basename "$2" _1_all.deb) && mkdir -p "$3/usr/share/doc/$package"
+            echo free >"$3/usr/share/doc/$package/copyright"
+            for name in $package $package-2; do echo "%PDF-$name" >"$3/usr/share/doc/$package/$name.pdf"; done ;;
+esac
+"""
+
+
+@pytest.fixture
+def two_manuals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder ``data/pdfs`` to fetch to, with stand-ins for Debian's tools, and two manuals in all."""
+    for tool in ("apt-get", "dpkg-deb"):
+        path = tmp_path / "bin" / tool
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/bash{DEBIAN}")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    manuals = Manual(package="one", name="one"), Manual(package="one", name="one-2", only_full=True)
+    monkeypatch.setattr(sample_corpus, "MANUALS", manuals)
+    return tmp_path / "data" / "pdfs"
+
+
+def test_what_the_user_adds_stays_and_what_was_fetched_goes(two_manuals: Path) -> None:
+    data, pdfs = two_manuals.parent, two_manuals
+    assert fetch_manuals(data, "full")[1] and not fetch_manuals(data, "full")[1]
+    (pdfs / "thesis.pdf").write_bytes(b"mine")
+    assert not fetch_manuals(data, "full")[1]
+    assert fetch_manuals(data, "small")[1]  # the manual of the other size goes
+    assert {path.name for path in pdfs.iterdir()} == {"one.pdf", "thesis.pdf", "manifest.json"}
+    assert (pdfs / "thesis.pdf").read_bytes() == b"mine"
+    (pdfs / "one-2.pdf").write_bytes(b"mine")
+    assert not fetch_manuals(data, "small")[1]
+    with pytest.raises(InputError, match=r"holds one-2\.pdf, and no manifest says"):
+        fetch_manuals(data, "full")
+    assert (pdfs / "one-2.pdf").read_bytes() == b"mine"
+
+
+def test_a_manual_that_the_user_has_replaced_stays(two_manuals: Path) -> None:
+    data, pdfs = two_manuals.parent, two_manuals
+    fetch_manuals(data, "small")
+    fetched = (pdfs / "one.pdf").read_bytes()
+    (pdfs / "one.pdf").write_bytes(b"annotated")
+    with pytest.raises(InputError, match=r"one\.pdf: is not the file that was fetched; move it away"):
+        fetch_manuals(data, "small")
+    assert (pdfs / "one.pdf").read_bytes() == b"annotated"
+    (pdfs / "one.pdf").unlink()
+    assert fetch_manuals(data, "small")[1] and (pdfs / "one.pdf").read_bytes() == fetched
+    (data / "licences" / "one.txt").write_text("edited")  # listed: fetched again with its manual
+    (pdfs / "one.pdf").unlink()
+    assert fetch_manuals(data, "small")[1]
+
+
+def test_a_licence_from_elsewhere_stays(two_manuals: Path) -> None:
+    (two_manuals.parent / "licences").mkdir(parents=True)
+    (two_manuals.parent / "licences" / "one.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"licences/one\.txt: is no file of an earlier run"):
+        fetch_manuals(two_manuals.parent, "small")
+    assert (two_manuals.parent / "licences" / "one.txt").read_text() == "mine"
+
+
 @pytest.mark.slow
 def test_the_sample_corpus_gives_its_printed_questions(tmp_path: Path) -> None:
     first, fetched = fetch_manuals(tmp_path, "small")
     assert fetched and fetch_manuals(tmp_path, "small") == (first, False)
     damaged = tmp_path / "pdfs" / "R-FAQ.pdf"
     damaged.write_bytes(damaged.read_bytes()[:-10])
+    with pytest.raises(InputError, match="is not the file that was fetched"):
+        fetch_manuals(tmp_path, "small")
+    damaged.unlink()
     again, fetched = fetch_manuals(tmp_path, "small")
     assert fetched and again.config == first.config
     for name, sha256 in again.config["sha256"].items():
