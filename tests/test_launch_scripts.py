@@ -92,6 +92,14 @@ def test_sft_is_trained_and_exported(launch, tmp_path):
     assert shlex.split((tmp_path / "run/command.txt").read_text())[-1] == "optim.lr=1"
 
 
+def test_a_run_at_its_last_step_is_only_exported(launch, tmp_path):
+    marker = tmp_path / "run/checkpoints/latest_checkpointed_iteration.txt"
+    marker.parent.mkdir(parents=True)
+    marker.write_text("2")
+    (export,), _ = launch("run_sft.sh", "trainer.total_training_steps=2")
+    assert export == f"--run {tmp_path}/run"
+
+
 def test_a_resumed_run_keeps_its_log(launch, tmp_path):
     log = tmp_path / "run/train.log"
     log.parent.mkdir()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -79,33 +77,3 @@ def test_an_export_is_whole_or_not_there(tmp_path, monkeypatch):
     with pytest.raises(InputError):
         export_run(run)
     assert (run / "model" / "model.safetensors").read_text() == "new"
-
-
-def test_a_run_at_its_last_step_is_only_exported(tmp_path):
-    """verl would train one step past trainer.total_training_steps; the trainer is a stand-in that says it was run."""
-    for module in ("torch/distributed/run.py", "drag_rl/training/export.py"):
-        fake_module(tmp_path / "fake", module, f"print('ran', {module!r})")
-    (tmp_path / "train.parquet").touch()
-    checkpoints = tmp_path / "run" / "checkpoints"
-    checkpoints.mkdir(parents=True)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(tmp_path / "fake"),
-        "TRAIN": str(tmp_path / "train.parquet"),
-        "VAL": "",
-        "RUN": str(tmp_path / "run"),
-        "HARDWARE": "cpu",
-    }
-
-    def ran(*options):
-        command = ["bash", str(ROOT / "scripts" / "run_sft.sh"), *options]
-        done = subprocess.run(
-            command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
-        )
-        return [line.split()[1] for line in done.stdout.splitlines() if line.startswith("ran ")]
-
-    both = ["torch/distributed/run.py", "drag_rl/training/export.py"]
-    assert ran("trainer.total_training_steps=2") == both
-    (checkpoints / "latest_checkpointed_iteration.txt").write_text("2")
-    assert ran("trainer.total_training_steps=2") == both[1:]
-    assert ran("trainer.total_training_steps=3") == ran() == both
