@@ -87,4 +87,7 @@ def _report(console: Console, done: Ingested, out: Path) -> None:
         console.print(f"  {problem.where}: {problem.reason}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"{len(problems)} problems, all of them listed in {out / 'manifest.json'}", markup=False)
     if any(NO_TESSERACT in problem.reason for problem in problems):
-        console.print("Install Tesseract and its language files, then run again, to read the scanned pages.")
+        console.print(
+            "Install Tesseract and its language files, then run again, to read the scanned pages.",
+            soft_wrap=True,
+        )

@@ -187,6 +187,26 @@ def test_a_document_that_cannot_even_be_opened_in_time_is_given_up(tmp_path):
     assert problem.reason == "no result within 0.5 s while it was opened"
 
 
+def test_what_cannot_be_kept_ends_the_run_with_one_line(pdf_dir, tmp_path):
+    (tmp_path / "file").touch()
+    parts = Parts(tmp_path / "file" / "parts", ReadOptions())  # cannot be written, as on a full disk
+    sources, _ = find_sources(pdf_dir)
+    with pytest.raises(InputError, match=r"file/parts: cannot be written \(.*\); make room there"):
+        list(read_documents(pdf_dir, sources, parts, workers=2))
+
+
+def test_workers_keep_the_messages_of_libraries_to_themselves():
+    code = """
+import os, sys
+from drag_rl.corpus.worker_pool import _silence_libraries
+_silence_libraries()
+os.write(2, b"Image too small to scale!!\\n")
+print("a bug of ours \\ud800", file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "a bug of ours \\ud800\n"
+
+
 def test_a_document_that_changes_meanwhile_is_not_mixed(pdf_dir):
     source = Source("engine", "engine.pdf", "00")
     (problem,) = read_document(pdf_dir, source, ReadOptions()).problems
