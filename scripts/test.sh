@@ -1,30 +1,56 @@
 #!/usr/bin/env bash
 # Install what is missing, then check everything: lint, types, scripts, unit tests, end-to-end tests.
 #
-#   bash scripts/test.sh                 everything (what CI runs)
+#   bash scripts/test.sh                 everything that CI runs
 #   bash scripts/test.sh fast            without the slow end-to-end tests
+#   bash scripts/test.sh soak            kills at random moments, about an hour; CI kills at named events instead
 #   bash scripts/test.sh -k images       any pytest arguments: only pytest, with them
+#
+#   PROFILE=gpu      the packages of a GPU machine, in .venv-gpu (a GPU is not needed): bash scripts/test.sh fast
+#   WORKERS          processes that run unit tests   (one a CPU)
+#   LANES            processes that run end-to-end tests; each needs up to 10 GB of memory   (2)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-bash scripts/setup.sh "${PROFILE:-cpu}"
+profile=${PROFILE:-cpu}
+bash scripts/setup.sh "$profile"
+venv=.venv
+[[ $profile == gpu ]] && venv=.venv-gpu
 # shellcheck disable=SC1091
-source .venv/bin/activate
+source "$venv/bin/activate"
 export PYTHONUNBUFFERED=1 HF_HUB_OFFLINE=1 RAY_USAGE_STATS_ENABLED=0 TOKENIZERS_PARALLELISM=false
 export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000} # as in scripts/machine.sh
 
-say() { printf '\n\033[1m[test]\033[0m %s\n' "$*"; }
+say() { printf '\n\033[1m[test %4ds]\033[0m %s\n' "$SECONDS" "$*"; }
 
-if [[ $# -gt 0 && $1 != fast ]]; then
-    exec pytest "$@"
-fi
-say "lint and types"
+unit_tests() { # one thread a process, or the processes would wait for each other
+    OMP_NUM_THREADS=1 pytest -q -m "not slow and not soak" -n "${WORKERS:-$(nproc)}" --dist loadgroup --durations=15 "$@"
+}
+
+slow_tests() { # in lanes that run side by side; conftest.py says which tests share one
+    pytest -q -m "slow and not soak" -n "${LANES:-2}" --dist loadgroup --no-loadscope-reorder --durations=15 "$@"
+}
+
+case ${1:-} in
+    '' | fast) ;;
+    soak) exec pytest -q -m soak --timeout 3600 --durations=15 ;;
+    *) exec pytest "$@" ;;
+esac
+
+say "lint; types are checked beside the unit tests"
 ruff check .
 ruff format --check .
-mypy
 shellcheck scripts/*.sh .ci/run
+types=$(mktemp)
+trap 'rm -f "$types"' EXIT
+nice mypy >"$types" 2>&1 &
+checker=$!
 say "unit tests"
-pytest -q -m "not slow"
+unit_tests
+say "types"
+wait "$checker" || { cat "$types"; exit 1; }
+cat "$types"
 if [[ ${1:-} != fast ]]; then
-    say "end-to-end tests: real corpora, models and training (tens of minutes on 2 cores)"
-    pytest -q -m slow --durations=15
+    say "end-to-end tests: real corpora, models and training"
+    slow_tests
 fi
+say "all is well"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pymupdf
 import pytest
 from hypothesis import settings
+from shared_world import built_once
 
 # A shared machine is slow now and then; pytest's own time-out catches what hangs.
 settings.register_profile("drag", deadline=None)
@@ -42,3 +43,32 @@ def pdf_dir(tmp_path: Path, make_pdf: MakePdf) -> Path:
     (folder / "engine.pdf").write_bytes(make_pdf(engine))
     (folder / "manuals" / "rotor.pdf").write_bytes(make_pdf(["Rotor blades", "Rotor brake"]))
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``pdfs``, ``pages``, ``index`` and ``questions.{train,val}.parquet``: 25 pages and a question for each."""
+    import training_lab
+
+    return built_once(tmp_path_factory, "data", training_lab.make_data)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The random Qwen3-VL of about a million parameters."""
+    from drag_rl.models.tiny import build_tiny
+
+    return built_once(tmp_path_factory, "tiny", build_tiny)
+
+
+@pytest.fixture(scope="session")
+def speaking_model(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, tiny_data: Path) -> Path:
+    """That model, taught to search (for random words) and to answer, in episodes of three turns with short snippets."""
+    import training_lab
+
+    from drag_rl.episode import EpisodeConfig
+
+    config = EpisodeConfig(max_turns=3, snippet_chars=80, think=False)
+    return built_once(
+        tmp_path_factory, "speaking", lambda out: training_lab.teach(tiny_model, tiny_data, out, config)
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import training_lab
 
 from drag_rl.episode import EpisodeConfig
 from drag_rl.evaluation.doctor import examine_environment, examine_parts
@@ -11,12 +10,10 @@ from drag_rl.questions import read_questions, write_questions
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    from drag_rl.models.tiny import build_tiny
-
+def world(tiny_data, tiny_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("doctor")
-    training_lab.make_data(folder / "data")
-    build_tiny(folder / "model")
+    (folder / "data").symlink_to(tiny_data)
+    (folder / "model").symlink_to(tiny_model)
     return folder
 
 

@@ -10,12 +10,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 @pytest.fixture(scope="session")
-def tiny_dir(tmp_path_factory):
-    from drag_rl.models.tiny import build_tiny
-
-    out = tmp_path_factory.mktemp("models") / "tiny"
-    assert build_tiny(out)
-    return out
+def tiny_dir(tiny_model):
+    return tiny_model
 
 
 @pytest.fixture(scope="session")

@@ -18,13 +18,11 @@ from drag_rl.trajectories.formats.build import FormatOptions, write_training_dat
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory):
+def world(tiny_data, tiny_model, tmp_path_factory):
     """A folder with ``data``, a random ``model``, and SFT and DPO files of scripted dialogues."""
-    from drag_rl.models.tiny import build_tiny
-
     folder = tmp_path_factory.mktemp("world")
-    training_lab.make_data(folder / "data")
-    build_tiny(folder / "model")
+    (folder / "data").symlink_to(tiny_data)
+    (folder / "model").symlink_to(tiny_model)
     config = EpisodeConfig(max_turns=3, think=False, snippet_chars=80)
     rows, pairs, draw = [], [], random.Random(0)
     for number, episode in enumerate(islice(training_lab.dialogues(folder / "data", config, seed=3), 40)):

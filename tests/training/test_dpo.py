@@ -1,4 +1,4 @@
-"""DPO by its launch script: the adapter prefers what the pairs prefer; a second start has nothing left to do."""
+"""DPO: the adapter prefers what the pairs prefer, of texts and, by the launch script, of page images."""
 
 from __future__ import annotations
 
@@ -27,6 +27,19 @@ def dpo(world, run, *options, **env):
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
 
 
+def dpo_here(world, run, *options):
+    """The same trainer in this process, on pairs of text."""
+    from drag_rl.training import dpo as module
+
+    module.main(
+        model=str(world / "model"),
+        train=world / "dpo_train.parquet",
+        run=run,
+        config=ROOT / "configs" / "dpo.yaml",
+        options=list(options),
+    )
+
+
 def margin(model_dir, adapter, rows):
     """How much likelier the chosen answers are than the rejected ones, by the model's own logits."""
     import torch
@@ -52,16 +65,19 @@ def margin(model_dir, adapter, rows):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_the_adapter_prefers_the_chosen_queries(world, tmp_path):
+@pytest.mark.xdist_group("sft")
+def test_the_adapter_prefers_the_chosen_queries(world, tmp_path, monkeypatch):
+    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", str(tmp_path / "tensorboard"))
     options = ("learning_rate=1e-2", "num_train_epochs=2", "max_length=2048", "gradient_checkpointing=false")
-    result = dpo(world, tmp_path / "run", *options)
-    assert result.returncode == 0, (result.stdout + result.stderr)[-3000:]
+    dpo_here(world, tmp_path / "run", *options)
     rows = pq.read_table(world / "dpo_train.parquet").to_pylist()
     adapter = tmp_path / "run" / "adapter"
     assert margin(world / "model", adapter, rows) > margin(world / "model", None, rows) + 1
-    assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
-    again = dpo(world, tmp_path / "run", *options)
-    assert again.returncode == 0, (again.stdout + again.stderr)[-3000:]
+    trained = sorted((tmp_path / "run" / "checkpoints").glob("checkpoint-*"))
+    written = (adapter / "adapter_model.safetensors").read_bytes()
+    dpo_here(world, tmp_path / "run", *options)  # nothing is left to do
+    assert sorted((tmp_path / "run" / "checkpoints").glob("checkpoint-*")) == trained
+    assert (adapter / "adapter_model.safetensors").read_bytes() == written
 
 
 def preference(model_dir, adapter, row):
@@ -91,6 +107,7 @@ def preference(model_dir, adapter, row):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
+@pytest.mark.xdist_group("sft")
 def test_what_is_preferred_can_hang_on_the_image_alone(world, tmp_path):
     """The same conversation shows a dark or a bright page in its second turn, and the better query depends on it."""
     rows = []
@@ -113,6 +130,7 @@ def test_what_is_preferred_can_hang_on_the_image_alone(world, tmp_path):
     options = ("learning_rate=1e-2", "num_train_epochs=10", "gradient_accumulation_steps=1")
     result = dpo(world, tmp_path / "run", *options, TRAIN=str(tmp_path / "dpo_train.parquet"))
     assert result.returncode == 0, (result.stdout + result.stderr)[-3000:]
+    assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
     for row in rows:
         assert preference(world / "model", tmp_path / "run" / "adapter", row) > 1
 

@@ -10,14 +10,13 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from drag_rl.cli.main import main
-from drag_rl.models.tiny import build_tiny
 
 
 @pytest.fixture(scope="module")
-def adapted(tmp_path_factory):
+def adapted(tmp_path_factory, tiny_model):
     """A tiny base model, and an adapter on it whose weights are not zero."""
     folder = tmp_path_factory.mktemp("merge")
-    build_tiny(folder / "base")
+    (folder / "base").symlink_to(tiny_model)
     torch.manual_seed(0)
     model = AutoModelForImageTextToText.from_pretrained(folder / "base", dtype=torch.float32)
     config = LoraConfig(

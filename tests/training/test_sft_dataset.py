@@ -18,21 +18,17 @@ from drag_rl.errors import InputError
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return training_lab.make_data(tmp_path_factory.mktemp("data") / "data")
+def data(tiny_data):
+    return tiny_data
 
 
 @pytest.fixture(scope="module")
-def tokens(tmp_path_factory):
+def tokens(tiny_model):
     """The tokenizer and processor as verl loads them."""
     import verl  # noqa: F401
     from verl.utils import hf_processor, hf_tokenizer
 
-    from drag_rl.models.tiny import build_tiny
-
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    build_tiny(folder)
-    return hf_tokenizer(str(folder)), hf_processor(str(folder))
+    return hf_tokenizer(str(tiny_model)), hf_processor(str(tiny_model))
 
 
 def write(path, rows):
@@ -99,9 +95,9 @@ def test_only_the_wanted_tokens_carry_loss(tokens, tmp_path, options, wanted):
     assert trained_text(tokens, example) == wanted
 
 
-def test_the_mask_none_trains_every_token(tokens, tmp_path):
+def test_the_mask_none_trains_every_token_that_has_one_before_it(tokens, tmp_path):
     example = dataset(tokens, write(tmp_path / "a.parquet", [{"messages": CHAT}]), mask_strategy="none")[0]
-    assert example["loss_mask"].min() == 1
+    assert example["loss_mask"][0] == 0 and example["loss_mask"][1:].min() == 1
 
 
 def test_wasted_turns_carry_no_loss_unless_asked(tokens, tmp_path):

@@ -1,26 +1,19 @@
-"""A real world to train in and its models, made once for all tests of this folder."""
+"""The shared world to train in and its models, under the names of these tests."""
 
 from __future__ import annotations
 
 import pytest
-import training_lab
-
-from drag_rl.episode import EpisodeConfig
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory):
-    return training_lab.make_data(tmp_path_factory.mktemp("data") / "data")
+def data(tiny_data):
+    return tiny_data
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
+def tiny(tiny_model):
     """A random model."""
-    from drag_rl.models.tiny import build_tiny
-
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    build_tiny(folder)
-    return folder
+    return tiny_model
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +24,6 @@ def processor(tiny):
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory, tiny, data):
+def model(speaking_model):
     """A model that speaks the protocol."""
-    config = EpisodeConfig(max_turns=3, snippet_chars=80, think=False)
-    return training_lab.teach(tiny, data, tmp_path_factory.mktemp("models") / "speaking", config)
+    return speaking_model
