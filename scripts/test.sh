@@ -22,14 +22,6 @@ export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000} # as in scripts/machine.sh
 
 say() { printf '\n\033[1m[test %4ds]\033[0m %s\n' "$SECONDS" "$*"; }
 
-unit_tests() { # one thread a process, or the processes would wait for each other
-    OMP_NUM_THREADS=1 pytest -q -m "not slow and not soak" -n "${WORKERS:-$(nproc)}" --dist loadgroup --durations=15 "$@"
-}
-
-slow_tests() { # in lanes that run side by side; conftest.py says which tests share one
-    pytest -q -m "slow and not soak" -n "${LANES:-2}" --dist loadgroup --no-loadscope-reorder --durations=15 "$@"
-}
-
 case ${1:-} in
     '' | fast) ;;
     soak) exec pytest -q -m soak --timeout 3600 --durations=15 ;;
@@ -44,13 +36,13 @@ types=$(mktemp)
 trap 'rm -f "$types"' EXIT
 nice mypy >"$types" 2>&1 &
 checker=$!
-say "unit tests"
-unit_tests
+say "unit tests" # one thread a process, or the processes would wait for each other
+OMP_NUM_THREADS=1 pytest -q -m "not slow and not soak" -n "${WORKERS:-$(nproc)}" --dist loadgroup --durations=15
 say "types"
 wait "$checker" || { cat "$types"; exit 1; }
 cat "$types"
 if [[ ${1:-} != fast ]]; then
-    say "end-to-end tests: real corpora, models and training"
-    slow_tests
+    say "end-to-end tests: real corpora, models and training" # conftest.py says which of them share a lane
+    pytest -q -m "slow and not soak" -n "${LANES:-2}" --dist loadgroup --no-loadscope-reorder --durations=15
 fi
 say "all is well"
