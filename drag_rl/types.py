@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, TypeGuard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,7 +312,7 @@ def best_rank(ranks: tuple[int | None, ...]) -> int | None:
     return min((rank for rank in ranks if rank is not None), default=None)
 
 
-def within(rank: int | None, cutoff: int) -> bool:
+def within(rank: int | None, cutoff: int) -> TypeGuard[int]:
     """Whether a page of this rank is among the first ``cutoff``; None is no rank.
 
     >>> within(3, 3), within(4, 3), within(None, 3)

@@ -8,12 +8,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from rapidfuzz.distance import Levenshtein
-
 from drag_rl.metrics import answers
 from drag_rl.types import Outcome
-
-ANLS_THRESHOLD = 0.5
 
 
 def exact_match(outcome: Outcome) -> float:
@@ -31,38 +27,16 @@ def token_f1(outcome: Outcome) -> float:
 
 
 def anls(outcome: Outcome) -> float:
-    """ANLS* of a text against its alternatives, in [0, 1] (Peer et al. 2024, arXiv 2402.03848).
-
-    ``1 - edit distance / longer length`` in lower case, at best over the gold answers; below 0.5 it counts 0. Equals
-    the reference package, whose edit distance takes milliseconds for a sentence.
-    """
+    """ANLS* of the answer against its alternatives, in [0, 1]; below 0.5 it counts 0 (Peer et al. 2024)."""
     if outcome.answer is None:
         return 0.0
-    text = _as_compared(answers.uncited(outcome.answer))
-    similarities = (_similarity(text, _as_compared(gold)) for gold in outcome.question.answers)
-    return max(similarities, default=0.0) if text else 0.0
+    return answers.anls(answers.uncited(outcome.answer), outcome.question.answers)
 
 
 @lru_cache(maxsize=1)  # three scores of an episode ask in a row
 def answer_in_context(outcome: Outcome) -> float:
     """1 if a gold answer stands in the page text that was shown, both normalised, else 0.
 
-    The reward of a search agent that hands its pages over to a generator: it needs no answer. Only the lines of hits
-    count, never the policy's own words, which an observation may quote. Of a page shown as an image it is the snippet
-    that fits the query, the part that the trace holds.
+    The reward of a search agent that hands its pages over to a generator: it needs no answer.
     """
-    if not outcome.question.answers:
-        return 0.0
-    snippets = {hit.page_id: hit.snippet for turn in outcome.turns for hit in turn.hits}
-    return answers.contains(
-        answers.collected_context(outcome, snippets.__getitem__), outcome.question.answers
-    )
-
-
-def _similarity(text: str, gold: str) -> float:
-    similarity = Levenshtein.normalized_similarity(text, gold)
-    return similarity if similarity >= ANLS_THRESHOLD else 0.0
-
-
-def _as_compared(text: str) -> str:
-    return " ".join(text.lower().split())
+    return answers.answer_in_context(outcome)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from drag_rl.types import Outcome, Turn
+from drag_rl.metrics.citations import citation_scores
+from drag_rl.types import Outcome
 
 
 def citation_f1(outcome: Outcome) -> float:
@@ -11,13 +12,4 @@ def citation_f1(outcome: Outcome) -> float:
     ``2 * right / (cited + gold)``. A citation is right if its page is gold *and was shown*: an id that the policy made
     up or remembered earns nothing.
     """
-    if outcome.answer is None:
-        return 0.0
-    cited, gold = set(outcome.answer.citations), set(outcome.question.gold_page_ids)
-    shown = {page_id for turn in outcome.turns for page_id in shown_page_ids(turn)}
-    return 2 * len(cited & gold & shown) / (len(cited) + len(gold))
-
-
-def shown_page_ids(turn: Turn) -> tuple[str, ...]:
-    """The pages that the policy was shown after a turn; none when the episode ended on it, though it may have hits."""
-    return tuple(hit.page_id for hit in turn.hits) if turn.observation or turn.image_page_ids else ()
+    return citation_scores(outcome)["citation_f1"]

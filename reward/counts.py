@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from drag_rl.types import Malformed, Outcome
-from reward.steps import duplicate_query
 
 
 def counts(outcome: Outcome) -> dict[str, float]:
@@ -12,6 +11,6 @@ def counts(outcome: Outcome) -> dict[str, float]:
         "turns": float(len(outcome.turns)),
         "searches": float(len(outcome.searches)),
         "malformed": float(sum(isinstance(turn.action, Malformed) for turn in outcome.turns)),
-        "duplicate_queries": float(sum(duplicate_query(outcome))),
+        "duplicate_queries": float(sum(outcome.repeated)),
         "answered": float(outcome.answer is not None),
     }

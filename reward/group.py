@@ -19,8 +19,7 @@ from typing import Literal
 from pydantic import Field
 
 from drag_rl.config import Config
-from drag_rl.metrics.queries import query_key
-from drag_rl.types import Outcome, Search
+from drag_rl.types import Outcome, Search, query_key
 from reward.table import RewardConfig, compute_reward
 
 Distances = Callable[[Sequence[Outcome]], Sequence[Sequence[float]]]

@@ -18,7 +18,6 @@ from pydantic import Field, TypeAdapter, field_validator
 
 from drag_rl.config import Config
 from drag_rl.types import Outcome, Search
-from reward.rank import gold_rank
 from reward.steps import duplicate_query, malformed
 
 REPEAT_WORDS = 4
@@ -122,9 +121,7 @@ def guard_metrics(rollouts: Sequence[Rollout]) -> dict[str, float]:
         "response_chars": _ratio(sum(len(turn.text) for turn in turns), len(outcomes)),
     }
     correct = [
-        rollout.logprob
-        for rollout in rollouts
-        if rollout.logprob is not None and _is_correct(rollout.outcome)
+        rollout.logprob for rollout in rollouts if rollout.logprob is not None and rollout.outcome.solved
     ]
     return {**metrics, "correct_logprob": fmean(correct)} if correct else metrics
 
@@ -169,11 +166,6 @@ def repetition(text: str) -> float:
     words = text.split()
     grams = [tuple(words[start : start + REPEAT_WORDS]) for start in range(len(words) - REPEAT_WORDS + 1)]
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
-
-
-def _is_correct(outcome: Outcome) -> bool:
-    rank = gold_rank(outcome, "best")
-    return rank is not None and rank <= outcome.top_k
 
 
 def _is_beyond(name: str, value: float, threshold: float) -> bool:

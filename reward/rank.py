@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from drag_rl.types import Outcome, best_rank
+from drag_rl.types import Outcome, best_rank, within
 
 Variant = Literal["best", "first", "last"]
 """Which search of an episode counts."""
@@ -26,7 +26,7 @@ def rank_score(rank: int | None, top_k: int) -> float:
     >>> [round(rank_score(rank, top_k=3), 2) for rank in (1, 2, 3, 4, None)]
     [1.0, 0.67, 0.33, 0.0, 0.0]
     """
-    return (top_k - rank + 1) / top_k if rank is not None and rank <= top_k else 0.0
+    return (top_k - rank + 1) / top_k if within(rank, top_k) else 0.0
 
 
 def deep_rank(rank: int | None) -> float:
@@ -55,12 +55,12 @@ def hit_at(rank: int | None, cutoff: int) -> float:
     >>> hit_at(3, cutoff=3), hit_at(4, cutoff=3), hit_at(None, cutoff=3)
     (1.0, 0.0, 0.0)
     """
-    return float(rank is not None and rank <= cutoff)
+    return float(within(rank, cutoff))
 
 
 def search_ranks(outcome: Outcome) -> tuple[int | None, ...]:
     """The exact 1-based rank of the best gold page in each search, in order; None where it has none."""
-    return tuple(best_rank(turn.gold_ranks) for turn in outcome.searches)
+    return tuple(turn.gold_rank for turn in outcome.searches)
 
 
 def gold_rank(outcome: Outcome, variant: Variant) -> int | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from drag_rl.types import Outcome
+from drag_rl.types import Outcome, within
 from reward.rank import Variant
 
 Ranks = tuple[int | None, ...]
@@ -26,7 +26,11 @@ def ndcg_at(ranks: Ranks, cutoff: int) -> float:
     [1.0, 0.387, 0.0, 0.0]
     """
     ideal = sum(1 / math.log2(1 + rank) for rank in range(1, min(len(ranks), cutoff) + 1))
-    return min(1.0, sum(1 / math.log2(1 + rank) for rank in within(ranks, cutoff)) / ideal) if ideal else 0.0
+    return (
+        min(1.0, sum(1 / math.log2(1 + rank) for rank in ranks_within(ranks, cutoff)) / ideal)
+        if ideal
+        else 0.0
+    )
 
 
 def recall_at(ranks: Ranks, cutoff: int) -> float:
@@ -35,7 +39,7 @@ def recall_at(ranks: Ranks, cutoff: int) -> float:
     >>> recall_at((1, 9), 3)
     0.5
     """
-    return len(within(ranks, cutoff)) / len(ranks) if ranks else 0.0
+    return len(ranks_within(ranks, cutoff)) / len(ranks) if ranks else 0.0
 
 
 def precision_at(ranks: Ranks, cutoff: int) -> float:
@@ -44,7 +48,7 @@ def precision_at(ranks: Ranks, cutoff: int) -> float:
     >>> precision_at((1, 2, 9), 4)
     0.5
     """
-    return len(within(ranks, cutoff)) / cutoff
+    return len(ranks_within(ranks, cutoff)) / cutoff
 
 
 def average_precision(ranks: Ranks, _cutoff: int = 0) -> float:
@@ -73,11 +77,11 @@ def gold_found(outcome: Outcome) -> float:
         position
         for turn in outcome.searches
         for position, rank in enumerate(turn.gold_ranks)
-        if rank is not None and rank <= outcome.top_k
+        if within(rank, outcome.top_k)
     }
     return len(found) / len(outcome.question.gold_page_ids)
 
 
-def within(ranks: Ranks, cutoff: int) -> list[int]:
+def ranks_within(ranks: Ranks, cutoff: int) -> list[int]:
     """The ranks that are no worse than the cutoff."""
-    return [rank for rank in ranks if rank is not None and rank <= cutoff]
+    return [rank for rank in ranks if within(rank, cutoff)]

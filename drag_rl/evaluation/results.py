@@ -16,10 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 from drag_rl.errors import InputError
 from drag_rl.evaluation.bootstrap import CONFIDENCE, DRAWS, Interval, intervals
 from drag_rl.manifest import atomic_write
-from drag_rl.metrics.answers import PageText
 from drag_rl.metrics.measure import Table, measure, question_means
 from drag_rl.metrics.table import METRICS
-from drag_rl.types import Question, Trajectory, best_rank
+from drag_rl.types import Question, Trajectory
 
 FORMAT: Literal["drag-rl results 1"] = "drag-rl results 1"
 
@@ -108,14 +107,11 @@ _RESULTS = TypeAdapter(Results)
 
 
 def score(
-    trajectories: Sequence[Trajectory], page_text: PageText | None = None, seed: int = 0
+    trajectories: Sequence[Trajectory], seed: int = 0
 ) -> tuple[dict[str, Aggregate], tuple[QuestionRow, ...]]:
-    """Measure trajectories: the aggregates and a row a question; the order of the trajectories does not matter.
-
-    ``page_text`` gives the text of a page id, so that pages shown as images count as context.
-    """
+    """Measure trajectories: the aggregates and a row a question; the order of the trajectories does not matter."""
     ordered = sorted(trajectories, key=lambda t: (t.outcome.question.question_id, t.sample))
-    measured = measure(ordered, page_text)
+    measured = measure(ordered)
     ids, values_QM = question_means(
         (t.outcome.question.question_id, row) for t, row in zip(ordered, measured, strict=True)
     )
@@ -215,7 +211,7 @@ def _sample(trajectory: Trajectory) -> Sample:
         sample=trajectory.sample,
         stop_reason=outcome.stop_reason.value,
         queries=tuple(turn.action.query for turn in outcome.searches if turn.action.kind == "search"),
-        gold_ranks=tuple(best_rank(turn.gold_ranks) for turn in outcome.searches),
+        gold_ranks=tuple(turn.gold_rank for turn in outcome.searches),
         answer=outcome.answer.text if outcome.answer else None,
         citations=outcome.answer.citations if outcome.answer else (),
         error=trajectory.error,

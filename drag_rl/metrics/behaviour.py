@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from drag_rl.metrics.queries import repeated_searches
 from drag_rl.types import Malformed, StopReason, Trajectory
 
 UNDEFINED = math.nan
@@ -25,9 +24,9 @@ def behaviour(trajectory: Trajectory) -> dict[str, float]:
         "searches": float(outcome.max_turns if failed else searches),
         "prompt_tokens": prompt,
         "completion_tokens": completion,
-        "duplicate_query_rate": sum(repeated_searches(outcome)) / searches if searches else UNDEFINED,
+        "duplicate_query_rate": sum(outcome.repeated) / searches if searches else UNDEFINED,
         "malformed_rate": malformed / turns if turns else UNDEFINED,
-        "answered": float(outcome.answer is not None) if outcome.max_turns > 1 else UNDEFINED,
+        "answered": float(outcome.answer is not None) if outcome.answer_asked else UNDEFINED,
         "error_rate": float(failed),
     }
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from drag_rl.types import Outcome
 
 
-def citation_scores(cited: Sequence[str], gold: Sequence[str]) -> dict[str, float]:
-    """Precision, recall and F1 of the cited pages, each in [0, 1]; all 0 without a citation.
+def citation_scores(outcome: Outcome) -> dict[str, float]:
+    """Precision, recall and F1 of the cited pages against the gold pages, each in [0, 1]; all 0 without a citation.
 
-    >>> citation_scores(["a#1", "b#2"], ["a#1", "a#2", "a#3"])
-    {'citation_precision': 0.5, 'citation_recall': 0.3333333333333333, 'citation_f1': 0.4}
+    A citation is right if its page is gold *and was shown*: an id that the policy made up or remembered earns nothing.
     """
-    right = len(set(cited) & set(gold))
-    pages = len(set(cited)), len(set(gold))
+    cited = set(outcome.answer.citations) if outcome.answer else set()
+    gold = set(outcome.question.gold_page_ids)
+    right = len(cited & gold & shown_pages(outcome))
     return {
-        "citation_precision": right / pages[0] if right else 0.0,
-        "citation_recall": right / pages[1] if right else 0.0,
-        "citation_f1": 2 * right / sum(pages) if right else 0.0,
+        "citation_precision": right / len(cited) if right else 0.0,
+        "citation_recall": right / len(gold) if right else 0.0,
+        "citation_f1": 2 * right / (len(cited) + len(gold)) if right else 0.0,
     }
+
+
+def shown_pages(outcome: Outcome) -> frozenset[str]:
+    """Every page that the policy was shown before its last message."""
+    return frozenset(page_id for turn in outcome.turns for page_id in turn.shown_page_ids)

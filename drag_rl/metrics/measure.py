@@ -1,8 +1,8 @@
 """From trajectories to numbers: one row of metrics each, then means by question.
 
 Failed, unanswered and cut-off episodes score 0 and stay in the denominator. Only where a metric cannot apply is it NaN:
-answers where no gold answer is known or none was asked for (a budget of one message), tokens that were not told, and
-the ``if`` of a metric's meaning. Array shapes: Q questions, M metrics.
+answers where no gold answer is known or none was asked for, tokens that were not told, and the ``if`` of a metric's
+meaning. Array shapes: Q questions, M metrics.
 """
 
 from __future__ import annotations
@@ -13,32 +13,23 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from drag_rl.metrics.answers import (
-    PageText,
-    anls,
-    collected_context,
-    contains,
-    exact_match,
-    is_right,
-    token_f1,
-    uncited,
-)
+from drag_rl.metrics.answers import anls, answer_in_context, exact_match, is_right, token_f1, uncited
 from drag_rl.metrics.behaviour import UNDEFINED, behaviour
 from drag_rl.metrics.citations import citation_scores
 from drag_rl.metrics.ranked import ranked_metrics
 from drag_rl.metrics.rankings import RANKINGS, first_search, gold_ranks
 from drag_rl.metrics.table import METRICS
-from drag_rl.types import Outcome, Trajectory, best_rank
+from drag_rl.types import Outcome, Trajectory
 
 Row = dict[str, float]
 """Metric -> value, every metric of METRICS in its order; NaN where it does not apply."""
 Table = npt.NDArray[np.float64]
 
 
-def measure(trajectories: Sequence[Trajectory], page_text: PageText | None = None) -> list[Row]:
-    """The metrics of each trajectory, aligned; ``page_text`` lets pages shown as images count as context."""
+def measure(trajectories: Sequence[Trajectory]) -> list[Row]:
+    """The metrics of each trajectory, aligned."""
     rows = [
-        behaviour(trajectory) | _retrieval(trajectory.outcome) | _answer(trajectory.outcome, page_text)
+        behaviour(trajectory) | _retrieval(trajectory.outcome) | _answer(trajectory.outcome)
         for trajectory in trajectories
     ]
     for ranking in RANKINGS:
@@ -71,29 +62,26 @@ def mean_where_defined(values_NM: Table) -> Table:
 
 
 def _retrieval(outcome: Outcome) -> Row:
-    ranks = [best_rank(turn.gold_ranks) for turn in outcome.searches]
-    shown = [rank is not None and rank <= outcome.top_k for rank in ranks]
-    first = ranks[0] if first_search(outcome) else None
-    found_first = bool(shown) and shown[0]
+    first, find = first_search(outcome), outcome.first_find
+    found_first = first is not None and first is find
     return {
-        "success": float(any(shown)),
-        "iterations_to_success": float(shown.index(True) + 1) if any(shown) else UNDEFINED,
+        "success": float(outcome.solved),
+        "iterations_to_success": float(outcome.searches.index(find) + 1) if find else UNDEFINED,
         "first_hit_rate": float(found_first),
-        "first_hit_rank": float(first) if found_first and first else UNDEFINED,
-        "first.gold_rank": float(first or outcome.corpus_pages),
-        "best.gold_rank": float(best_rank(tuple(ranks)) or outcome.corpus_pages),
+        "first_hit_rank": float(find.gold_rank) if find and found_first and find.gold_rank else UNDEFINED,
+        "first.gold_rank": float((first and first.gold_rank) or outcome.corpus_pages),
+        "best.gold_rank": float(outcome.best_gold_rank or outcome.corpus_pages),
     }
 
 
-def _answer(outcome: Outcome, page_text: PageText | None) -> Row:
+def _answer(outcome: Outcome) -> Row:
     golds, answer = outcome.question.answers, outcome.answer
     text = uncited(answer) if answer else ""
     scores = {"answer_success": is_right, "exact_match": exact_match, "token_f1": token_f1, "anls": anls}
     row = {name: score(text, golds) if text else 0.0 for name, score in scores.items()}
     if not golds:
         row = dict.fromkeys(row, UNDEFINED)
-    row |= citation_scores(answer.citations if answer else (), outcome.question.gold_page_ids)
-    if outcome.max_turns == 1:
+    row |= citation_scores(outcome)
+    if not outcome.answer_asked:
         row = dict.fromkeys(row, UNDEFINED)
-    context = collected_context(outcome, page_text) if golds else ""
-    return row | {"answer_in_context": contains(context, golds) if golds else UNDEFINED}
+    return row | {"answer_in_context": answer_in_context(outcome) if golds else UNDEFINED}

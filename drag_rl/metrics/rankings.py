@@ -5,6 +5,7 @@
 ``best``
     The ranking of the search that has the best-ranked gold page (the earliest of equals): what the episode found
     at its best. An oracle picks the search, so it flatters policies that search often; compare at equal budgets.
+    Where pages are not repeated, a search ranks those that no earlier one had listed.
 ``pooled``
     The pages shown, in the order in which they were first shown, over all searches: the episode's evidence.
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from drag_rl.types import Outcome, Turn, best_rank
+from drag_rl.types import Outcome, Turn
 
 RankingName = Literal["first", "best", "pooled"]
 RANKINGS: tuple[RankingName, ...] = ("first", "best", "pooled")
@@ -42,8 +43,8 @@ def first_search(outcome: Outcome) -> Turn | None:
 
 def best_search(outcome: Outcome) -> Turn | None:
     """The turn whose search has the best-ranked gold page, the earliest of equals; None if none has one."""
-    found = [turn for turn in outcome.searches if best_rank(turn.gold_ranks) is not None]
-    return min(found, key=lambda turn: best_rank(turn.gold_ranks) or 0, default=None)
+    found = [turn for turn in outcome.searches if turn.gold_rank is not None]
+    return min(found, key=lambda turn: turn.gold_rank or 0, default=None)
 
 
 def pooled_pages(outcome: Outcome) -> tuple[str, ...]:

@@ -63,7 +63,7 @@ _ALL = (
     _share(
         "answer_success",
         "Answer Success",
-        "the answer is right: ANLS* of 0.5 or more, or it holds a gold answer; where one is known",
+        "the answer is right: ANLS* of 0.5 or more, or it holds a gold answer; where one is known and asked for",
     ),
     _cost(
         "iterations", "Avg Iterations", "assistant messages of an episode; the whole budget for a failed one"
@@ -91,9 +91,15 @@ _ALL = (
         "answer_in_context", "Answer in Context", "a gold answer stands in what was shown; where one is known"
     ),
     _score(
-        "citation_precision", "Citation Precision", "cited pages that are gold; where answers are asked for"
+        "citation_precision",
+        "Citation Precision",
+        "cited pages that are gold and were shown; where answers are asked for",
     ),
-    _score("citation_recall", "Citation Recall", "gold pages that are cited; where answers are asked for"),
+    _score(
+        "citation_recall",
+        "Citation Recall",
+        "gold pages that are cited and were shown; where answers are asked for",
+    ),
     _score("citation_f1", "Citation F1", "harmonic mean of the two, by question"),
     _share("answered", "Answered", "the episode ended with an answer; where answers are asked for"),
     _cost("searches", "Searches", "searches of an episode; the whole budget for a failed one"),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
-from drag_rl.types import Answer, Generation, Question, Search, Turn
+from drag_rl.metrics.citations import shown_pages
+from drag_rl.types import Answer, Generation, Question, Search, Trajectory, Turn
 from drag_rl.view.curves import Panel
 from drag_rl.view.rollout import Rollout, advantages
 from drag_rl.view.thumbnails import Thumbnail
@@ -76,9 +78,6 @@ def to_script_text(value: Any) -> str:
 def _rollout(rollout: Rollout, pages: _Table, questions: _Table, groups: _Table) -> dict[str, Any]:
     trajectory = rollout.trajectory
     outcome = trajectory.outcome
-    repeats = rollout.repeats
-    generations: list[Generation | None] = [*trajectory.generations]
-    generations += [None] * (len(outcome.turns) - len(generations))
     return {
         "id": trajectory.trajectory_id,
         "question": questions[outcome.question],
@@ -99,11 +98,8 @@ def _rollout(rollout: Rollout, pages: _Table, questions: _Table, groups: _Table)
         "corpus_pages": outcome.corpus_pages,
         "error": trajectory.error,
         "hints": [pages[page_id] for page_id in trajectory.hint_page_ids],
-        "scores": {name: _number(value) for name, value in rollout.scores.items()},
-        "turns": [
-            _turn(turn, generation, pages) | {"repeat": turn.step in repeats}
-            for turn, generation in zip(outcome.turns, generations, strict=False)
-        ],
+        "scores": {name: _number(value) for name, value in rollout.applicable_scores.items()},
+        "turns": list(_turns(trajectory, pages)),
     }
 
 
@@ -118,7 +114,25 @@ def _question(question: Question, pages: _Table) -> dict[str, Any]:
     }
 
 
-def _turn(turn: Turn, generation: Generation | None, pages: _Table) -> dict[str, Any]:
+def _turns(trajectory: Trajectory, pages: _Table) -> Iterator[dict[str, Any]]:
+    outcome = trajectory.outcome
+    gold, shown = set(outcome.question.gold_page_ids), shown_pages(outcome)
+    listed: set[str] = set()
+    told = zip_longest(outcome.turns, outcome.repeated, trajectory.generations[: len(outcome.turns)])
+    for turn, repeated, generation in told:
+        row = _turn(turn, pages) | {
+            "repeat": repeated,
+            "ranked_pages": outcome.corpus_pages - (0 if outcome.repeat_pages else len(listed)),
+        }
+        if isinstance(turn.action, Answer):
+            row["citations"] = [[pages[page], page in gold, page in shown] for page in turn.action.citations]
+        if generation is not None:
+            row["generation"] = _generation(generation)
+        listed.update(hit.page_id for hit in turn.hits)
+        yield row
+
+
+def _turn(turn: Turn, pages: _Table) -> dict[str, Any]:
     action = turn.action
     row: dict[str, Any] = {
         "step": turn.step,
@@ -133,17 +147,19 @@ def _turn(turn: Turn, generation: Generation | None, pages: _Table) -> dict[str,
     if isinstance(action, Search):
         row["query"] = action.query
     elif isinstance(action, Answer):
-        row |= {"answer": action.text, "citations": [pages[page_id] for page_id in action.citations]}
+        row["answer"] = action.text
     else:
         row["reason"] = action.reason
-    if generation is not None:
-        row["generation"] = {
-            "prompt_tokens": generation.prompt_tokens,
-            "completion_tokens": generation.completion_tokens,
-            "seconds": _number(generation.seconds),
-            "cut": generation.finish_reason == "length",
-        }
     return row
+
+
+def _generation(generation: Generation) -> dict[str, Any]:
+    return {
+        "prompt_tokens": generation.prompt_tokens,
+        "completion_tokens": generation.completion_tokens,
+        "seconds": _number(generation.seconds),
+        "cut": generation.finish_reason == "length",
+    }
 
 
 def _panel(panel: Panel) -> dict[str, Any]:

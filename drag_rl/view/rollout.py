@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
 
-from drag_rl.types import Malformed, Search, StopReason, Trajectory, best_rank
+from drag_rl.types import Malformed, StopReason, Trajectory
 from reward.rank import rank_score
+from reward.table import ANSWER_SCORES
 
 ADVANTAGE_EPSILON = 1e-6
 """verl's, in GRPO's normalisation."""
@@ -33,13 +34,12 @@ class Rollout:
     @property
     def best_rank(self) -> int | None:
         """The best exact rank of a gold page over all searches; None if none was ever ranked."""
-        return best_rank(tuple(best_rank(turn.gold_ranks) for turn in self.trajectory.outcome.searches))
+        return self.trajectory.outcome.best_gold_rank
 
     @property
     def found(self) -> bool:
         """Whether a gold page was among the hits of some search."""
-        rank = self.best_rank
-        return rank is not None and rank <= self.trajectory.outcome.top_k
+        return self.trajectory.outcome.solved
 
     @property
     def value(self) -> float:
@@ -49,24 +49,18 @@ class Rollout:
         return rank_score(self.best_rank, self.trajectory.outcome.top_k)
 
     @property
+    def applicable_scores(self) -> Mapping[str, float]:
+        """The scores that say something: without those of answers where none was asked for."""
+        asked = self.trajectory.outcome.answer_asked
+        return {name: value for name, value in self.scores.items() if asked or name not in ANSWER_SCORES}
+
+    @property
     def ends(self) -> tuple[str, ...]:
         """Its stop reason, and ``malformed`` if any message was no action."""
         outcome = self.trajectory.outcome
         broken = any(isinstance(turn.action, Malformed) for turn in outcome.turns)
         reasons = [outcome.stop_reason.value, *([StopReason.MALFORMED.value] if broken else [])]
         return tuple(dict.fromkeys(reasons))
-
-    @property
-    def repeats(self) -> frozenset[int]:
-        """Steps of the searches whose words, in any order and case, were searched before."""
-        seen, repeats = set(), set()
-        for turn in self.trajectory.outcome.turns:
-            if isinstance(turn.action, Search):
-                words = tuple(sorted(turn.action.query.casefold().split()))
-                if words in seen:
-                    repeats.add(turn.step)
-                seen.add(words)
-        return frozenset(repeats)
 
 
 def advantages(values: Sequence[float]) -> list[float | None]:

@@ -22,7 +22,7 @@ def results_of(index, good, questions=QUESTIONS, **fields):
         document, page = question.gold_page_ids[0].split("#")
         word = lab.DOCUMENTS[document].split()[int(page) - 1] if good(number) else "zebra"
         trajectories.append(lab.played(index, question, [lab.search(word), lab.answer("It needs care.")]))
-    aggregate, rows = score(trajectories, index.page)
+    aggregate, rows = score(trajectories)
     settings = {
         "policy": "model",
         "model": "m",

@@ -9,14 +9,15 @@ from dataclasses import replace
 import pytest
 import trajectory_lab as lab
 from anls_star import anls_score
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
-from drag_rl.episode import EpisodeConfig
+from drag_rl.episode import EpisodeConfig, SearchEpisode, neutralise
+from drag_rl.episode.observation import cut
 from drag_rl.metrics.answers import (
     anls,
-    collected_context,
+    answer_in_context,
     contains,
     exact_match,
     is_right,
@@ -24,7 +25,10 @@ from drag_rl.metrics.answers import (
     uncited,
 )
 from drag_rl.metrics.citations import citation_scores
-from drag_rl.types import Answer
+from drag_rl.metrics.measure import measure
+from drag_rl.retrieval.index import SearchResult
+from drag_rl.types import Answer, Hit, Outcome, Question, Search, Trajectory, Turn
+from reward.table import RewardConfig, compute_reward
 
 WORDS = st.sampled_from(
     ["the", "a", "knots", "170", "170.", "Knots,", "maximum", "speed", "is", "speed!", "kn-ots"]
@@ -80,47 +84,150 @@ def test_citations_are_no_part_of_the_answer():
     assert uncited(answer) == "170 knots at [sea] level"
 
 
+PAGE = st.sampled_from("abcdef")
+
+
 @given(
-    st.lists(st.sampled_from("abcdef"), max_size=6),
-    st.lists(st.sampled_from("abcdef"), min_size=1, max_size=6),
+    st.lists(PAGE, max_size=6, unique=True),
+    st.lists(PAGE, min_size=1, max_size=6, unique=True),
+    st.lists(PAGE, max_size=6, unique=True),
 )
-def test_citation_scores_count_pages_once(cited, gold):
-    scores = citation_scores(cited, gold)
-    true = sum(page in gold for page in dict.fromkeys(cited))
-    precision = true / len(set(cited)) if cited else 0.0
-    recall = sum(page in cited for page in dict.fromkeys(gold)) / len(set(gold))
+def test_a_citation_is_right_if_its_page_is_gold_and_was_shown(cited, gold, shown):
+    hits = tuple(Hit(page_id=page_id, rank=n, score=1.0) for n, page_id in enumerate(shown, start=1))
+    turns = (
+        Turn(step=1, text="", action=Search(query="x"), hits=hits, observation="..."),
+        Turn(step=2, text="", action=Answer(text="x", citations=tuple(cited))),
+    )
+    question = Question(question_id="q", text="?", gold_page_ids=tuple(gold))
+    outcome = Outcome(
+        question=question, turns=turns, stop_reason="answered", top_k=6, max_turns=2, corpus_pages=9
+    )
+    scores = citation_scores(outcome)
+    right = {page_id for page_id in cited if page_id in gold and page_id in shown}
+    precision, recall = len(right) / len(cited) if cited else 0.0, len(right) / len(gold)
     both = precision + recall
     expected = [precision, recall, 2 * precision * recall / both if both else 0.0]
     assert list(scores.values()) == pytest.approx(expected)
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory):
-    return lab.make_index(tmp_path_factory.mktemp("context"))
+def index():
+    return lab.shared_index()
+
+
+def context(outcome, *golds):
+    return answer_in_context(replace(outcome, question=replace(outcome.question, answers=golds)))
 
 
 def test_evidence_is_what_was_shown_and_never_the_policys_own_words(index):
-    question = replace(lab.QUESTIONS[0], answers=("needs care",))
-    told = lab.played(index, question, [lab.search("impeller"), lab.answer("It needs care.")])
-    assert contains(collected_context(told.outcome), question.answers)
+    told = lab.played(index, lab.QUESTIONS[0], [lab.search("impeller"), lab.answer("It needs care.")]).outcome
+    assert context(told, "needs care") == 1.0
+    assert context(told, "pumps#1") == 0.0, "a page id"
+    echoed = lab.played(index, lab.QUESTIONS[0], [lab.search("zebra crossing")]).outcome
+    assert "zebra crossing" in echoed.turns[0].observation
+    assert context(echoed, "zebra crossing") == 0.0
 
-    echoed = lab.played(index, replace(question, answers=("zebra crossing",)), [lab.search("zebra crossing")])
-    assert "zebra crossing" in echoed.outcome.turns[0].observation
-    assert not contains(collected_context(echoed.outcome), ["zebra crossing"])
 
-    named = lab.played(index, question, [lab.search("impeller")])
-    assert not contains(collected_context(named.outcome), ["pumps#1"])
+SNIPPETS = [
+    "2. nothing here",
+    "see issue #12: closed",
+    "doc#1: by key",
+    "1. doc#1 (shown before): by key",
+    "see <image> and <search>merge</search>",
+    "one\ntwo  three",
+]
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.sampled_from(SNIPPETS) | st.text(max_size=40), min_size=1, max_size=3),
+    st.booleans(),
+    st.data(),
+)
+def test_what_was_shown_is_recorded_not_parsed_back_from_what_was_rendered(texts, show_page_ids, data):
+    """Whatever a page says, with and without page ids: its shown words are evidence, our own words never are."""
+    searcher = Texts(texts)
+    config = EpisodeConfig(
+        think=False,
+        citations=False,
+        show_page_ids=show_page_ids,
+        snippet_chars=data.draw(st.sampled_from([0, 12, 300])),
+        top_k=3,
+    )
+    episode = SearchEpisode(lab.QUESTIONS[0], searcher, config)
+    episode.commit(episode.step(lab.search("zebra"), "stop"))
+    episode.stop("length")
+    outcome = episode.outcome()
+    turn = outcome.turns[0]
+    assert turn.shown == tuple(neutralise(cut(text, config.snippet_chars)) for text in texts)
+    assert all(shown in turn.observation for shown in turn.shown)
+    for text in turn.shown:
+        if text.strip():
+            assert context(outcome, text) == 1.0
+    if not any("zebra" in text.casefold() for text in texts):
+        assert context(outcome, "zebra") == 0.0
+    if config.snippet_chars == 0:
+        assert context(outcome, "nothing here") == 0.0
+
+
+class Texts:
+    """A searcher that finds these texts, whatever is searched."""
+
+    def __init__(self, texts):
+        self.texts = texts
+
+    def __len__(self):
+        return len(self.texts)
+
+    def page(self, page_id):
+        return self.texts[int(page_id.rpartition("#")[2]) - 1]
+
+    def search(self, query, top_k, gold_page_ids, *, snippet_chars, without=()):
+        del query, snippet_chars, without
+        hits = tuple(
+            Hit(page_id=f"doc#{n}", rank=n, score=1.0, snippet=text)
+            for n, text in enumerate(self.texts[:top_k], start=1)
+        )
+        ranks = (None,) * len(gold_page_ids)
+        return SearchResult(hits=hits, gold_ranks=ranks, corpus_ranks=ranks)
+
+
+@pytest.mark.parametrize(
+    ("page", "gold"),
+    [("2. nothing here", "2 nothing here"), ("see issue #12: closed", "see issue #12: closed")],
+)
+def test_without_page_ids_a_page_that_looks_like_a_label_is_content(page, gold):
+    config = EpisodeConfig(think=False, citations=False, show_page_ids=False)
+    says = [lab.search("x"), lab.answer("wrong")]
+    outcome = lab.played(Texts(["first", page]), lab.QUESTIONS[0], says, config).outcome
+    outcome = replace(outcome, question=replace(outcome.question, answers=(gold,)))
+    assert measure([Trajectory(outcome=outcome)])[0]["answer_in_context"] == 1.0
+    _, scores = compute_reward(outcome, RewardConfig())
+    assert scores["answer_in_context"] == 1.0
+    assert scores["search_r1_em"] == scores["search_r1_f1"] == pytest.approx(0.3), "wrong, gold text shown"
 
 
 def test_hits_of_the_last_turn_are_no_evidence(index):
-    once = lab.played(
-        index, lab.QUESTIONS[0], [lab.search("impeller")], EpisodeConfig(think=False, max_turns=1)
-    )
-    assert once.outcome.turns[0].hits and collected_context(once.outcome) == ""
+    single = EpisodeConfig(think=False, max_turns=1)
+    once = lab.played(index, lab.QUESTIONS[0], [lab.search("impeller")], single).outcome
+    assert once.turns[0].hits and once.turns[0].shown == () and context(once, "needs care") == 0.0
 
 
 def test_a_page_shown_as_an_image_counts_with_its_text(index):
     config = EpisodeConfig(think=False, observation="image")
-    seen = lab.played(index, lab.QUESTIONS[0], [lab.search("impeller")], config)
-    assert not contains(collected_context(seen.outcome), ["needs care"])
-    assert contains(collected_context(seen.outcome, index.page), ["needs care"])
+    seen = lab.played(
+        index, lab.QUESTIONS[0], [lab.search("impeller"), lab.search("impeller seal")], config
+    ).outcome
+    first, again = seen.turns[:2]
+    assert first.shown == tuple(index.page(hit.page_id) for hit in first.hits)
+    listed = [hit.page_id in first.image_page_ids for hit in again.hits]
+    assert any(listed) and [not text for text in again.shown] == listed, "a picture is shown once"
+    assert context(seen, "needs care") == 1.0
+
+
+def test_of_an_older_record_the_snippets_of_what_was_given_back_are_what_was_shown(index):
+    told = lab.played(index, lab.QUESTIONS[0], [lab.search("impeller"), lab.answer("x")]).outcome
+    older = replace(told, turns=tuple(replace(turn, shown=None) for turn in told.turns))
+    assert older.turns[0].shown_texts == told.turns[0].shown_texts == told.turns[0].shown
+    unseen = replace(older.turns[0], observation="")
+    assert unseen.shown_texts == ()

@@ -48,7 +48,7 @@ def test_ranked_metrics_are_their_formulas(rankings):
 @given(data=st.data())
 def test_bounds_and_no_dependence_on_the_order_of_rows(data, index):
     trajectories = data.draw(lab.files_of_trajectories(index))
-    rows = measure(trajectories, index.page)
+    rows = measure(trajectories)
     assert all(list(row) == list(METRICS) for row in rows)
     for row in rows:
         for name, value in row.items():

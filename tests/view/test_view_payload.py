@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+import trajectory_lab as lab
 from hostile import write_hostile
 from hypothesis import given
 from hypothesis import strategies as st
 from view_samples import write_run, write_trajectories
 
+from drag_rl.episode import EpisodeConfig
+from drag_rl.metrics.citations import shown_pages
 from drag_rl.view.payload import payload, to_script_text
 from drag_rl.view.read import read_rollouts
 from drag_rl.view.report import render
 from drag_rl.view.sources import find_sources
 from drag_rl.view.thumbnails import Thumbnail
+from reward.table import ANSWER_SCORES, RewardConfig, compute_reward
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
@@ -93,6 +98,30 @@ def test_groups_carry_advantages_of_their_rewards(tmp_path):
         gains = [row["advantage"] for row in training if row["group"] == group]
         assert sum(gains) == pytest.approx(0, abs=1e-4) and max(gains) > 0.5
     assert all(row["advantage"] is None for row in validation), "one rollout is no group"
+
+
+def test_facts_of_an_episode_are_those_of_rewards_and_metrics(tmp_path):
+    """Reading on is no repetition, a page that was never shown is not rightly cited, and no answer was asked for."""
+    config = EpisodeConfig(think=False, repeat_pages=False, answer=False, max_turns=4)
+    question = lab.QUESTIONS[0]
+    says = [
+        lab.search("cavitation"),
+        lab.search("Cavitation"),
+        lab.search("gate"),
+        lab.answer("[lamps#1; pumps#2]"),
+    ]
+    read_on = lab.played(lab.shared_index(), question, says, config)
+    path = lab.write(tmp_path / "t.jsonl", [read_on], config)
+    _, breakdown = compute_reward(read_on.outcome, RewardConfig())
+    rollout = replace(read_rollouts(find_sources([path]), 0).rollouts[0], scores=breakdown)
+    data = payload([rollout])
+    turns = data["rollouts"][0]["turns"]
+    assert [turn["repeat"] for turn in turns] == [False] * 4 and breakdown["duplicate_queries"] == 0.0
+    assert [turn["ranked_pages"] for turn in turns] == [20, 17, 14, 11]
+    names = {(data["pages"][page], gold, shown) for page, gold, shown in turns[3]["citations"]}
+    assert names == {("lamps#1", False, "lamps#1" in shown_pages(read_on.outcome)), ("pumps#2", False, True)}
+    assert not ANSWER_SCORES & data["rollouts"][0]["scores"].keys()
+    assert breakdown.keys() - ANSWER_SCORES == data["rollouts"][0]["scores"].keys()
 
 
 def test_numbers_that_json_lacks_are_none(tmp_path):

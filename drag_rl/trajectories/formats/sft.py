@@ -111,7 +111,7 @@ def context_rows(group: QuestionGroup, talk: Conversations, _: Counter[str]) -> 
 def _successes(group: QuestionGroup) -> Iterator[tuple[Trajectory, Turn, int]]:
     for trajectory in group.kept:
         for turn, _, rank in queries_alone(trajectory.outcome):
-            if rank is not None and within(rank, trajectory.outcome.top_k):
+            if within(rank, trajectory.outcome.top_k):
                 yield trajectory, turn, rank
 
 

@@ -81,28 +81,23 @@ function otherBatches(groups) {
 
 function turnsPart(rollout) {
   const gold = new Set(rollout.asked.gold);
-  const shown = new Set();
-  const parts = rollout.turns.map((turn) => {
-    const part = turnPart(turn, rollout, gold, shown);
-    turn.hits.forEach(([page]) => shown.add(page));
-    return part;
-  });
+  const parts = rollout.turns.map((turn) => turnPart(turn, rollout, gold));
   return el("section.turns", {}, el("h3", {}, plural(rollout.turns.length, "turn"), el("small", {}, ` of at most ${number(rollout.max_turns)}, top ${number(rollout.top_k)} hits each`)),
     parts.length ? el("ol", {}, parts) : el("p.muted", {}, "The policy wrote no message."));
 }
 
-function turnPart(turn, rollout, gold, shown) {
+function turnPart(turn, rollout, gold) {
   const made = turn.generation;
   const cost = made && [made.completion_tokens === null ? null : plural(made.completion_tokens, "token"), made.seconds >= 0.01 ? `${number(made.seconds, 2)} s` : null]
     .filter(Boolean).join(" · ");
   return el(`li.turn.${turn.kind}`, {},
     el("header", {}, el("span.step", {}, String(turn.step)), el("b", {}, turn.kind),
-      turn.repeat ? el("span.tag.warn", { title: "The same words, in any order, were searched before" }, "repeated query") : null,
+      turn.repeat ? el("span.tag.warn", { title: "The same words, in any order, were searched before, and no page is new" }, "repeated query") : null,
       made && made.cut ? el("span.tag.warn", {}, "cut by the token limit") : null,
       cost ? el("span.cost", {}, cost) : null),
     turn.thought ? el("div.thought", {}, el("span.label", {}, "reasoning"), prose("p", turn.thought)) : null,
     turn.kind === "search" ? el("div.query", {}, el("span.label", {}, "query"), prose("p", turn.query)) : null,
-    turn.kind === "answer" ? [el("div.answer", {}, prose("p", turn.answer)), citations(turn, rollout, shown)] : null,
+    turn.kind === "answer" ? [el("div.answer", {}, prose("p", turn.answer)), citations(turn)] : null,
     turn.kind === "malformed" ? el("div.broken", {}, el("span.label", {}, "no action"), prose("p", turn.reason), prose("pre", turn.text)) : null,
     turn.kind === "search" ? goldRanks(turn, rollout) : null,
     turn.hits.length ? hitList(turn, gold, rollout.top_k) : turn.kind === "search" ? el("p.muted", {}, "No hits.") : null,

@@ -46,7 +46,7 @@ function hitList(turn, gold, topK) {
   }));
 }
 
-/** Where the gold pages stood in the whole corpus for one search. */
+/** Where the gold pages stood for one search: in the whole corpus, or among the pages that no earlier one had listed. */
 function goldRanks(turn, rollout) {
   if (!turn.gold_ranks.length) return null;
   const items = rollout.asked.gold.slice(0, turn.gold_ranks.length).map((page, place) => {
@@ -54,19 +54,19 @@ function goldRanks(turn, rollout) {
     return el("span.gold-rank", {}, bdi(PAGES[page], 60),
       el(`span.rank.${rankClass(rank, rollout.top_k)}`, {}, rank === null ? "unranked" : number(rank)));
   });
-  return el("p.gold-ranks", {}, el("span.label", {}, `gold rank of ${number(rollout.corpus_pages)} pages`), items);
+  const others = turn.ranked_pages < rollout.corpus_pages ? " not listed before" : "";
+  return el("p.gold-ranks", {}, el("span.label", {}, `gold rank of ${number(turn.ranked_pages)} pages${others}`), items);
 }
 
-/** The cited pages: right, wrong, or never shown to the policy. */
-function citations(turn, rollout, shown) {
+/** The cited pages: right only if gold and shown to the policy. */
+function citations(turn) {
   if (!turn.citations.length) return el("p.citations.muted", {}, "no citations");
-  const gold = new Set(rollout.asked.gold);
-  return el("p.citations", {}, el("span.label", {}, "cites"), turn.citations.map((page) => {
-    const right = gold.has(page);
-    const verdict = right ? "gold page" : shown.has(page) ? "not a gold page" : "not a gold page, and never shown";
+  return el("p.citations", {}, el("span.label", {}, "cites"), turn.citations.map(([page, gold, shown]) => {
+    const right = gold && shown;
+    const verdict = `${gold ? "gold page" : "not a gold page"}${shown ? "" : gold ? ", but never shown" : ", and never shown"}`;
     return el(`span.cite.${right ? "right" : "wrong"}`, { title: verdict },
       el("span", { "aria-label": verdict }, right ? "✓" : "✗"), bdi(PAGES[page], 80),
-      right || shown.has(page) ? null : el("em", {}, "never shown"));
+      shown ? null : el("em", {}, "never shown"));
   }));
 }
 
