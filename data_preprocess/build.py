@@ -19,6 +19,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from data_preprocess.copies import copies
 from data_preprocess.document_questions import DocumentQuestions, SentenceOptions, read_document
 from data_preprocess.kinds import Kind
 from data_preprocess.printed import key_of
@@ -77,7 +78,8 @@ def build_questions(pages_dir: Path, out_pages: Path, out_dir: Path, options: Bu
             raise InputError(f"document {doc_id!r} is not among the readable ones: {', '.join(readings)}")
     pool = _write_pool_pages(out_pages, pages, readings, pages_dir, source)
     questions, dropped = select_questions(readings, options)
-    splits, near = split_questions(questions, _documents(questions, options), options.seed)
+    documents = _documents(questions, options, pages)
+    splits, near = split_questions(questions, documents, options.seed)
     return write_question_set(
         out_dir,
         splits,
@@ -91,7 +93,7 @@ def build_questions(pages_dir: Path, out_pages: Path, out_dir: Path, options: Bu
             "sentences": options.sentences.limit,
             "language": options.sentences.language,
             "seed": options.seed,
-            "documents": _documents(questions, options),
+            "documents": documents,
         },
         dropped=dropped + near,
         seconds=time.monotonic() - started,
@@ -161,12 +163,15 @@ def _preference(question: Question, seed: int) -> tuple[int, str]:
     return list(Kind).index(Kind(question.data_source)), draw(seed, question.question_id)
 
 
-def _documents(questions: Sequence[Question], options: BuildOptions) -> dict[str, Split]:
+def _documents(
+    questions: Sequence[Question], options: BuildOptions, pages: Sequence[Page]
+) -> dict[str, Split]:
     counts = Counter(document_of(question) for question in questions)
     faqs = sorted({document_of(question) for question in questions if question.data_source == Kind.FAQ})
     fixed: dict[str, Split] = dict.fromkeys(options.test_docs or faqs, "test")
     fixed |= dict.fromkeys(options.val_docs, "val")
-    return split_documents(dict(sorted(counts.items())), {"val": 0.1, "test": 0.1}, options.seed, fixed)
+    shares: dict[Split, float] = {"val": 0.1, "test": 0.1}
+    return split_documents(dict(sorted(counts.items())), shares, options.seed, fixed, copies(pages))
 
 
 def _write_pool_pages(

@@ -78,4 +78,6 @@ def report(console: Console, out: Path, manifest: Manifest) -> None:
             console.print(f"  {name.replace('_', ' ')}: {count}")
     for split in SPLITS:
         if not manifest.counts[f"questions_{split}"]:
-            console.print(f"  No file for {split}: a split takes whole documents, and there were too few.")
+            console.print(
+                f"  No file for {split}: none was asked for, or there were too few whole documents."
+            )

@@ -132,8 +132,8 @@ def use_own(data_dir: Path, pdf_dir: Path) -> int:
 def _present(pdf_dir: Path, files: Sequence[str]) -> Manifest | None:
     """The manifest of the manuals that are there already, None if there are none; ``files`` may be written."""
     if pdf_dir.is_symlink():
-        own = pdf_dir.readlink()
-        raise InputError(f"{pdf_dir} is a link to {own}; give --pdf-dir {own} again, or remove the link")
+        place = pdf_dir.readlink()
+        raise InputError(f"{pdf_dir} is a link to {place}; give --pdf-dir {place} again, or remove the link")
     claim_files(pdf_dir, [STAGE], files, "--data-dir")
     if not manifest_path(pdf_dir).exists():
         found = pdf_dir.iterdir() if pdf_dir.exists() else ()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Literal, get_args
 
+from drag_rl.errors import InputError
 from drag_rl.types import Question
 
 Split = Literal["train", "val", "test"]
@@ -19,6 +20,9 @@ NEAR_DUPLICATE = 0.8
 OVERSHOOT = 1.5
 """How far a split may grow past its share for want of smaller documents."""
 
+ROUNDING = 1e-9
+"""Shares that add up to 1 may miss it by so much."""
+
 
 def document_of(question: Question) -> str:
     """The document that answers a question: that of its first gold page."""
@@ -26,32 +30,64 @@ def document_of(question: Question) -> str:
 
 
 def split_documents(
-    counts: Mapping[str, int], shares: Mapping[Split, float], seed: int, fixed: Mapping[str, Split]
+    counts: Mapping[str, int],
+    shares: Mapping[Split, float],
+    seed: int,
+    fixed: Mapping[str, Split],
+    copies: Sequence[Collection[str]] = (),
 ) -> dict[str, Split]:
     """Give each document to a split; the same for the same documents, shares and seed.
 
-    ``counts`` are questions by document, ``shares`` the wanted part of all questions for val and test,
-    ``fixed`` documents that are given already. A split that has a fixed document takes no other. In an order
-    drawn from the seed, documents join a split as long as it stays within 1.5 times its share; if none fits,
-    the smallest joins. Training always keeps a document, so with a single one val and test stay empty.
+    ``counts`` are questions by document, ``shares`` the wanted part of all questions for val and test, at most 1 in
+    all, ``fixed`` documents that are given already, ``copies`` sets of documents that are one and stay together. A
+    split that has a fixed document takes no other. In an order drawn from the seed, documents join a split as long as
+    it stays within 1.5 times its share; if none fits, the smallest joins. What is left is for training, which always
+    keeps a document, so with a single one val and test stay empty; where the shares leave nothing for training, it is
+    for val, or for test alone. Raises ``InputError`` where copies of one document are fixed to different splits.
     """
-    given: dict[str, Split] = {doc_id: split for doc_id, split in fixed.items() if doc_id in counts}
-    total = sum(counts.values())
+    named = {doc_id: min(group) for group in copies for doc_id in group}
+    sizes: Counter[str] = Counter()
+    for doc_id, count in counts.items():
+        sizes[named.get(doc_id, doc_id)] += count
+    given = _given({doc_id: split for doc_id, split in fixed.items() if doc_id in counts}, named)
+    wanted = {split: share for split, share in shares.items() if share > 0}
+    rest: Split = "train"
+    if sum(wanted.values()) >= 1 - ROUNDING:
+        rest = "val" if "val" in wanted else "test"
     held_out: tuple[Split, ...] = ("test", "val")
-    wanting = [split for split in held_out if shares.get(split, 0) > 0 and split not in given.values()]
+    wanting = [
+        split for split in held_out if split in wanted and split != rest and split not in given.values()
+    ]
     for done, split in enumerate(wanting):
-        free = sorted((doc_id for doc_id in counts if doc_id not in given), key=partial(draw, seed))
-        spare = len(free) - (len(wanting) - done)  # each later split, training too, needs a document
-        taken: list[str] = []
-        for doc_id in free:
-            size = sum(counts[other] for other in taken)
-            target = shares[split] * total
-            if len(taken) < spare and size < target and size + counts[doc_id] <= OVERSHOOT * target:
-                taken.append(doc_id)
-        if not taken and len(free) > 1:
-            taken = [min(free, key=lambda doc_id: counts[doc_id])]
-        given |= dict.fromkeys(taken, split)
-    return {doc_id: given.get(doc_id, "train") for doc_id in counts}
+        free = sorted((name for name in sizes if name not in given), key=partial(draw, seed))
+        given |= dict.fromkeys(_taken(free, sizes, wanted[split], later=len(wanting) - done), split)
+    return {doc_id: given.get(named.get(doc_id, doc_id), rest) for doc_id in counts}
+
+
+def _given(fixed: Mapping[str, Split], named: Mapping[str, str]) -> dict[str, Split]:
+    """The split of each document, or set of copies, that is fixed."""
+    given: dict[str, tuple[Split, str]] = {}
+    for doc_id, split in fixed.items():
+        other, first = given.setdefault(named.get(doc_id, doc_id), (split, doc_id))
+        if other != split:
+            raise InputError(
+                f"documents {first!r} and {doc_id!r} are the same; give both to {other} or {split}"
+            )
+    return {name: split for name, (split, _) in given.items()}
+
+
+def _taken(free: Sequence[str], sizes: Mapping[str, int], share: float, later: int) -> list[str]:
+    """Which of the free documents a split takes; each ``later`` split, training too, needs one."""
+    taken: list[str] = []
+    target = share * sum(sizes.values())
+    size = 0
+    for name in free:
+        if len(taken) < len(free) - later and size < target and size + sizes[name] <= OVERSHOOT * target:
+            taken.append(name)
+            size += sizes[name]
+    if not taken and len(free) > 1:
+        taken = [min(free, key=lambda name: sizes[name])]
+    return taken
 
 
 def split_questions(

@@ -9,34 +9,37 @@ relative to the input file.
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from data_preprocess.question_set import report, write_question_set
-from data_preprocess.splits import document_of, split_documents, split_questions
+from data_preprocess.copies import copies
+from data_preprocess.question_images import check_image
+from data_preprocess.question_rows import Row, read_rows, shown
+from data_preprocess.question_set import FILES, STAGES, report, write_question_set
+from data_preprocess.splits import ROUNDING, Split, document_of, split_documents, split_questions
 from drag_rl.console import run_app
 from drag_rl.corpus.pages import load_pages
 from drag_rl.corpus.pool import pool_fingerprint, read_left_out
 from drag_rl.corpus.sources import doc_id_of
 from drag_rl.errors import InputError
+from drag_rl.folders import claim_files
 from drag_rl.manifest import Manifest, read_manifest, sha256_file
+from drag_rl.outputs import refuse_overlap
 from drag_rl.types import Page, Question
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 COLUMNS = ("question", "file", "page", "pages", "answer", "answers", "id", "images", "data_source")
 MAX_RANGE_PAGES = 1000
-
-Row = Mapping[str, Any]
+MAX_PAGE_NUMBER = 10**9
 
 
 class Documents:
@@ -57,9 +60,9 @@ class Documents:
         found = {name} if name in self._counts else self._names.get(name, set())
         found = found or self._names.get(doc_id_of(name), set())
         if len(found) > 1:
-            raise InputError(f"file {file!r} may be {' or '.join(sorted(found))}; give its path")
+            raise InputError(f"file {shown(file)} may be {' or '.join(sorted(found))}; give its path")
         if not found:
-            raise InputError(f"file {file!r} is no document of the pages; there are {self._some()}")
+            raise InputError(f"file {shown(file)} is no document of the pages; there are {self._some()}")
         return next(iter(found))
 
     def page_id(self, doc_id: str, number: int) -> str:
@@ -87,15 +90,18 @@ def read_user_questions(path: Path, documents: Documents) -> list[Question]:
     """
     questions: list[Question] = []
     lines: dict[str, int] = {}
-    for number, row in _rows(path):
+    check = cache(check_image)  # a picture may belong to many questions
+    for number, row in read_rows(path):
         try:
-            question = _question(row, f"user-{number:05d}", documents, path.parent)
+            question = _question(row, f"user-{number:05d}", documents, path.parent, check)
         except InputError as error:
             raise InputError(f"{path} line {number}: {error}") from error
+        except RecursionError as error:  # only to show a wrong value takes that
+            raise InputError(f"{path} line {number}: is nested too deeply") from error
         if question.question_id in lines:
             earlier = lines[question.question_id]
             raise InputError(
-                f"{path} line {number}: id {question.question_id!r} stands on line {earlier} too"
+                f"{path} line {number}: id {shown(question.question_id)} stands on line {earlier} too"
             )
         lines[question.question_id] = number
         questions.append(question)
@@ -112,100 +118,77 @@ def parse_pages(value: object) -> list[int]:
     """
     numbers: set[int] = set()
     for item in value if isinstance(value, list) else [value]:
-        if isinstance(item, int) and not isinstance(item, bool):
+        if isinstance(item, int) and not isinstance(item, bool) and item < MAX_PAGE_NUMBER:
             numbers.add(item)
             continue
         for part in str(item).split(","):
-            match = re.fullmatch(r"\s*(\d+)\s*(?:[-\u2013]\s*(\d+)\s*)?", part)
+            match = re.fullmatch(r"(\d{1,9})\s*(?:[-\u2013]\s*(\d{1,9}))?", part.strip())
             first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
             if not first <= last < first + MAX_RANGE_PAGES:
-                raise InputError(f"pages {item!r} is no page number, list or range such as 3-5")
+                raise InputError(f"pages {shown(item)} is no page number, list or range such as 3-5")
             numbers.update(range(first, last + 1))
     if not numbers or min(numbers) < 1:
-        raise InputError(f"pages {value!r}: pages count from 1")
+        raise InputError(f"pages {shown(value)}: pages count from 1")
     return sorted(numbers)
 
 
-def _question(row: Row, default_id: str, documents: Documents, folder: Path) -> Question:
+def _question(
+    row: Row, default_id: str, documents: Documents, folder: Path, check: Callable[[Path], None]
+) -> Question:
     unknown = [name for name in row if name not in COLUMNS]
     if unknown:
-        raise InputError(f"column {unknown[0]!r} is not known; there are {', '.join(COLUMNS)}")
-    doc_id = documents.find(_needed(row, "file"))
+        raise InputError(f"column {shown(unknown[0])} is not known; there are {', '.join(COLUMNS)}")
+    doc_id = documents.find(_text(row, "file"))
     numbers = parse_pages(_either(row, "pages", "page"))
-    images = [folder / image for image in _list_of(row.get("images"))]
+    images = [folder / image for image in _texts(row, "images")]
     for image in images:
-        if not image.is_file():
-            raise InputError(f"image {image} is not there")
+        check(image)
     return Question(
-        question_id=str(row.get("id") or default_id),
-        text=_needed(row, "question"),
+        question_id=_text(row, "id", default_id),
+        text=_text(row, "question"),
         gold_page_ids=tuple(documents.page_id(doc_id, number) for number in numbers),
-        answers=tuple(_list_of(row.get("answers") or row.get("answer"))),
-        data_source=str(row.get("data_source") or "user"),
+        answers=tuple(_texts(row, "answers", "answer")),
+        data_source=_text(row, "data_source", "user"),
         images=tuple(str(image.resolve()) for image in images),
     )
 
 
-def _needed(row: Row, name: str) -> str:
+def _is_given(row: Row, name: str) -> bool:
     value = row.get(name)
-    if not isinstance(value, str) or not value.strip():
-        raise InputError(f"{name} is missing or empty")
-    return value.strip()
+    return not (value is None or value == [] or (isinstance(value, str) and not value.strip()))
 
 
-def _either(row: Row, one: str, other: str) -> object:
-    value = next((row[name] for name in (one, other) if row.get(name) not in (None, "", [])), None)
-    if value is None:
-        raise InputError(f"{one} is missing or empty")
-    return value
+def _either(row: Row, *names: str) -> object:
+    """The value of the one column that is given; raises ``InputError`` if none or several are."""
+    given = [name for name in names if _is_given(row, name)]
+    if len(given) > 1:
+        raise InputError(f"{given[0]} and {given[1]} are both given; keep one")
+    if not given:
+        raise InputError(f"{names[0]} is missing or empty")
+    return row[given[0]]
 
 
-def _list_of(value: object) -> list[str]:
-    if value is None or value == "":
+def _text(row: Row, name: str, default: str | None = None) -> str:
+    """A text, or a number as it is written; raises ``InputError`` if there is none and no default."""
+    if default is not None and not _is_given(row, name):
+        return default
+    return _as_text(_either(row, name), name)
+
+
+def _texts(row: Row, *names: str) -> list[str]:
+    """The texts of a list, or of a text with ``|`` between them, in whichever column is given."""
+    if not any(_is_given(row, name) for name in names):
         return []
-    items = value if isinstance(value, list) else str(value).split("|")
-    return [str(item).strip() for item in items if str(item).strip()]
+    value = _either(row, *names)
+    items = value if isinstance(value, list) else _as_text(value, names[0]).split("|")
+    texts = [_as_text(item, names[0]) for item in items]
+    return [text for text in texts if text]
 
 
-def _rows(path: Path) -> Iterator[tuple[int, Row]]:
-    """Each row with its 1-based line number."""
-    readers: dict[str, Callable[[Path], Iterator[tuple[int, Row]]]] = {
-        ".jsonl": _json_rows,
-        ".csv": _csv_rows,
-    }
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise InputError(f"{path}: is neither .jsonl nor .csv")
-    try:
-        yield from reader(path)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as UTF-8 {path.suffix[1:]} ({error})") from error
-
-
-def _json_rows(path: Path) -> Iterator[tuple[int, Row]]:
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise InputError(f"{path} line {number}: is no JSON object ({error})") from error
-            if not isinstance(row, dict):
-                raise InputError(f"{path} line {number}: is no JSON object")
-            yield number, row
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[int, Row]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
-        for row in reader:
-            if None in row or None in row.values():
-                raise InputError(f"{path} line {reader.line_num}: has more or fewer fields than the header")
-            if any(row.values()):
-                yield reader.line_num, row
+def _as_text(value: object, name: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise InputError(f"{name}: {shown(value)} is no text")
+    return str(value).strip()
 
 
 def import_questions(
@@ -213,15 +196,20 @@ def import_questions(
 ) -> Manifest:
     """Check a user's questions against the pages, split them by document and write the question set.
 
-    ``val`` and ``test`` are shares of all questions, in [0, 1). Raises ``InputError``.
+    ``val`` and ``test`` are shares of all questions, in [0, 1] together; what is left is for training. Documents that
+    are the same under several names go to one split. Raises ``InputError``.
     """
     started = time.monotonic()
-    if val < 0 or test < 0 or val + test >= 1:
-        raise InputError(f"--val {val} and --test {test} must be at least 0 and below 1 together")
-    documents = Documents(load_pages(pages_dir), read_left_out(pages_dir))
+    if not (val >= 0 and test >= 0 and val + test <= 1 + ROUNDING):
+        raise InputError(f"--val {val} and --test {test} must be at least 0, and at most 1 together")
+    refuse_overlap({"--out": out_dir}, {"--input": input_file, "--pages": pages_dir})
+    claim_files(out_dir, STAGES, FILES)
+    page_rows = load_pages(pages_dir)
+    documents = Documents(page_rows, read_left_out(pages_dir))
     questions = read_user_questions(input_file, documents)
     counts = Counter(document_of(question) for question in questions)
-    documents_split = split_documents(dict(sorted(counts.items())), {"val": val, "test": test}, seed, {})
+    shares: dict[Split, float] = {"val": val, "test": test}
+    documents_split = split_documents(dict(sorted(counts.items())), shares, seed, {}, copies(page_rows))
     splits, dropped = split_questions(questions, documents_split, seed)
     return write_question_set(
         out_dir,
@@ -243,8 +231,10 @@ def user_questions(
     input_file: Annotated[Path, typer.Option("--input", help="A .jsonl or .csv file of questions.")],
     pages: Annotated[Path, typer.Option(help="Pages made by `drag ingest`; every gold page must be there.")],
     out: Annotated[Path, typer.Option(help="Folder for questions.{train,val,test}.parquet.")],
-    val: Annotated[float, typer.Option(help="Share of questions for val; whole documents.")] = 0.1,
-    test: Annotated[float, typer.Option(help="Share of questions for test; whole documents.")] = 0.1,
+    val: Annotated[float, typer.Option(help="Share of questions for val, 0 to 1; whole documents.")] = 0.1,
+    test: Annotated[
+        float, typer.Option(help="Share of questions for test; 1 makes a benchmark of all, with --val 0.")
+    ] = 0.1,
     seed: Annotated[int, typer.Option(help="Draws the split and the order.")] = 0,
 ) -> None:
     """Turn your own questions into training files, split by document."""

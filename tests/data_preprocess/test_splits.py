@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_corpus import page_of
 
+from data_preprocess.copies import copies
 from data_preprocess.splits import SPLITS, document_of, split_documents, split_questions
-from drag_rl.types import Question
+from drag_rl.errors import InputError
+from drag_rl.types import Page, Question
 
 counts_strategy = st.dictionaries(
     st.text(alphabet="abc#", min_size=1, max_size=4), st.integers(1, 60), min_size=1
@@ -37,6 +43,68 @@ def test_fixed_documents_stay_where_they_are(counts: dict[str, int], seed: int) 
     first = sorted(counts)[0]
     documents = split_documents(counts, SHARES, seed, {first: "test", "not there": "val"})
     assert [doc_id for doc_id, split in documents.items() if split == "test"] == [first]
+
+
+@given(counts_strategy, st.integers(0, 5), st.sampled_from([(0.0, 1.0), (1.0, 0.0), (0.3, 0.7), (0.9, 0.1)]))
+def test_shares_that_are_everything_leave_nothing_to_training(
+    counts: dict[str, int], seed: int, shares: tuple[float, float]
+) -> None:
+    val, test = shares
+    documents = split_documents(counts, {"val": val, "test": test}, seed, {})
+    wanted = {split for split, share in (("val", val), ("test", test)) if share}
+    assert documents.keys() == counts.keys() and set(documents.values()) <= wanted
+    if len(counts) > 1:
+        assert set(documents.values()) == wanted
+
+
+@given(
+    counts_strategy, st.integers(0, 5), st.lists(st.sets(st.text("abc#", min_size=1, max_size=4)), max_size=3)
+)
+def test_copies_of_a_document_are_in_one_split(
+    counts: dict[str, int], seed: int, groups: list[set[str]]
+) -> None:
+    apart = [group - set().union(*groups[:n]) for n, group in enumerate(groups)]
+    documents = split_documents(counts, SHARES, seed, {}, [group for group in apart if group])
+    assert documents.keys() == counts.keys()
+    for group in apart:
+        assert len({documents[doc_id] for doc_id in group if doc_id in counts}) <= 1
+    if not any(len(group & counts.keys()) > 1 for group in apart):
+        assert set(documents.values()) == set(split_documents(counts, SHARES, seed, {}).values())
+
+
+def test_copies_follow_the_one_that_is_fixed() -> None:
+    counts = dict.fromkeys("abcdef", 5)
+    documents = split_documents(counts, SHARES, 0, {"b": "test"}, [{"b", "f"}])
+    assert [doc_id for doc_id, split in documents.items() if split == "test"] == ["b", "f"]
+    with pytest.raises(InputError, match="documents 'b' and 'f' are the same; give both to test or val"):
+        split_documents(counts, SHARES, 0, {"b": "test", "f": "val"}, [{"b", "f"}])
+
+
+def long_page(doc_id: str, number: int, text: str, sha256: str = "") -> Page:
+    return replace(page_of(doc_id, number, text * 100 if text else ""), source_sha256=sha256)
+
+
+@pytest.mark.parametrize(
+    ("pages", "found"),
+    [
+        (
+            [long_page("a", 1, "", "same"), long_page("b", 1, "", "same"), long_page("c", 1, "", "other")],
+            [{"a", "b"}],
+        ),
+        ([replace(long_page(doc_id, 1, "", "ocr"), source_file="") for doc_id in "abc"], []),
+        ([long_page("a", 1, "One. "), long_page("b", 1, "ONE "), long_page("c", 1, "Two. ")], [{"a", "b"}]),
+        ([long_page(d, n, f"{n} ") for d in "ab" for n in range(4 if d == "a" else 9)], [{"a", "b"}]),
+        ([long_page(d, n, f"{n if n < 4 else d + str(n)} ") for d in "ab" for n in range(9)], []),
+        (
+            [long_page(d, n, f"{n if n < 5 else d + str(n)} ") for d in "abc" for n in range(9)],
+            [{"a", "b", "c"}],
+        ),
+        ([page_of(doc_id, 1, "This page is left blank.") for doc_id in "abc"], []),
+    ],
+    ids=["bytes", "one OCR file", "words", "a part", "few common pages", "editions", "short pages"],
+)
+def test_documents_that_are_one_under_several_names(pages: list[Page], found: list[set[str]]) -> None:
+    assert copies(pages) == found
 
 
 def test_shares_of_nothing_take_nothing() -> None:

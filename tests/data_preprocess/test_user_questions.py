@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import json
+import struct
+import tempfile
+import zlib
+from dataclasses import asdict
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from tiny_corpus import page_of
 
-from data_preprocess.user_questions import Documents, app, parse_pages, read_user_questions
+from data_preprocess import question_images
+from data_preprocess.question_images import check_image
+from data_preprocess.user_questions import (
+    COLUMNS,
+    Documents,
+    app,
+    import_questions,
+    parse_pages,
+    read_user_questions,
+)
 from drag_rl.console import run_app
 from drag_rl.corpus.pages import write_pages
 from drag_rl.errors import InputError
@@ -36,7 +52,7 @@ def write_jsonl(path: Path, *rows: object) -> Path:
 
 
 def test_jsonl_and_csv_say_the_same(tmp_path: Path) -> None:
-    (tmp_path / "photo.png").write_bytes(b"png")
+    Image.new("RGB", (20, 10)).save(tmp_path / "photo.png")
     jsonl = write_jsonl(
         tmp_path / "q.jsonl",
         {"question": "How, then?", "file": "deep/guide.pdf", "pages": [1, "2-3"], "answers": ["so", "thus"]},
@@ -80,6 +96,18 @@ def test_a_file_may_be_called_by_any_of_its_names(file: str) -> None:
         ({"images": ["none.png"]}, "none.png is not there"),
         ({"colour": "red"}, "column 'colour' is not known"),
         ({"id": "q1"}, "stands on line 1 too"),
+        ({"id": [0]}, r"id: \[0\] is no text"),
+        ({"id": True}, "id: True is no text"),
+        ({"answers": [{"text": "so"}]}, "answers: {'text': 'so'} is no text"),
+        ({"page": 3}, "pages and page are both given"),
+        ({"pages": "1" * 5000}, "no page number, list or range"),
+        ({"pages": 10**12}, "no page number, list or range"),
+        ({"pages": "9" * 200}, r"pages '9{99}\.\.\. is no page number"),
+        ({"question": "half a \ud800"}, r"holds '\\ud800', half of a character"),
+        ({"\udfff": ""}, "half of a character"),
+        ({"answers": [["\ud800"]]}, "half of a character"),
+        ({"images": ["\0"]}, "is not there"),
+        ({"images": ["x" * 300]}, "cannot be read"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path: Path, change: dict[str, object], named: str) -> None:
@@ -94,6 +122,18 @@ def test_a_wrong_line_is_named(tmp_path: Path, change: dict[str, object], named:
     [
         ("q.jsonl", b'{"question": \n', "line 1: is no JSON"),
         ("q.jsonl", b"[1]\n", "line 1: is no JSON object"),
+        ("q.jsonl", b"[" * 100_000, "line 1: is nested too deeply"),
+        (
+            "q.jsonl",
+            b'{"question": ' + b"[" * 300_000 + b"]" * 300_000 + b"}",
+            "line 1: is nested too deeply",
+        ),
+        ("q.jsonl", b'{"file": ' + b"[" * 900 + b"]" * 900 + b"}", "line 1: "),
+        ("q.jsonl", b'{"id": ' + b"9" * 5000 + b"}", "line 1: is no JSON object"),
+        ("q.jsonl", b'{"pages": NaN}', "line 1: is no JSON object .NaN is no number"),
+        ("q.jsonl", b'{"file": "a", "file": "b"}', "line 1: is no JSON object .'file' stands twice"),
+        ("q.csv", b"question,file,file,pages\nHow?,a,manual-1,1\n", "line 1: column 'file' stands twice"),
+        ("q.csv", b"question,file,pages\nHow?,manual-1," + b"1" * 5000, "line 2: .* is no page number"),
         ("q.jsonl", b"\xff\xfe\x00", "cannot be read as UTF-8"),
         ("q.jsonl", b"\n\n", "holds no question"),
         ("q.csv", b"question,file,pages\nHow?,manual-1\n", "line 2: has more or fewer fields"),
@@ -105,6 +145,80 @@ def test_a_wrong_file_is_named(tmp_path: Path, name: str, content: bytes, named:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=named):
         read_user_questions(tmp_path / name, DOCUMENTS)
+
+
+@pytest.mark.parametrize(("given_id", "found"), [(0, "0"), ("0", "0"), (7.5, "7.5"), ("", ""), (None, "")])
+def test_an_id_stays_what_it_is(tmp_path: Path, given_id: object, found: str) -> None:
+    path = write_jsonl(tmp_path / "q.jsonl", GOOD | {"id": given_id, "answer": 0, "data_source": 0})
+    (question,) = read_user_questions(path, DOCUMENTS)
+    assert question.question_id == (found or "user-00001")
+    assert (question.answers, question.data_source) == (("0",), "0")
+
+
+def picture(path: Path, width: int, height: int, **options: Any) -> Path:
+    Image.new("L", (width, height)).save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif", "a.webp", "a.bmp", "a.tiff"])
+def test_an_image_of_any_common_kind_is_taken(tmp_path: Path, name: str) -> None:
+    check_image(picture(tmp_path / name, 30, 20))
+
+
+def test_an_image_must_be_one_that_a_model_can_be_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "text.png").write_text("no image")
+    (tmp_path / "page.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    for suffix in ("png", "jpg", "gif"):
+        whole = picture(tmp_path / f"whole.{suffix}", 300, 200).read_bytes()
+        (tmp_path / f"half.{suffix}").write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(InputError, match=rf"image .*half\.{suffix} cannot be read"):
+            check_image(tmp_path / f"half.{suffix}")
+    for name in ("text.png", "page.eps"):
+        with pytest.raises(InputError, match=f"{name} cannot be read as one of PNG"):
+            check_image(tmp_path / name)
+    with pytest.raises(InputError, match="10000 x 10000 pixels, more than 50,000,000"):
+        check_image(bomb(tmp_path / "bomb.png", 10_000))
+    with pytest.raises(InputError, match="no model can be shown such a strip"):
+        check_image(picture(tmp_path / "strip.png", 1, 300))
+    monkeypatch.setattr(question_images, "MAX_BYTES", 100)
+    with pytest.raises(InputError, match="has more than 0 MiB"):
+        check_image(tmp_path / "whole.png")
+
+
+def bomb(path: Path, side: int) -> Path:
+    """A PNG of a few bytes that says it is large."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    )
+    return path
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=())),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from(COLUMNS), JSON), st.randoms())
+def test_whatever_a_row_holds_it_is_a_question_or_one_line(values: dict[str, Any], draw: Random) -> None:
+    row = GOOD | {name: value for name, value in values.items() if draw.random() < 0.7}
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_jsonl(Path(folder) / "q.jsonl", row)
+        try:
+            (question,) = read_user_questions(path, DOCUMENTS)
+        except InputError as error:
+            assert str(error).startswith(f"{path} line 1: ")
+            assert "\n" not in str(error)
+        else:
+            json.dumps(asdict(question), ensure_ascii=False).encode()
 
 
 @given(st.sets(st.integers(1, 60), min_size=1))
@@ -146,7 +260,16 @@ def test_files_are_written_and_checked(tmp_path: Path, capsys: pytest.CaptureFix
     assert run("--val", "0", "--test", "0") == 0
     assert not (tmp_path / "out" / "questions.val.parquet").exists()
     assert "No file for val" in capsys.readouterr().out
-    assert run("--val", "0.5", "--test", "0.5") == 2
+    assert run("--val", "0", "--test", "1") == 0
+    assert [path.name for path in sorted((tmp_path / "out").glob("*.parquet"))] == ["questions.test.parquet"]
+    assert len(read_questions(tmp_path / "out" / "questions.test.parquet")) == 27
+    assert run("--val", "0.5", "--test", "0.5") == 0
+    assert not (tmp_path / "out" / "questions.train.parquet").exists()
+    for val, test in (("nan", "0.1"), ("0.1", "nan"), ("-0.1", "0.5"), ("0.6", "0.5"), ("inf", "0")):
+        with pytest.raises(InputError, match="must be at least 0, and at most 1 together"):
+            import_questions(
+                path, tmp_path / "pages", tmp_path / "out", val=float(val), test=float(test), seed=0
+            )
     write_jsonl(path, rows[0] | {"page": 9})
     assert run() == 2
     assert "line 1: manual-0 has no page 9" in capsys.readouterr().err

@@ -110,8 +110,9 @@ def write_training_data(
     the folder holds formats of an earlier run that this one would leave as they are.
     """
     started = time.perf_counter()
-    inputs = {"--input": source, "--contrast": options.contrast, "--pages": options.pages}
-    refuse_overlap({OPTION: output_dir}, inputs)
+    refuse_overlap(
+        {OPTION: output_dir}, {"--input": source, "--contrast": options.contrast, "--pages": options.pages}
+    )
     claim_files(output_dir, [STAGE], FILES, OPTION)
     _refuse_leftovers(output_dir, options.formats)
     fingerprints, settings, problems = provenance([source, *options.contrast])

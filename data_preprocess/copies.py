@@ -1,0 +1,57 @@
+"""Which documents of a corpus are the same one under several names, so that no split may part them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from drag_rl.types import Page
+
+MIN_PAGE_CHARS = 200
+"""A page with less text, such as an empty one, says nothing of its document."""
+COPIED_SHARE = 0.5
+"""Two documents are one if so much of the smaller one's pages have the same words as pages of the other."""
+
+
+def copies(pages: Iterable[Page]) -> list[set[str]]:
+    """The sets of two or more documents that are one: files of equal bytes, or pages of equal words.
+
+    The words decide for editions, and for one PDF that was saved twice. Takes time linear in the pages.
+    """
+    owners: dict[str, str] = {}
+    parents: dict[str, str] = {}
+    seen: Counter[str] = Counter()
+    shared: Counter[tuple[str, str]] = Counter()
+    counted: set[tuple[str, str]] = set()
+
+    def root(doc_id: str) -> str:
+        while (parent := parents.setdefault(doc_id, doc_id)) != doc_id:
+            parents[doc_id] = parents[parent]
+            doc_id = parent
+        return doc_id
+
+    for page in pages:
+        root(page.doc_id)
+        if page.source_file and page.source_sha256:  # pages of an OCR file have one file for all documents
+            parents[root(page.doc_id)] = root(owners.setdefault(f"bytes {page.source_sha256}", page.doc_id))
+        words = _words_key(page.text)
+        if words and (page.doc_id, words) not in counted:
+            counted.add((page.doc_id, words))
+            seen[page.doc_id] += 1
+            shared[owners.setdefault(words, page.doc_id), page.doc_id] += 1
+    for (one, other), count in shared.items():
+        if one != other and count >= COPIED_SHARE * min(seen[one], seen[other]):
+            parents[root(other)] = root(one)
+    groups: dict[str, set[str]] = {}
+    for doc_id in parents:
+        groups.setdefault(root(doc_id), set()).add(doc_id)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _words_key(text: str) -> str:
+    """The letters and digits of a page as a fixed-length key, empty if they are few."""
+    if len(text) < MIN_PAGE_CHARS:
+        return ""
+    return hashlib.sha256("".join(re.findall(r"\w+", text.casefold())).encode()).hexdigest()

@@ -1,0 +1,91 @@
+"""Rows of a user's JSONL or CSV file, each with its line, and nothing in them that is not what it seems.
+
+Refused, by file and line: a name that stands twice, numbers that are none (``NaN``), halves of characters (a lone
+surrogate, which no file can hold), and nesting deeper than anything that a question needs.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from drag_rl.errors import InputError
+
+Row = Mapping[str, Any]
+
+SHOWN_CHARS = 100
+"""How much of a wrong value a message shows."""
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
+    """Each row with its 1-based line number; raises ``InputError`` naming the file and the line that is wrong."""
+    readers: dict[str, Callable[[Path], Iterator[tuple[int, Row]]]] = {
+        ".jsonl": _json_rows,
+        ".csv": _csv_rows,
+    }
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(f"{path}: is neither .jsonl nor .csv")
+    try:
+        yield from reader(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as UTF-8 {path.suffix[1:]} ({error})") from error
+
+
+def shown(value: object) -> str:
+    """A value as a message can show it: in one short line."""
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}..."
+
+
+def _json_rows(path: Path) -> Iterator[tuple[int, Row]]:
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line, object_pairs_hook=_object, parse_constant=_no_number)
+                json.dumps(row, ensure_ascii=False).encode()
+            except RecursionError as error:
+                raise InputError(f"{path} line {number}: is nested too deeply") from error
+            except UnicodeEncodeError as error:
+                half = error.object[error.start]
+                raise InputError(f"{path} line {number}: holds {half!a}, half of a character") from error
+            except ValueError as error:
+                raise InputError(f"{path} line {number}: is no JSON object ({error})") from error
+            if not isinstance(row, dict):
+                raise InputError(f"{path} line {number}: is no JSON object")
+            yield number, row
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(f"{_twice([name for name, _ in pairs])!r} stands twice")
+    return found
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, Row]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, strict=True)
+        names = reader.fieldnames or ()
+        if len(set(names)) < len(names):
+            raise InputError(f"{path} line 1: column {_twice(names)!r} stands twice")
+        for row in reader:
+            if None in row or None in row.values():
+                raise InputError(f"{path} line {reader.line_num}: has more or fewer fields than the header")
+            if any(row.values()):
+                yield reader.line_num, row
+
+
+def _twice(names: Sequence[str]) -> str:
+    return next(name for name in names if names.count(name) > 1)
