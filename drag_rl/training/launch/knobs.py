@@ -128,6 +128,7 @@ KNOBS: dict[str, dict[str, Knob]] = {
         "SEED": Whole("1"),
         "VLLM": Text(),
     },
+    "check": {"HARDWARE": Text(), "MODEL": Text(), "RUN": Text("runs/check")},
 }
 """Script -> its knobs: name in the environment -> what it takes."""
 
