@@ -27,6 +27,7 @@ from urllib.request import ProxyHandler, build_opener
 import typer
 
 from drag_rl.console import run_app
+from drag_rl.cpu.arithmetic import fast_dtype
 from drag_rl.errors import InputError
 from drag_rl.manifest import package_version
 
@@ -62,7 +63,7 @@ def serve_command(
     if on_cpu():
         # Compiling takes minutes there; a seeded request whose prompt is read in two parts stops vLLM 0.27's CPU worker
         # (gpu_model_runner.py, _bookkeeping_sync: "CPU Generator does not use offset").
-        command += ["--enforce-eager", "--no-enable-chunked-prefill"]
+        command += ["--enforce-eager", "--no-enable-chunked-prefill", "--dtype", fast_dtype()]
     if adapters:
         rank = max(_adapter_rank(path) for path in adapters.values())
         fitting = next((allowed for allowed in LORA_RANKS if allowed >= rank), None)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from drag_rl.cpu.arithmetic import fast_dtype
 from drag_rl.errors import InputError
 from drag_rl.training.launch.attention import fallback
 from drag_rl.training.launch.knobs import read_knobs
@@ -20,6 +21,8 @@ CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 LORA_LR = "2e-4"
 """SFT's learning rate of an adapter."""
 NO_VISION_TOWER = ".*visual.*"
+RL_ENGINES = ("actor_rollout_ref.actor.fsdp_config", "actor_rollout_ref.ref.fsdp_config", "critic.fsdp")
+"""Where the arithmetic of policy, reference and critic is set."""
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
@@ -63,6 +66,9 @@ def rl_launch(algorithm: str, environment: Mapping[str, str], options: Sequence[
             "actor_rollout_ref.rollout.load_format=safetensors",
         ]
     attention, notes = _attention(hardware, model, "actor_rollout_ref.model", "critic.model")
+    if hardware == "cpu" and fast_dtype() == "float32":
+        settings.append("actor_rollout_ref.rollout.dtype=float32")
+        settings += [f"{engine}.mixed_precision.param_dtype=fp32" for engine in RL_ENGINES]
     command = _hydra_command("-m verl.trainer.main_ppo", algorithm, run)
     return Launch(
         run=run,
@@ -100,6 +106,8 @@ def sft_launch(environment: Mapping[str, str], options: Sequence[str]) -> Launch
         settings += [f"model.lora_rank={rank}", f"model.lora_alpha={2 * rank}", f"optim.lr={LORA_LR}"]
         settings.append(override("model.exclude_modules", NO_VISION_TOWER))
     attention, notes = _attention(hardware, model, "model")
+    if hardware == "cpu" and fast_dtype() == "float32":
+        settings.append("engine.mixed_precision.param_dtype=fp32")
     # verl opens its metrics file anew at each start; a resumed run must not lose the earlier ones.
     metrics = run / "metrics" / f"{datetime.now(UTC):%Y%m%dT%H%M%S}.jsonl"
     added = _offline(model) | {"TENSORBOARD_DIR": str(run / "tensorboard")}
