@@ -7,6 +7,13 @@ Search(query='merge data frames', thought='Try keywords.', kind='search')
 >>> parse_action("Done. <answer>Use merge [R-data#7].</answer>", "xml")
 Answer(text='Use merge [R-data#7].', citations=('R-data#7',), thought='Done.', kind='answer')
 
+A document's name may hold brackets; every page that was shown can be cited by what it was shown as:
+
+>>> parse_action("<answer>Use it [notes [draft]#4].</answer>", "xml").citations
+('notes [draft]#4',)
+>>> parse_action("<answer>Use it [1] notes#4].</answer>", "xml", shown={"1] notes#4": "1]  notes#4"}).citations
+('1]  notes#4',)
+
 A thought is inert and must be closed; its opening tag may be part of the prompt (thinking models' templates):
 
 >>> parse_action("I could <search>a</search>.</think><search>b</search>", "xml").query
@@ -46,29 +53,38 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Literal
 
+from drag_rl.citations import citations_in
 from drag_rl.episode.neutral import control_token
 from drag_rl.types import Action, Answer, Malformed, Search
 
 ActionFormat = Literal["xml", "tools"]
+
+MAX_TAGS_SAID = 8
+"""Tags that a reason names, at most: the policy reads it, out of its own budget."""
 
 _TAGS = {
     "xml": re.compile(r"</?(?:think|search|answer|information)>", re.IGNORECASE),
     "tools": re.compile(r"</?(?:think|tool_call|tool_response)>", re.IGNORECASE),
 }
 _EXPECTED = {"xml": "one <search> or <answer>", "tools": "one <tool_call> or a plain answer"}
-_BRACKETS = re.compile(r"\[([^\[\]\n]+)\]")
-_PAGE_ID = re.compile(r"\s*(.+?#\d+)\s*(?:[,;]|$)")
 _CONTROL_CHARS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def parse_action(
-    text: str, action_format: ActionFormat, *, complete: bool = True, max_query_chars: int = 0
+    text: str,
+    action_format: ActionFormat,
+    *,
+    complete: bool = True,
+    max_query_chars: int = 0,
+    shown: Mapping[str, str] | None = None,
 ) -> Action:
     """Read the one action of an assistant message; see the module's examples for the rules.
 
-    ``complete`` is False when the token limit cut the message; ``max_query_chars`` 0 means no limit. Total.
+    ``complete`` is False when the token limit cut the message; ``max_query_chars`` 0 means no limit; ``shown`` are
+    the page ids that the policy was shown, by what they were shown as. Total.
     """
     token = control_token(text)
     if token is not None:
@@ -82,7 +98,7 @@ def parse_action(
     names = "".join(tag.group() for tag in tags)
     if action_format == "tools" and not tags:
         return (
-            _answer(rest, thought)
+            _answer(rest, thought, shown)
             if complete
             else Malformed(reason="the message is incomplete", thought=thought)
         )
@@ -95,7 +111,7 @@ def parse_action(
         body = rest[tags[0].end() : tags[1].start() if closed else None]
         thought = " ".join(part for part in (thought, rest[: tags[0].start()].strip()) if part)
         if name == "answer":
-            return _answer(body, thought)
+            return _answer(body, thought, shown)
         return (
             _search(body, thought, max_query_chars)
             if name == "search"
@@ -103,19 +119,12 @@ def parse_action(
         )
     if not complete:
         return Malformed(reason="the message is incomplete", thought=thought)
-    return Malformed(
-        reason=f"expected {_EXPECTED[action_format]}, found {names or 'no tag'}", thought=thought
+    found = (
+        names if len(tags) <= MAX_TAGS_SAID else "".join(tag.group() for tag in tags[:MAX_TAGS_SAID]) + "…"
     )
-
-
-def citations_in(text: str) -> tuple[str, ...]:
-    """The page ids cited in square brackets, in order, without repeats.
-
-    >>> citations_in("a [R-FAQ#3], b [x/y z#1; R-FAQ#3, R-data#12] and [1] or [#2]")
-    ('R-FAQ#3', 'x/y z#1', 'R-data#12')
-    """
-    groups = (match.group(1) for match in _BRACKETS.finditer(text))
-    return tuple(dict.fromkeys(page_id for group in groups for page_id in _PAGE_ID.findall(group)))
+    return Malformed(
+        reason=f"expected {_EXPECTED[action_format]}, found {found or 'no tag'}", thought=thought
+    )
 
 
 def _split_thought(text: str) -> tuple[str, str | None]:
@@ -127,11 +136,11 @@ def _split_thought(text: str) -> tuple[str, str | None]:
     return (text.strip().removeprefix("<think>").strip(), None) if opened else ("", text)
 
 
-def _answer(body: str, thought: str) -> Action:
+def _answer(body: str, thought: str, shown: Mapping[str, str] | None) -> Action:
     body = body.strip()
     if not body:
         return Malformed(reason="the answer is empty", thought=thought)
-    return Answer(text=body, citations=citations_in(body), thought=thought)
+    return Answer(text=body, citations=citations_in(body, shown), thought=thought)
 
 
 def _search(body: str, thought: str, max_query_chars: int) -> Action:

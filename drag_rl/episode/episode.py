@@ -28,7 +28,7 @@ from typing import Literal, Protocol
 from drag_rl.episode.actions import parse_action
 from drag_rl.episode.config import EpisodeConfig
 from drag_rl.episode.neutral import control_token
-from drag_rl.episode.observation import Message, Observation
+from drag_rl.episode.observation import Message, Observation, shown_as
 from drag_rl.episode.prompt import last_turn_note, opening_messages, tool_schemas
 from drag_rl.types import (
     Action,
@@ -118,6 +118,7 @@ class SearchEpisode:
             config.action_format,
             complete=finish_reason == "stop",
             max_query_chars=config.max_query_chars,
+            shown={shown_as(page_id): page_id for page_id in self._listed},
         )
         self.messages.append({"role": "assistant", "content": text})
         turn = Turn(step=len(self._turns) + 1, text=text, action=action, corpus_ranks=(), shown=())

@@ -87,6 +87,15 @@ class Observation:
         return " ".join(f"{hit.rank}. {name}{colon} {snippet}".split())
 
 
+def shown_as(page_id: str) -> str:
+    """What an observation calls a page.
+
+    >>> shown_as("a  <search> manual#1")
+    'a ‹search> manual#1'
+    """  # noqa: RUF002 (as episode.neutral)
+    return neutralise(" ".join(page_id.split()))
+
+
 def cut(text: str, max_chars: int) -> str:
     """The beginning of a text on a word boundary, with ``…`` where something is missing.
 

@@ -98,6 +98,11 @@ def test_a_broken_tool_call_is_malformed(body):
     assert isinstance(parse_action(f"<tool_call>{body}</tool_call>", "tools"), Malformed)
 
 
+def test_a_reason_stays_short_however_many_tags_there_are():
+    action = parse_action("<search>" * 10_000, "xml")
+    assert isinstance(action, Malformed) and len(action.reason) < 150
+
+
 def test_two_tool_calls_are_malformed():
     call = '<tool_call>{"name": "search", "arguments": {"query": "a"}}</tool_call>'
     assert isinstance(parse_action(call + call, "tools"), Malformed)

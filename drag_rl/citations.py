@@ -1,0 +1,95 @@
+"""Citations in an answer: page ids in square brackets, as in ``[R-FAQ#3]`` or ``[R-FAQ#3; R-data#12]``.
+
+Read in one pass. A document's own name may hold brackets, as long as they are in pairs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_SIGN = re.compile(r"[\[\]\n]|(?P<number>#\d++)[^\S\n]*+(?:[,;]|(?=\]))")
+"""A bracket, the end of a line, or the end of a page id: its number, before a separator or a closing bracket."""
+
+Span = tuple[int, int]
+
+
+@dataclass(slots=True)
+class _Group:
+    """The inside of an open bracket."""
+
+    start: int
+    """Offset of the bracket."""
+    id_start: int
+    """Offset at which the next page id begins."""
+    found_before: int
+    """How many groups were found before it."""
+    ids: list[Span] = field(default_factory=list)
+
+
+def citation_groups(text: str) -> list[tuple[Span, tuple[str, ...]]]:
+    """Each pair of brackets that holds page ids: where it stands, brackets included, and the ids.
+
+    Of pairs within pairs the outermost that holds ids counts. A pair is closed on the line that opens it.
+
+    >>> citation_groups("170 knots [ch47#42].")
+    [((10, 19), ('ch47#42',))]
+    """
+    found: list[tuple[Span, list[Span]]] = []
+    open_groups: list[_Group] = []
+    for sign in _SIGN.finditer(text):
+        if sign.group() == "\n":
+            open_groups.clear()
+        elif sign.group() == "[":
+            open_groups.append(_Group(sign.start(), sign.end(), len(found)))
+        elif not open_groups:
+            continue
+        elif sign.group() == "]":
+            group = open_groups.pop()
+            if group.ids:
+                del found[group.found_before :]
+                found.append(((group.start, sign.end()), group.ids))
+        else:
+            group = open_groups[-1]
+            if text[group.id_start : sign.start()].strip():
+                group.ids.append((group.id_start, sign.end("number")))
+            group.id_start = sign.end()
+    return [(place, tuple(text[start:end].strip() for start, end in ids)) for place, ids in found]
+
+
+def citations_in(text: str, shown: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """The page ids cited in square brackets, in order, without repeats.
+
+    ``shown`` are pages by what they were shown as: these are found whatever their names hold.
+
+    >>> citations_in("a [R-FAQ#3], b [x/y z#1; R-FAQ#3, R-data#12] and [1] or [#2]")
+    ('R-FAQ#3', 'x/y z#1', 'R-data#12')
+    >>> citations_in("see [notes [draft]#4] and [also [R-FAQ#3]]")
+    ('notes [draft]#4', 'R-FAQ#3')
+    >>> citations_in("see [a]b#1]"), citations_in("see [a]b#1]", {"a]b#1": "a]b#1"})
+    ((), ('a]b#1',))
+    """
+    stand_ins: dict[str, str] = {}
+    text = text.replace("\0", " ")
+    for name in sorted(shown or (), key=len, reverse=True):
+        if [ids for _, ids in citation_groups(f"[{name}]")] != [(name,)]:
+            stand_in = f"\0{len(stand_ins)}#0"
+            stand_ins[stand_in] = name
+            text = re.sub(rf"{re.escape(name)}(?!\d)", stand_in, text)
+    cited = (stand_ins.get(name, name) for _, ids in citation_groups(text) for name in ids)
+    return tuple(dict.fromkeys((shown or {}).get(name, name) for name in cited))
+
+
+def without_citations(text: str) -> str:
+    """The text without the brackets that hold page ids, on one line.
+
+    >>> without_citations("170 knots [ch47#42] (see [1]).")
+    '170 knots (see [1]).'
+    """
+    parts, end = [], 0
+    for (start, stop), _ in citation_groups(text):
+        parts.append(text[end:start])
+        end = stop
+    parts.append(text[end:])
+    return " ".join("".join(parts).split())
