@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from drag_rl.errors import InputError
+from drag_rl.trajectories.checked import check_outcome
 from drag_rl.types import Answer, Outcome, Search, Trajectory, Turn
 from reward.rank import rank_score
 
@@ -90,7 +91,9 @@ def trajectory_from_row(row: Mapping[str, Any]) -> Trajectory:
     later = ("repeat_pages", "expand_question", "search_only")  # older files lack them
     outcome |= {name: row[name] for name in later if name in row}
     rest = {name: row[name] for name in ("sample", "model", "sampling", "error", "hint_page_ids")}
-    return _TRAJECTORY.validate_python({"outcome": outcome, "generations": generations, **rest})
+    trajectory = _TRAJECTORY.validate_python({"outcome": outcome, "generations": generations, **rest})
+    check_outcome(trajectory.outcome)
+    return trajectory
 
 
 def write_row(trajectory: Trajectory) -> str:
@@ -131,7 +134,7 @@ def errors_named(where: str, what: str = "trajectory of `drag collect`") -> Iter
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         raise InputError(f"{where}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise InputError(f"{where}: is no {what}: {error}") from None
 
 

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 
 from drag_rl.errors import InputError
 from drag_rl.manifest import atomic_write
+from drag_rl.trajectories.checked import check_outcome
 from drag_rl.trajectories.rows import errors_named, read_lines, trajectory_from_row
 from drag_rl.types import Outcome
 from reward.table import RewardConfig, compute_reward
@@ -106,7 +107,10 @@ def _outcomes(path: Path) -> Iterator[tuple[dict[str, Any], Outcome]]:
         with errors_named(where, "trajectory of `drag collect` or of a rollout dump"):
             row = json.loads(line)
             if "outcome" in row:
-                found = {"uid": str(row["uid"]), **row}, _OUTCOME.validate_python(row["outcome"])
+                found = (
+                    {"uid": str(row["uid"]), **row},
+                    check_outcome(_OUTCOME.validate_python(row["outcome"])),
+                )
             else:
                 found = row, trajectory_from_row(row).outcome
         yield found

@@ -12,13 +12,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from drag_rl.errors import InputError
+from drag_rl.trajectories.checked import check_outcome
 from drag_rl.trajectories.rows import trajectory_from_row
 from drag_rl.types import Outcome, Trajectory
 from drag_rl.view.rollout import Rollout
 from drag_rl.view.sources import WANTED, Source
 
-MAX_RANK = 2**53
-"""The largest whole number that JavaScript knows exactly."""
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -128,14 +127,14 @@ def _rollout(row: dict[str, Any], source: Source, where: str) -> Rollout:
         if "outcome" in row:
             dump = _DUMP_ROW.validate_python(row)
             return Rollout(
-                trajectory=_sane(Trajectory(outcome=dump.outcome, sample=dump.sample)),
+                trajectory=Trajectory(outcome=check_outcome(dump.outcome), sample=dump.sample),
                 source=source.label,
                 group=_group(row, source, where),
                 step=dump.step,
                 reward=dump.reward,
                 scores=dump.breakdown,
             )
-        trajectory = _sane(trajectory_from_row(row))
+        trajectory = trajectory_from_row(row)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         raise InputError(f"{where}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
@@ -149,15 +148,6 @@ def _rollout(row: dict[str, Any], source: Source, where: str) -> Rollout:
         group=_group(row, source, where),
         scores=source.scores.get(trajectory.outcome.question.question_id, {}),
     )
-
-
-def _sane(trajectory: Trajectory) -> Trajectory:
-    """The trajectory; raises ``ValueError`` for ranks that are none, which no type forbids."""
-    outcome = trajectory.outcome
-    ranks = [rank for turn in outcome.turns for rank in turn.gold_ranks if rank is not None]
-    if outcome.top_k < 1 or not all(1 <= rank <= MAX_RANK for rank in ranks):
-        raise ValueError("top_k and ranks must be 1 or more")
-    return trajectory
 
 
 def _whole(value: Any) -> Any:
