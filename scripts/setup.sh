@@ -1,8 +1,15 @@
 #!/usr/bin/env bash
-# Create or reuse .venv with everything that drag-rl needs:   bash scripts/setup.sh [cpu|gpu]
+# Create or reuse the environment of a profile, with everything that drag-rl needs:   bash scripts/setup.sh [cpu|gpu]
+#
+#   cpu   .venv: training and vLLM on the host's cores
+#   gpu   .venv-gpu: the same on CUDA
 #
 # Without an argument: gpu where nvidia-smi answers, else cpu. Needs Python 3.11 or 3.12 with pip and venv (PYTHON=... names
-# another interpreter). Runs again only when pyproject.toml, the constraints or this script have changed.
+# another interpreter). Runs again only when pyproject.toml, the constraints, this script or FLASH_ATTN have changed.
+#
+# flash-attn is installed if a wheel fits, or compiled where nvcc fits, in at most FLASH_ATTN_MINUTES (30); without it
+# everything works, a little slower. FLASH_ATTN=none leaves it out, FLASH_ATTN=build compiles it even where no GPU answers,
+# FLASH_ATTN=PATH_OR_URL takes that wheel.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -20,23 +27,26 @@ python=${PYTHON:-$(command -v python3.11 || command -v python3.12 || command -v 
 "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
     || die "$python is $("$python" -V 2>&1): Python 3.11 or 3.12 is needed (set PYTHON=...)"
 
-stamp=.venv/drag-rl-$profile.sha256
-fingerprint() { cat pyproject.toml constraints/*.txt scripts/setup.sh | sha256sum | cut -d' ' -f1; }
+environment=$([[ $profile == gpu ]] && echo .venv-gpu || echo .venv)
+stamp=$environment/drag-rl-$profile.sha256
+fingerprint() {
+    { cat pyproject.toml constraints/*.txt scripts/setup.sh && echo "${FLASH_ATTN:-}"; } | sha256sum | cut -d' ' -f1
+}
 if [[ -f $stamp && $(<"$stamp") == "$(fingerprint)" ]]; then
-    say "environment .venv ($profile) is up to date"
+    say "environment $environment ($profile) is up to date"
     exit 0
 fi
 
-if [[ -x .venv/bin/python ]]; then
-    say "reusing .venv"
+if [[ -x $environment/bin/python ]]; then
+    say "reusing $environment"
 else
-    say "creating .venv with $("$python" -V)"
-    "$python" -m venv .venv
+    say "creating $environment with $("$python" -V)"
+    "$python" -m venv "$environment"
 fi
-rm -f .venv/drag-rl-*.sha256
-py=.venv/bin/python
+rm -f "$environment"/drag-rl-*.sha256
+py=$environment/bin/python
 "$py" -m pip install --quiet --disable-pip-version-check uv==0.13.9
-uv=(.venv/bin/uv pip install --quiet --python "$py" --compile-bytecode)
+uv=("$environment/bin/uv" pip install --quiet --python "$py" --compile-bytecode)
 
 if [[ $profile == cpu ]]; then
     say "installing torch (a CPU build if pip is set up to find one)"
@@ -49,8 +59,8 @@ if [[ $profile == cpu ]]; then
 else
     say "installing verl, vLLM, torch for CUDA, and the rest"
     "${uv[@]}" --constraint constraints/gpu.txt --editable '.[gpu,dev]'
-    say "installing flash-attn (compiles for a while where no wheel fits)"
-    "${uv[@]}" --no-build-isolation flash-attn==2.8.3
+    say "flash-attn: taking a wheel that fits, or compiling it where nvcc fits"
+    say "$("$py" -m drag_rl.training.flash_attn)"
 fi
 fingerprint >"$stamp"
-say "done: source .venv/bin/activate"
+say "done: source $environment/bin/activate"

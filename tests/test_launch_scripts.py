@@ -72,7 +72,7 @@ def launch(tmp_path):
 
 @pytest.mark.parametrize("script", KNOBS)
 def test_the_header_names_every_knob_with_its_default(script):
-    name = "star.sh" if script == "star" else f"run_{script}.sh"
+    name = {"star": "star.sh", "check": "check_gpu.sh"}.get(script, f"run_{script}.sh")
     header = (ROOT / "scripts" / name).read_text().split("set -euo pipefail")[0]
     shown = {}
     for words, rest in re.findall(r"^#   ((?:[A-Z_]+ )+) *(.*(?:\n#    {5,}.*)*)", header, re.MULTILINE):
