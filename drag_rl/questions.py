@@ -78,14 +78,14 @@ def question_to_row(question: Question, index: int, split: str) -> dict[str, Any
 def question_from_row(row: Mapping[str, Any]) -> Question:
     """The question of a row, as read from parquet or as verl passes it on (numpy arrays and strings).
 
-    Raises ``InputError`` naming the column that is missing or wrong.
+    A gold page that is named twice counts once. Raises ``InputError`` naming the column that is missing or wrong.
     """
     extra = _column(row, "extra_info")
     truth = _column(_column(row, "reward_model"), "ground_truth", "reward_model.ground_truth")
     question = Question(
         question_id=_text(extra, "question_id"),
         text=_text(extra, "question"),
-        gold_page_ids=_texts(truth, "page_ids"),
+        gold_page_ids=tuple(dict.fromkeys(_texts(truth, "page_ids"))),
         answers=_texts(truth, "answers"),
         data_source=_text(row, "data_source"),
         images=_texts(extra, "images"),

@@ -1,17 +1,16 @@
 """Ways to earn without searching: each is a policy, and none may earn more than an honest search.
 
 A probe writes the next assistant message (in the xml protocol) from the question, from what it knows of the corpus, and
-from the observations so far. Play it through a ``SearchEpisode`` like any policy and compare its mean reward with
-``HONEST``'s on the same questions; ``drag doctor`` does, for an index and a reward configuration.
+from the hits that it was shown so far. Play it through a ``SearchEpisode`` like any policy and compare its mean reward
+with ``HONEST``'s on the same questions; ``drag doctor`` does, for an index and a reward configuration.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from drag_rl.types import Question
+from drag_rl.types import Hit, Question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +22,10 @@ class Knowledge:
     page_ids: tuple[str, ...]
 
 
-Write = Callable[[Question, Knowledge, Sequence[str]], str]
-"""Question, knowledge and observations so far -> the next assistant message."""
+Shown = Sequence[Sequence[Hit]]
+"""The hits that each observation so far has shown, best first."""
+Write = Callable[[Question, Knowledge, Shown], str]
+"""Question, knowledge and what was shown so far -> the next assistant message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +41,10 @@ class Probe:
 def _searching(query: Callable[[Question, Knowledge], str]) -> Write:
     """Search once, then answer with what was shown."""
 
-    def write(question: Question, knowledge: Knowledge, observations: Sequence[str]) -> str:
-        if observations:
-            shown = re.findall(r"^\d+\. (\S+#\d+)", observations[0], re.MULTILINE)
-            return f"<answer>See [{shown[0] if shown else 'none'}].</answer>"
+    def write(question: Question, knowledge: Knowledge, shown: Shown) -> str:
+        if shown:
+            best = next((hit.page_id for hit in shown[0]), "none")
+            return f"<answer>See [{best}].</answer>"
         return f"<search>{query(question, knowledge)}</search>"
 
     return write
@@ -53,10 +54,10 @@ def _saying(text: Callable[[Question, Knowledge], str]) -> Write:
     return lambda question, knowledge, _: text(question, knowledge)
 
 
-def _echo(question: Question, _: Knowledge, observations: Sequence[str]) -> str:
+def _echo(question: Question, _: Knowledge, shown: Shown) -> str:
     """Search the question, then all that was shown, again and again."""
-    shown = re.sub(r"</?information>", " ", observations[-1]) if observations else question.text
-    return f"<search>{' '.join(shown.split())}</search>"
+    words = " ".join(f"{hit.page_id} {hit.snippet}" for hit in shown[-1]) if shown else question.text
+    return f"<search>{' '.join(words.split())}</search>"
 
 
 def _guess(question: Question) -> str:

@@ -27,7 +27,7 @@ question_strategy = st.builds(
     Question,
     question_id=texts,
     text=st.one_of(texts, st.just("what is <image> in HTML?")),
-    gold_page_ids=st.lists(texts, min_size=1, max_size=3).map(tuple),
+    gold_page_ids=st.lists(texts, min_size=1, max_size=3, unique=True).map(tuple),
     answers=st.lists(texts, max_size=2).map(tuple),
     data_source=st.sampled_from(["faq", "outline", "index", "user"]),
     images=st.lists(st.just("photo.png"), max_size=2).map(tuple),
@@ -55,6 +55,14 @@ def test_a_prompt_has_one_image_token_an_image(question: Question) -> None:
         assert message["content"].count("<image>") == len(question.images)
     else:
         assert message["content"] == question.text
+
+
+def test_a_gold_page_that_is_named_twice_counts_once() -> None:
+    row = question_to_row(PLAIN, 0, "train")
+    row["reward_model"]["ground_truth"]["page_ids"] = ["doc#1", "doc#2", "doc#1"]
+    assert question_from_row(row).gold_page_ids == ("doc#1", "doc#2")
+    with pytest.raises(ValueError, match=r"question 'q': gold page 'doc#1' stands twice"):
+        Question(question_id="q", text="How?", gold_page_ids=("doc#2", "doc#1", "doc#1"))
 
 
 def test_numpy_values_are_taken() -> None:

@@ -18,7 +18,7 @@ from drag_rl.evaluation.probing import probe_rewards
 from drag_rl.manifest import package_version
 from drag_rl.questions import read_questions
 from drag_rl.retrieval import SearchIndex
-from drag_rl.types import Question
+from drag_rl.types import Question, best_rank, within
 from reward.probes import HONEST
 from reward.table import RewardConfig
 
@@ -118,14 +118,11 @@ def _questions(path: Path, loaded: list[SearchIndex], asked: list[Question]) -> 
 
 
 def _raw_question(asked: list[Question], index: SearchIndex, config: EpisodeConfig) -> str:
-    ranks = [
-        min((rank for rank in found if rank is not None), default=len(index))
-        for found in (
-            index.search(question.text, config.top_k, question.gold_page_ids, snippet_chars=0).gold_ranks
-            for question in asked
-        )
-    ]
-    hits = fmean(rank <= config.top_k for rank in ranks)
+    found = (
+        index.search(question.text, config.top_k, question.gold_page_ids, snippet_chars=0).gold_ranks
+        for question in asked
+    )
+    hits = fmean(within(best_rank(ranks), config.top_k) for ranks in found)
     note = "; there is little to learn" if hits > 0.95 else ""
     return f"finds the gold page in the top {config.top_k} for {hits:.1%} of the questions{note}"
 

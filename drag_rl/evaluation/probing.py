@@ -9,7 +9,7 @@ from statistics import fmean
 
 from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode
 from drag_rl.retrieval import SearchIndex
-from drag_rl.types import Outcome, Question
+from drag_rl.types import Hit, Outcome, Question
 from reward.probes import HONEST, PROBES, Knowledge, Probe
 from reward.table import RewardConfig, compute_reward
 
@@ -38,10 +38,10 @@ def play_probe(
     probe: Probe, question: Question, knowledge: Knowledge, index: SearchIndex, config: EpisodeConfig
 ) -> Outcome:
     """One episode of a probe."""
-    episode, observations = SearchEpisode(question, index, config), list[str]()
+    episode, shown = SearchEpisode(question, index, config), list[tuple[Hit, ...]]()
     while not episode.stop_reason:
-        reply = episode.step(probe.write(question, knowledge, observations), "stop")
+        reply = episode.step(probe.write(question, knowledge, shown), "stop")
         if isinstance(reply, Observation):
-            observations.append(reply.text)
+            shown.append(reply.hits)
             episode.commit(reply)
     return episode.outcome()
