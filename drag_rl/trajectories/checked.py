@@ -24,12 +24,16 @@ def check_outcome(outcome: Outcome) -> Outcome:
     if not 1 <= outcome.top_k <= MAX_RANK:
         raise ValueError(f"top_k is {str(outcome.top_k)[:20]}, not 1 or more")
     for turn in outcome.turns:
-        ranks = [rank for rank in turn.gold_ranks if rank is not None] + [hit.rank for hit in turn.hits]
-        wrong = next((rank for rank in ranks if not 1 <= rank <= MAX_RANK), None)
+        ranks = [*turn.gold_ranks, *(turn.corpus_ranks or ()), *(hit.rank for hit in turn.hits)]
+        wrong = next((rank for rank in ranks if rank is not None and not 1 <= rank <= MAX_RANK), None)
         if wrong is not None:
             raise ValueError(f"turn {turn.step}: a rank is {str(wrong)[:20]}, not 1 or more")
-        if turn.action.kind == "search" and len(turn.gold_ranks) != len(gold):
+        if turn.shown and len(turn.shown) != len(turn.hits):
             raise ValueError(
-                f"turn {turn.step}: has {len(turn.gold_ranks)} gold ranks of {len(gold)} gold pages"
+                f"turn {turn.step}: tells what was shown of {len(turn.shown)} of {len(turn.hits)} hits"
             )
+        of_gold = (turn.gold_ranks, turn.corpus_ranks) if turn.action.kind == "search" else ()
+        for found in of_gold:
+            if found is not None and len(found) != len(gold):
+                raise ValueError(f"turn {turn.step}: has {len(found)} ranks of {len(gold)} gold pages")
     return outcome
