@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -163,15 +163,30 @@ def write_results(path: Path, results: Results) -> None:
 
 
 def read_results(path: Path) -> Results:
-    """Read results. Raises InputError naming the file and the field that is wrong."""
+    """Read results; a metric that an older version did not know applies to no question.
+
+    Raises InputError naming the file and the field that is wrong.
+    """
     try:
-        return _RESULTS.validate_json(path.read_bytes())
+        results = _RESULTS.validate_json(path.read_bytes())
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; make it with drag evaluate") from None
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in problem["loc"]) or "file"
         raise InputError(f"{path}: no results of drag evaluate: {where}: {problem['msg']}") from None
+    if not results.rows:
+        raise InputError(f"{path}: holds no question; measure again with drag evaluate")
+    aggregate = {
+        name: Aggregate(value=None, low=None, high=None, n=0) for name in METRICS
+    } | results.aggregate
+    measured = {name for row in results.rows for name, value in row.metrics.items() if value is not None}
+    lost = sorted(measured & METRICS.keys() - results.aggregate.keys())
+    if lost:
+        raise InputError(
+            f"{path}: aggregate: lacks {lost[0]}, which rows have; measure again with drag evaluate"
+        )
+    return replace(results, aggregate=aggregate)
 
 
 def check_comparable(base_path: Path, base: Results, path: Path, other: Results) -> None:

@@ -5,6 +5,7 @@ What each round of ``scripts/star.sh`` collected, kept and trained on, and how w
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,8 @@ COUNTS = {
     "kept": ("processed.jsonl", "valid"),
 }
 """Heading -> artefact of a round, and the name of the count in its manifest."""
+_ROUND = re.compile(r"round-([1-9]\d{0,5})", re.ASCII)
+"""What ``star.sh`` calls a round's folder; the user's copies of one, such as ``round-1.bak``, are none."""
 METRICS = {"success": "success", "first.hit@1": "hit@1", "first.mrr": "MRR of the first search"}
 """Metric -> heading; means over the held-out questions."""
 
@@ -32,13 +35,12 @@ def rounds_table(run: Path) -> str:
     Raises:
         InputError: The folder holds no round.
     """
-    folders = sorted(run.glob("round-*"), key=lambda path: int(path.name.removeprefix("round-")))
-    if not folders:
+    rounds = {int(name[1]): path for path in run.glob("round-*") if (name := _ROUND.fullmatch(path.name))}
+    if not rounds:
         raise InputError(f"{run}: holds no round-1; is it a RUN of scripts/star.sh?")
     headings = ["round", *COUNTS, "trained on", *METRICS.values()]
     rows = [["0", *[""] * (len(COUNTS) + 1), *_measured(run, 0)]]
-    for folder in folders:
-        number = int(folder.name.removeprefix("round-"))
+    for number, folder in sorted(rounds.items()):
         counts = [_count(folder / artefact, name) for artefact, name in COUNTS.values()]
         rows.append([str(number), *counts, _trained(folder / "training_data"), *_measured(run, number)])
     lines = [headings, ["---:"] * len(headings), *rows]

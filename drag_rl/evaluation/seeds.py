@@ -57,7 +57,7 @@ def mean_of_runs(runs: Sequence[Results]) -> Results:
         fingerprints=_shared([run.fingerprints for run in runs]),
         config=_shared([run.config for run in runs]),
         paths={},
-        aggregate=aggregates(means_QM, int(first.bootstrap["seed"])),
+        aggregate=aggregates(means_QM, int(first.bootstrap.get("seed", 0))),
         seconds=sum(run.seconds for run in runs),
         versions=_shared([run.versions for run in runs]),
         rows=tuple(

@@ -44,6 +44,12 @@ def test_each_round_has_a_row(tmp_path):
     assert rows[0][6:] == rows[1][6:] == ["1.000", "1.000", "1.000"] and rows[2][6:] == ["", "", ""]
 
 
+def test_copies_of_a_round_are_no_rounds(tmp_path):
+    for name in ("round-1", "round-1.bak", "round-", "round-x", "round-²", "round-01", "round--1"):
+        (tmp_path / name).mkdir()
+    assert [line.split("|")[1].strip() for line in rounds_table(tmp_path).splitlines()[2:]] == ["0", "1"]
+
+
 def test_what_is_no_run_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no round-1"):
         rounds_table(tmp_path)
