@@ -19,8 +19,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from data_preprocess.bounded_reading import read_bounded
 from data_preprocess.copies import copies
-from data_preprocess.document_questions import DocumentQuestions, SentenceOptions, read_document
+from data_preprocess.document_questions import DocumentQuestions, SentenceOptions
 from data_preprocess.kinds import Kind
 from data_preprocess.printed import key_of
 from data_preprocess.question_set import FILES, STAGES, report, write_question_set
@@ -29,10 +30,9 @@ from drag_rl.console import run_app
 from drag_rl.corpus.pages import DEFAULT_DPI, PAGES_FILE, load_pages, pdf_dir_of, write_pages
 from drag_rl.corpus.pool import POOL_FILE, PoolDecision, write_pool
 from drag_rl.corpus.redactions import REDACTIONS_FILE, write_redactions
-from drag_rl.corpus.sources import UnreadablePdfError, open_pdf
 from drag_rl.errors import InputError
 from drag_rl.folders import claim_files
-from drag_rl.manifest import Manifest, read_manifest, sha256_file
+from drag_rl.manifest import Manifest, Problem, read_manifest, sha256_file
 from drag_rl.outputs import refuse_overlap
 from drag_rl.types import Page, Question
 
@@ -72,7 +72,7 @@ def build_questions(pages_dir: Path, out_pages: Path, out_dir: Path, options: Bu
     claim_files(out_dir, STAGES, FILES)
     source = read_manifest(pages_dir)
     pages = load_pages(pages_dir)
-    readings = read_documents(pages_dir, pages, options.sentences, options.seed)
+    readings, problems = read_documents(pages_dir, pages, options.sentences, options.seed)
     for doc_id in (*options.test_docs, *options.val_docs):
         if doc_id not in readings:
             raise InputError(f"document {doc_id!r} is not among the readable ones: {', '.join(readings)}")
@@ -96,18 +96,23 @@ def build_questions(pages_dir: Path, out_pages: Path, out_dir: Path, options: Bu
             "documents": documents,
         },
         dropped=dropped + near,
+        problems=problems,
         seconds=time.monotonic() - started,
     )
 
 
 def read_documents(
     pages_dir: Path, pages: Sequence[Page], sentences: SentenceOptions, seed: int
-) -> dict[str, DocumentQuestions]:
-    """What each readable document gives; raises ``InputError`` for a PDF that is gone or has changed."""
+) -> tuple[dict[str, DocumentQuestions], list[Problem]]:
+    """What each readable document gives, and what was given up.
+
+    Raises ``InputError`` for a PDF that is gone or has changed.
+    """
     pdf_dir = pdf_dir_of(pages_dir)
     if pdf_dir is None:
         raise InputError(f"{pages_dir} was not made from PDFs, so it has no bookmarks to ask")
-    readings = {}
+    readings: dict[str, DocumentQuestions] = {}
+    problems: list[Problem] = []
     for doc_id, group in groupby(pages, key=lambda page: page.doc_id):
         own = list(group)
         if all(page.status == "failed" for page in own):
@@ -116,11 +121,13 @@ def read_documents(
         try:
             if sha256_file(path) != own[0].source_sha256:
                 raise InputError(f"{path} has changed since {pages_dir} was made; run drag ingest again")
-            with open_pdf(path) as document:
-                readings[doc_id] = read_document(document, own, sentences, seed)
-        except (OSError, UnreadablePdfError) as error:
+        except OSError as error:
             raise InputError(f"{path}: {error}; put the PDF back or run drag ingest again") from error
-    return readings
+        reading, found = read_bounded(path, own, sentences, seed)
+        problems += found
+        if reading is not None:
+            readings[doc_id] = reading
+    return readings, problems
 
 
 def select_questions(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,17 +72,31 @@ class SentenceOptions:
 
 
 def read_document(
-    document: Any, pages: Sequence[Page], sentences: SentenceOptions, seed: int
+    document: Any,
+    pages: Sequence[Page],
+    sentences: SentenceOptions,
+    seed: int,
+    *,
+    left_out: Collection[int] = (),
+    on_page: Callable[[int], None] = lambda _number: None,
 ) -> DocumentQuestions:
     """The questions of an open ``pymupdf.Document`` whose pages are ``pages``, in page order.
 
-    Ids are ``<doc>/<kind>/<position>``, the same however many others are dropped; a sentence's position is its
-    page.
+    Neither failed pages nor those that are ``left_out``, by their 1-based numbers, are touched or asked. ``on_page`` is
+    told the number of each page before it is read, and 0 before all of them are looked at together.
+
+    Ids are ``<doc>/<kind>/<position>``, the same however many others are dropped; a sentence's position is its page.
     """
-    texts = {page.page_number: page.text for page in pages if page.status == "ok"}
+    readable = [page for page in pages if page.status == "ok" and page.page_number not in left_out]
+    texts = {page.page_number: page.text for page in readable}
+    words: dict[int, list[Word[Box]]] = {}
+    for page in readable:
+        on_page(page.page_number)
+        words[page.page_number] = words_of_pdf(document[page.page_number - 1])
+    on_page(0)
     headings = read_outline(document)
     listings = listing_pages(document, texts, headings)
-    words_by_page = [words_of_pdf(document[page.page_number - 1]) for page in pages]
+    words_by_page = [words.get(page.page_number, []) for page in pages]
     reader = _Reader(pages[0].doc_id, headings, words_by_page, texts, listings)
     reader.read_headings()
     if not reader.is_faq:

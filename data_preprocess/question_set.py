@@ -13,7 +13,7 @@ from rich.console import Console
 from data_preprocess.splits import SPLITS, Split
 from drag_rl.errors import InputError
 from drag_rl.folders import claim_files, new_files
-from drag_rl.manifest import Manifest, sha256_file, write_manifest
+from drag_rl.manifest import Manifest, Problem, sha256_file, write_manifest
 from drag_rl.questions import write_questions
 from drag_rl.types import Question
 
@@ -36,6 +36,7 @@ def write_question_set(
     inputs: Mapping[str, str],
     config: Mapping[str, Any],
     dropped: Mapping[str, int],
+    problems: Sequence[Problem] = (),
     seconds: float,
 ) -> Manifest:
     """Write the splits, then the manifest with the counts by split and kind, and by reason of what was
@@ -64,6 +65,7 @@ def write_question_set(
             fingerprint=digest.hexdigest(),
             inputs=inputs,
             config=config,
+            problems=problems,
             counts=dict(counts) | {f"dropped_{reason}": count for reason, count in sorted(dropped.items())},
             seconds=seconds,
             packages=("pymupdf", "pyarrow"),
@@ -81,3 +83,6 @@ def report(console: Console, out: Path, manifest: Manifest) -> None:
             console.print(
                 f"  No file for {split}: none was asked for, or there were too few whole documents."
             )
+    warn = Console(stderr=True, soft_wrap=True, highlight=False)
+    for problem in manifest.problems:
+        warn.print(f"{problem.where}: {problem.reason}", markup=False)
