@@ -1,6 +1,7 @@
-"""A stand-in for vLLM's server: the same command line and address, a child process as vLLM has, a script for a model.
+"""A stand-in for vLLM's server: the same command line and address, a script for a model.
 
-Each start adds its process id and its child's to the file that STARTED names.
+It has a child process, which it ends when it is asked to end, as vLLM does. Each start adds its process id and its
+child's to the file that STARTED names.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import psutil
 import pytest
 
 SERVER = """
-import os, subprocess, sys, time
+import os, signal, subprocess, sys, time
 
 sys.path.append(os.environ["STAND_IN_TESTS"])
 from collect_lab import model
 from fake_openai import FakeServer, Said
 
 child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"])
+signal.signal(signal.SIGTERM, lambda *_: (child.kill(), sys.exit()))
 with open(os.environ["STARTED"], "a") as file:
     print(os.getpid(), child.pid, file=file)
 port, delay = int(sys.argv[sys.argv.index("--port") + 1]), float(os.environ.get("SAY_AFTER_S", 0))

@@ -23,7 +23,9 @@ def smol_dir(tmp_path_factory):
     return out
 
 
-@pytest.fixture(params=["tiny", pytest.param("smol", marks=pytest.mark.slow)])
+@pytest.fixture(
+    params=["tiny", pytest.param("smol", marks=[pytest.mark.slow, pytest.mark.xdist_group("smol")])]
+)
 def model_dir(request):
     """Both models, in turn."""
     return request.getfixturevalue(f"{request.param}_dir")

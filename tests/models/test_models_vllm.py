@@ -1,4 +1,7 @@
-"""vLLM serves both models, and gives every sampled token the log-probability that transformers gives it."""
+"""vLLM runs the embedded model, and gives every token it samples the log-probability that transformers gives it.
+
+That it does so for the tiny one, over HTTP and with an adapter, shows trajectories/test_vllm_server.py.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("smol")]
 
 TIMEOUT_S = 500
 
@@ -37,10 +40,10 @@ def samples(model_dir, image, out):
 
 @pytest.mark.timeout(2 * TIMEOUT_S)
 @torch.no_grad()
-def test_log_probabilities_agree_with_transformers(model_dir, image, tmp_path):
-    rows = samples(model_dir, image, tmp_path / "samples.json")
-    processor = AutoProcessor.from_pretrained(model_dir)
-    model = AutoModelForImageTextToText.from_pretrained(model_dir, dtype=torch.float32)
+def test_log_probabilities_agree_with_transformers(smol_dir, image, tmp_path):
+    rows = samples(smol_dir, image, tmp_path / "samples.json")
+    processor = AutoProcessor.from_pretrained(smol_dir)
+    model = AutoModelForImageTextToText.from_pretrained(smol_dir, dtype=torch.float32)
     question = {"type": "text", "text": "What is it?"}
     for row, parts in zip(
         rows, ([question], [{"type": "image"}, question], [{"type": "image"}, question]), strict=True
