@@ -43,10 +43,8 @@ WORDS = tuple(word for words in PARTS.values() for word in words.split())
 
 LEARN = ("actor_rollout_ref.actor.optim.lr=1e-3",)
 """At this rate two steps change the tiny model."""
-TWO_STEPS = ("trainer.total_training_steps=2", "trainer.val_before_train=false")
-PAIRS = ("actor_rollout_ref.rollout.n=2",)
-GROUPS_OF_4 = ("actor_rollout_ref.rollout.n=4",)
-GROUPS_OF_8 = ("actor_rollout_ref.rollout.n=8",)
+MANY_STEPS = ("trainer.total_training_steps=40", "trainer.total_epochs=40")
+"""For runs that do not end by themselves."""
 
 
 def make_data(folder: Path) -> Path:
@@ -175,7 +173,10 @@ class Run:
 def start_training(
     algorithm: str, *, model: Path, data: Path, folder: Path, options: Sequence[str], **env: str
 ) -> Any:
-    """Start a launch script in a session of its own; its output goes to ``<folder>/train.log``."""
+    """Start a launch script in a session of its own; ``<folder>/train.log`` is the trainer's log.
+
+    What the script itself says is added to ``<folder>/output.log``.
+    """
     environment = {
         **os.environ,
         "MODEL": str(model),
@@ -200,14 +201,17 @@ def start_training(
         "trainer.v1.sampler.sampler_kwargs.dump_tokens=true",
     ]
     command = ["bash", str(ROOT / "scripts" / f"run_{algorithm}.sh"), *small, *options]
-    return subprocess.Popen(
-        command,
-        env=environment,
-        cwd=ROOT,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.STDOUT,
-    )
+    folder.mkdir(exist_ok=True)
+    with (folder / "output.log").open("ab") as output:
+        return subprocess.Popen(
+            command, env=environment, cwd=ROOT, start_new_session=True, stdout=output, stderr=output
+        )
+
+
+def log_of(folder: Path) -> str:
+    """What a run has logged; what its script has said, where the trainer has not started."""
+    log = folder / "train.log"
+    return (log if log.exists() else folder / "output.log").read_text(errors="replace")
 
 
 def finish(process: Any, folder: Path, timeout_s: float) -> Run:
@@ -217,13 +221,10 @@ def finish(process: Any, folder: Path, timeout_s: float) -> Run:
         returncode = process.wait(timeout_s)
     except subprocess.TimeoutExpired:
         kill(process)
-        raise AssertionError(
-            f"no end after {timeout_s} s:\n{(folder / 'train.log').read_text()[-3000:]}"
-        ) from None
+        raise AssertionError(f"no end after {timeout_s} s:\n{log_of(folder)[-3000:]}") from None
     finally:
         kill(process)
-    log = (folder / "train.log").read_text(errors="replace")
-    return Run(folder, returncode, time.monotonic() - started, log)
+    return Run(folder, returncode, time.monotonic() - started, log_of(folder))
 
 
 def processes(process: Any) -> list[psutil.Process]:
@@ -253,7 +254,7 @@ def wait_for(condition: Callable[[], bool], process: Any, folder: Path, timeout_
         if ended or time.monotonic() > deadline:
             kill(process)
             what = f"ended with {process.returncode}" if ended else f"did not get there in {timeout_s} s"
-            raise AssertionError(f"the run {what}:\n{(folder / 'train.log').read_text()[-3000:]}")
+            raise AssertionError(f"the run {what}:\n{log_of(folder)[-3000:]}")
         time.sleep(0.5)
 
 
