@@ -117,10 +117,14 @@ def test_a_failed_question_scores_zero_and_stays_in_the_denominator(index):
     assert means["error_rate"] == 0.5
 
 
-def test_an_unanswered_question_scores_zero_and_one_that_was_not_asked_to_answer_has_no_score(index):
+@pytest.mark.parametrize("not_asked", [{"max_turns": 1}, {"max_turns": 2, "answer": False}])
+def test_an_unanswered_question_scores_zero_and_one_that_was_not_asked_to_answer_has_no_score(
+    index, not_asked
+):
     question = lab.QUESTIONS[0]
     silent = lab.played(index, question, [lab.search("impeller")] * 4)
-    single = lab.played(index, question, [lab.search("impeller")], EpisodeConfig(think=False, max_turns=1))
+    config = EpisodeConfig(think=False, **not_asked)
+    single = lab.played(index, question, [lab.search("impeller"), lab.search("seal")], config)
     unknown = lab.played(index, replace(question, answers=()), [lab.search("impeller"), lab.answer("x")])
     rows = measure([silent, single, unknown])
     for name in ("answer_success", "exact_match", "anls"):
