@@ -5,32 +5,33 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import math
-import threading
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pymupdf
 from PIL import Image, ImageDraw
 
 from drag_rl.corpus.pages import DEFAULT_DPI, PAGES_FILE, pages_manifest, pdf_dir_of
-from drag_rl.corpus.redactions import Box, read_redactions
-from drag_rl.corpus.sources import PDF_ERRORS, UnreadablePdfError, one_line, open_pdf
+from drag_rl.corpus.redactions import read_redactions
+from drag_rl.corpus.render_request import fitting_scale
+from drag_rl.corpus.renderer import PageRenderError, Renderer, shared_renderer
 from drag_rl.errors import InputError
-from drag_rl.manifest import atomic_path, package_version, sha256_file
+from drag_rl.image_file import read_image
+from drag_rl.manifest import atomic_path, atomic_write, package_version
 from drag_rl.parquet import iter_rows
 
 DEFAULT_MAX_PIXELS = 1 << 20
 """A letter page at 96 dpi fits."""
-OPEN_DOCUMENTS = 4
-"""PDFs held open at a time."""
+MAX_STALLS = 3
+"""Of a PDF with so many pages that the renderer did not survive, no other page is tried in this process."""
+STAND_IN = "This page cannot be shown."
+"""Written on the blank image that stands for a page that cannot be rendered."""
 
-_MUPDF = threading.Lock()
-"""MuPDF must not be used by two threads at once."""
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +51,11 @@ class _Source:
 class PageImages:
     """The page images of one folder of pages.
 
-    Safe to use from several threads and processes at once: an image is rendered once, and is whole when it
-    appears.
+    Safe to use from several threads and processes at once: an image is rendered once, and is whole when it appears. A
+    page that cannot be rendered is tried once too: a file ``.failed`` beside the images keeps the reason.
+
+    Rendering takes bounded time and memory and happens in another process, but it does take time: an event loop calls
+    from a thread.
     """
 
     def __init__(
@@ -61,12 +65,13 @@ class PageImages:
         *,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         pdf_dir: Path | None = None,
+        renderer: Renderer | None = None,
     ) -> None:
         """Find the pages; raises ``InputError`` if the folder of pages is unfinished or has no PDFs.
 
         ``cache_dir`` is ``images`` in the folder of pages by default; ``pdf_dir`` the folder that it was
         made from. Images have the corpus's resolution, or less where that would be more than
-        ``max_pixels``.
+        ``max_pixels``. ``renderer`` is by default the one that all of this process share.
         """
         manifest = pages_manifest(pages_dir)
         found = pdf_dir or pdf_dir_of(pages_dir, manifest)
@@ -83,7 +88,11 @@ class PageImages:
         self._dpi = int(manifest.config.get("dpi", DEFAULT_DPI))
         self._sources = {source.page_id: source for source in iter_rows(pages_dir / PAGES_FILE, _Source)}
         self._redactions = read_redactions(pages_dir)
-        self._documents: OrderedDict[str, Any] = OrderedDict()
+        self._renderer = renderer or shared_renderer()
+        self._failed: dict[str, str] = {}
+        self._stalls: Counter[str] = Counter()
+        self.replaced: dict[str, str] = {}
+        """Page id -> reason of each page that ``shown_path`` replaced by a blank image."""
 
     def size(self, page_id: str) -> tuple[int, int]:
         """Width and height of a page's image in pixels, without rendering it."""
@@ -93,41 +102,62 @@ class PageImages:
 
     def load(self, page_id: str) -> Image.Image:
         """The RGB image of a page; raises ``InputError`` as ``path`` does."""
-        path = self.path(page_id)
         try:
-            with Image.open(path) as image:
-                return image.convert("RGB")
-        except OSError:
-            path.unlink(missing_ok=True)
-        with Image.open(self.path(page_id)) as image:
-            return image.convert("RGB")
+            return read_image(self.path(page_id))
+        except PageRenderError:
+            raise
+        except InputError:
+            self.path(page_id).unlink(missing_ok=True)  # damaged since it was written
+        return read_image(self.path(page_id))
+
+    def shown(self, page_id: str) -> Image.Image:
+        """The RGB image that a policy is shown of a page; see ``shown_path``."""
+        try:
+            return self.load(page_id)
+        except PageRenderError as error:
+            return read_image(self._stand_in(page_id, error))
+
+    def shown_path(self, page_id: str) -> Path:
+        """The PNG file that a policy is shown of a page: its image, or a blank one if it cannot be rendered.
+
+        So no run ends because somebody's PDF has a hostile page, and what is shown is the same in collection, training
+        and evaluation. ``replaced`` counts these pages, and the log names each once. Raises ``InputError`` as ``path``
+        does where it is not the page that is to blame.
+        """
+        try:
+            return self.path(page_id)
+        except PageRenderError as error:
+            return self._stand_in(page_id, error)
 
     def path(self, page_id: str) -> Path:
         """The PNG file of a page, rendered if there is none yet.
 
-        Raises ``InputError`` if the page is unknown or failed, its PDF is gone or has changed, or cannot be
-        rendered.
+        Raises:
+            PageRenderError: The page cannot be rendered within the renderer's limits, or at all.
+            InputError: The page is unknown or failed at ingest, or its PDF is gone or has changed.
         """
         source = self._source(page_id)
-        boxes = self._redactions.get(page_id, ())
+        path = self._file(source)
+        if path.exists():
+            return path
+        if page_id in self._failed:
+            raise self._error(page_id, self._failed[page_id])
+        with _locked(path.parent.with_suffix(".lock")):
+            if not path.exists():
+                self._render(source, path)
+        return path
+
+    def _file(self, source: _Source) -> Path:
         facts = [
             source.source_sha256,
             source.page_number,
             self._dpi,
             self._max_pixels,
-            boxes,
+            self._redactions.get(source.page_id, ()),
             package_version("pymupdf"),
         ]
         key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-        path = self._cache_dir / key[:2] / f"{key}.png"
-        if path.exists():
-            return path
-        with _locked(self._cache_dir / f"{key[:2]}.lock"):
-            if not path.exists():
-                image = self._render(source, boxes)
-                with atomic_path(path) as temporary:
-                    image.save(temporary, format="PNG")
-        return path
+        return self._cache_dir / key[:2] / f"{key}.png"
 
     def _source(self, page_id: str) -> _Source:
         source = self._sources.get(page_id)
@@ -137,58 +167,49 @@ class PageImages:
             raise InputError(f"{self._pages_dir}: page {page_id} failed at ingest ({source.reason})")
         return source
 
-    def _render(self, source: _Source, boxes: Sequence[Box]) -> Image.Image:
-        with _MUPDF:
-            document = self._document(source)
-            try:
-                page = document.load_page(source.page_number - 1)
-                scale = fitting_scale(page.rect.width, page.rect.height, self._dpi, self._max_pixels)
-                pixmap = page.get_pixmap(
-                    matrix=pymupdf.Matrix(scale, scale), colorspace=pymupdf.csRGB, alpha=False
-                )
-                image = Image.frombytes("RGB", (pixmap.width, pixmap.height), pixmap.samples)
-                shown = [pymupdf.Rect(box) * page.rotation_matrix * scale for box in boxes]
-            except PDF_ERRORS as error:
-                raise InputError(f"page {source.page_id}: cannot be rendered ({one_line(error)})") from error
-        draw = ImageDraw.Draw(image)
-        for box in shown:
-            corners = math.floor(box.x0), math.floor(box.y0), math.ceil(box.x1), math.ceil(box.y1)
-            draw.rectangle(corners, fill="white")
-        return image
-
-    def _document(self, source: _Source) -> Any:
-        """The open PDF of a page, checked when it is opened to be the one that was ingested."""
-        if source.source_file in self._documents:
-            self._documents.move_to_end(source.source_file)
-            return self._documents[source.source_file]
-        path = self._pdf_dir / source.source_file
-        advice = "put it back or run drag ingest again"
+    def _render(self, source: _Source, path: Path) -> None:
+        """Write the image of a page, or why there is none; raises as ``path`` does."""
+        failed = path.with_suffix(".failed")
+        if failed.exists():
+            self._failed[source.page_id] = failed.read_text(encoding="utf-8")
+            raise self._error(source.page_id, self._failed[source.page_id])
+        if self._stalls[source.source_file] >= MAX_STALLS:
+            raise self._error(source.page_id, f"{MAX_STALLS} other pages of its PDF stalled the reader")
         try:
-            if sha256_file(path) != source.source_sha256:
-                raise InputError(f"{path}: has changed since it was ingested; {advice}")
-            document = open_pdf(path)
-        except OSError as error:
-            raise InputError(f"{path}: {error.strerror}; {advice}") from error
-        except UnreadablePdfError as error:
-            raise InputError(f"{path}: {error}; {advice}") from error
-        self._documents[source.source_file] = document
-        if len(self._documents) > OPEN_DOCUMENTS:
-            self._documents.popitem(last=False)[1].close()
-        return document
+            with atomic_path(path) as temporary:
+                self._renderer.render(
+                    {
+                        "pdf": str(self._pdf_dir / source.source_file),
+                        "sha256": source.source_sha256,
+                        "page_number": source.page_number,
+                        "dpi": self._dpi,
+                        "max_pixels": self._max_pixels,
+                        "boxes": self._redactions.get(source.page_id, ()),
+                        "target": str(temporary),
+                    }
+                )
+        except PageRenderError as error:
+            self._stalls[source.source_file] += error.stalled
+            self._failed[source.page_id] = str(error)
+            if error.lasting:
+                with atomic_write(failed) as file:
+                    file.write(str(error))
+            raise self._error(source.page_id, str(error)) from error
 
+    def _error(self, page_id: str, reason: str) -> PageRenderError:
+        return PageRenderError(f"page {page_id}: cannot be rendered ({reason})")
 
-def fitting_scale(width_pt: float, height_pt: float, dpi: int, max_pixels: int) -> float:
-    """Pixels per point: ``dpi / 72``, or less to keep an image, sides rounded up, within ``max_pixels``.
-
-    >>> fitting_scale(720, 720, dpi=72, max_pixels=10**6), fitting_scale(720, 720, dpi=72, max_pixels=360**2)
-    (1.0, 0.5)
-    """
-    scale = min(dpi / 72, math.sqrt(max_pixels / (width_pt * height_pt)))
-    while (width := math.ceil(width_pt * scale)) * (height := math.ceil(height_pt * scale)) > max_pixels:
-        if width == 1 or height == 1:
-            return min(scale, max_pixels / max(width_pt, height_pt))
-        scale *= 0.999
-    return scale
+    def _stand_in(self, page_id: str, error: PageRenderError) -> Path:
+        if page_id not in self.replaced:
+            _LOG.warning("%s; a blank page is shown in its place", error)
+            self.replaced[page_id] = str(error)
+        path = self._file(self._source(page_id)).with_suffix(".blank.png")
+        if not path.exists():
+            image = Image.new("RGB", self.size(page_id), "white")
+            ImageDraw.Draw(image).text((8, 8), STAND_IN, fill="black")
+            with atomic_path(path) as temporary:
+                image.save(temporary, format="PNG")
+        return path
 
 
 @contextmanager

@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
-from drag_rl.corpus.images import PageImages, fitting_scale
+from drag_rl.corpus.images import PageImages
 from drag_rl.corpus.ingest import ingest_ocr_file, ingest_pdfs
 from drag_rl.corpus.pdf_pages import ReadOptions
 from drag_rl.corpus.redactions import REDACTIONS_FILE, read_redactions, write_redactions
+from drag_rl.corpus.render_request import fitting_scale
 from drag_rl.errors import InputError
 
 

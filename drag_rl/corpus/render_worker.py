@@ -1,0 +1,132 @@
+"""Renders pages of PDFs in a process of its own, that may be killed; ``drag_rl.corpus.renderer`` starts it.
+
+MuPDF cannot be interrupted and holds Python's lock, and a small PDF can ask for hours or for all memory. So the kernel
+ends this process when a page takes more processor time than it may, and refuses it more memory. Requests and replies
+are JSON: a worker taken over by a hostile PDF can send nothing that acts.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import resource
+import signal
+import sys
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pymupdf
+from PIL import Image, ImageDraw
+
+from drag_rl.corpus.render_request import Reply, Request, fitting_scale
+from drag_rl.corpus.sources import PDF_ERRORS, UnreadablePdfError, one_line, open_pdf
+from drag_rl.manifest import sha256_file
+
+OPEN_DOCUMENTS = 4
+"""PDFs held open at a time."""
+
+
+class Documents:
+    """The PDFs that were read last, open."""
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[tuple[str, str], Any] = OrderedDict()
+
+    def get(self, pdf: str, sha256: str) -> Any:
+        """The open PDF, checked when it is opened; raises ``OSError``, ``UnreadablePdfError``, ``_ChangedError``."""
+        key = pdf, sha256
+        if key not in self._open:
+            if sha256_file(Path(pdf)) != sha256:
+                raise _ChangedError
+            self._open[key] = open_pdf(Path(pdf))
+            if len(self._open) > OPEN_DOCUMENTS:
+                self._open.popitem(last=False)[1].close()
+        self._open.move_to_end(key)
+        return self._open[key]
+
+
+class _ChangedError(Exception):
+    """A PDF has other bytes than it had."""
+
+
+def answer(request: Request, documents: Documents) -> Reply:
+    """Write the PNG of a page; never raises for what is in the PDF."""
+    advice = "put it back or run drag ingest again"
+    try:
+        with _processor_time(request.cpu_s):
+            document = documents.get(request.pdf, request.sha256)
+    except _ChangedError:
+        problem = f"{request.pdf}: has changed since it was ingested; {advice}"
+        return Reply(problem=problem, of_the_page=False)
+    except OSError as error:
+        return Reply(problem=f"{request.pdf}: {error.strerror}; {advice}", of_the_page=False)
+    except UnreadablePdfError as error:
+        return Reply(problem=f"{request.pdf}: {error}; {advice}", of_the_page=False)
+    try:
+        with _processor_time(request.cpu_s):
+            image = _render(document, request)
+            image.save(request.target, format="PNG")
+    except OSError as error:
+        return Reply(problem=f"{request.target}: cannot be written ({one_line(error)})", of_the_page=False)
+    except PDF_ERRORS as error:
+        return Reply(problem=one_line(error))
+    return Reply()
+
+
+def _render(document: Any, request: Request) -> Image.Image:
+    page = document.load_page(request.page_number - 1)
+    scale = fitting_scale(page.rect.width, page.rect.height, request.dpi, request.max_pixels)
+    pixmap = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), colorspace=pymupdf.csRGB, alpha=False)
+    image = Image.frombytes("RGB", (pixmap.width, pixmap.height), pixmap.samples)
+    draw = ImageDraw.Draw(image)
+    for box in request.boxes:
+        shown = pymupdf.Rect(box) * page.rotation_matrix * scale
+        corners = math.floor(shown.x0), math.floor(shown.y0), math.ceil(shown.x1), math.ceil(shown.y1)
+        draw.rectangle(corners, fill="white")
+    return image
+
+
+@contextmanager
+def _processor_time(seconds: float) -> Iterator[None]:
+    """End this process by SIGPROF when the block takes more; the clock does not count while others compute."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def serve(pipe: Connection) -> None:
+    """Answer requests until the other end is gone; the first message says that we are ready."""
+    documents = Documents()
+    try:
+        pipe.send_bytes(b"{}")
+        while True:
+            reply = answer(Request(**json.loads(pipe.recv_bytes())), documents)
+            message = {"problem": reply.problem, "of_the_page": reply.of_the_page}
+            pipe.send_bytes(json.dumps(message).encode())
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+
+
+def main() -> None:
+    """Serve the pipe whose file descriptor is the first argument, within as many bytes as the second says."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    descriptor, memory_bytes = int(sys.argv[1]), int(sys.argv[2])
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    # Beside what the libraries have taken already: numerical ones reserve some for every core of the machine.
+    limit = _address_space() + memory_bytes
+    resource.setrlimit(
+        resource.RLIMIT_AS, (limit if most == resource.RLIM_INFINITY else min(most, limit), most)
+    )
+    pymupdf.TOOLS.mupdf_display_errors(False)
+    pymupdf.TOOLS.mupdf_display_warnings(False)
+    serve(Connection(descriptor))
+
+
+def _address_space() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

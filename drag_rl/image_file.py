@@ -1,0 +1,68 @@
+"""Image files from elsewhere: read within limits, and every fault is one line.
+
+Pillow raises many kinds of exception for a damaged file, decodes an image of any size that a few bytes announce, and
+has readers that start other programs; here a file is one of the usual formats, of a bounded size, or an ``InputError``.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+
+from drag_rl.errors import InputError
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+MAX_PIXELS = 1 << 26
+"""67 million: 192 MiB as RGB, more than a camera's picture and far more than a model is shown."""
+
+_ERRORS = (
+    OSError,
+    SyntaxError,  # Pillow's word for a broken PNG
+    ValueError,
+    TypeError,
+    LookupError,
+    OverflowError,
+    EOFError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""What reading a damaged image may raise."""
+
+
+def read_image(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The RGB image of a file; raises ``InputError`` if it is none, damaged, or larger than ``max_pixels``."""
+    with open_image(path, max_pixels) as image:
+        return image.convert("RGB")
+
+
+@contextmanager
+def open_image(
+    path: Path, max_pixels: int = MAX_PIXELS, content: bytes | None = None
+) -> Iterator[Image.Image]:
+    """An image whose pixels are not decoded yet; whatever the block finds broken in it is an ``InputError`` too.
+
+    ``content`` is what the file holds, where it has been read already.
+    """
+    if content is None and not path.is_file():
+        raise InputError(f"{path}: is not there, or no file; an image is wanted")
+    try:
+        with Image.open(path if content is None else io.BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > max_pixels:
+                size = f"{image.width} x {image.height} pixels"
+                raise InputError(f"{path}: has {size}, more than {max_pixels}; make it smaller")
+            yield image
+    except InputError:
+        raise
+    except _ERRORS as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"{path}: is no readable image ({said[:200]}); it has to be one of {', '.join(FORMATS)}"
+        ) from None
