@@ -14,6 +14,7 @@ from drag_rl.evaluation import compare as comparing
 from drag_rl.evaluation.report import comparison_text
 from drag_rl.evaluation.results import read_results
 from drag_rl.evaluation.seeds import by_name
+from drag_rl.evaluation.terminal import print_comparison
 from drag_rl.manifest import atomic_write
 
 
@@ -33,9 +34,9 @@ def compare(
             help="Files of the same name are runs of one policy: each question counts with its mean over them.",
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of Markdown.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="Show all metrics, not the short table only.")
+        bool, typer.Option("--all", help="Show all metrics and examples, not the short table only.")
     ] = False,
     out: Annotated[
         Path | None,
@@ -66,6 +67,9 @@ def compare(
             json.dump(json.loads(to_json(comparison)), file, ensure_ascii=False, indent=1)
             file.write("\n")
         draw(comparison, out / "compare.png")
-    typer.echo(
-        to_json(comparison) if as_json else comparison_text(comparison, everything=everything).rstrip()
-    )
+    if as_json:
+        typer.echo(to_json(comparison))
+        return
+    more = f"{out}/compare.md" if out else "--all, or --out FOLDER"
+    hint = "" if everything else f"Examples and all metrics: {more}"
+    print_comparison(comparison, everything=everything, hint=hint)

@@ -1,19 +1,20 @@
-"""Results and comparisons as Markdown tables that also read well on a terminal."""
+"""Results and comparisons as Markdown; :mod:`drag_rl.evaluation.terminal` shows comparisons to a reader at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from drag_rl.evaluation.compare import EXAMPLE_METRIC, SIGNIFICANCE, Comparison, Example, Line, Pair
 from drag_rl.evaluation.results import Aggregate, QuestionRow, Results
 from drag_rl.metrics.table import HEADLINES, METRICS, Metric
 
-LEGEND = (
+BRIEF_LEGEND = (
     "Square brackets: 95 % bootstrap intervals over questions, paired where they are of a change. Better or worse: "
     f"the interval of the change leaves out 0 and a randomisation test gives p < {SIGNIFICANCE}; of twenty metrics "
     "that do not differ, one would still be called so. n: how many questions have the metric, where it is not all; the "
-    "change is over those that both have. W/L/T: questions won, lost, tied."
+    "change is over those that both have."
 )
+LEGEND = f"{BRIEF_LEGEND} W/L/T: questions won, lost, tied."
 
 
 def results_table(results: Results) -> str:
@@ -23,7 +24,8 @@ def results_table(results: Results) -> str:
         for name, label in HEADLINES.items()
         if (aggregate := results.aggregate[name]).n
     ]
-    title = f"{results.model}: {len(results.rows)} questions ({results.split}), {results.corpus_pages} pages"
+    model = plain_line(results.model)
+    title = f"{model}: {len(results.rows)} questions ({results.split}), {results.corpus_pages} pages"
     errors = results.aggregate["error_rate"].value
     warning = f"\n{100 * errors:.1f} % of the episodes failed; they score 0." if errors else ""
     return f"{title}\n\n{markdown_table(['Metric', 'Mean [95 %]', 'Questions'], rows)}{warning}"
@@ -87,14 +89,15 @@ def _table(comparison: Comparison, pair: Pair, labels: dict[str, str]) -> str:
     headings = ["Metric", *names, "Change [95 %]", "Relative", "Verdict", "W/L/T"]
     lines = {line.metric: line for line in pair.lines}
     rows = [
-        _row(METRICS[name], label, lines[name], comparison.questions)
+        cells(METRICS[name], label, lines[name], comparison.questions)
         for name, label in labels.items()
         if name in lines
     ]
     return markdown_table(headings, rows)
 
 
-def _row(metric: Metric, label: str, line: Line, questions: int) -> list[str]:
+def cells(metric: Metric, label: str, line: Line, questions: int) -> list[str]:
+    """A row of a pair's table: label, both means, change, relative change, verdict, and questions won, lost, tied."""
     sides = [
         _shown(metric, side.interval.value) + (f" (n={side.n})" if side.n < questions else "")
         for side in (line.base, line.other)
@@ -115,16 +118,28 @@ def _examples(title: str, examples: Sequence[Example]) -> Iterator[str]:
     yield ""
     for example in examples:
         yield f"- {one_line(example.question)} ({one_line(', '.join(example.base.gold_page_ids))})"
-        yield f"    - before: {_attempt(example.base)}"
-        yield f"    - after: {_attempt(example.other)}"
+        yield f"    - before: {attempt(example.base)}"
+        yield f"    - after: {attempt(example.other)}"
 
 
-def _attempt(row: QuestionRow) -> str:
+def attempt(row: QuestionRow, clean: Callable[[str], str] | None = None) -> str:
+    """What a policy searched for and where the gold page was; ``clean`` makes a line of a text (default: Markdown)."""
+    clean = clean or one_line
     sample = row.samples[0]
     if not sample.queries:
-        return f"no search ({one_line(sample.error or sample.stop_reason)})"
+        return f"no search ({clean(sample.error or sample.stop_reason)})"
     ranks = ("not ranked" if rank is None else f"rank {rank}" for rank in sample.gold_ranks)
-    return ", ".join(f"“{one_line(query)}” {rank}" for query, rank in zip(sample.queries, ranks, strict=True))
+    return ", ".join(f"“{clean(query)}” {rank}" for query, rank in zip(sample.queries, ranks, strict=True))
+
+
+def plain_line(text: str, max_chars: int = 200) -> str:
+    """Text of a model or a file for one line of a terminal: no control characters.
+
+    >>> plain_line("a\\n*b* \\x1b[31m")
+    'a *b* [31m'
+    """
+    words = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    return words if len(words) <= max_chars else words[: max_chars - 1] + "…"
 
 
 def one_line(text: str, max_chars: int = 200) -> str:
@@ -133,8 +148,7 @@ def one_line(text: str, max_chars: int = 200) -> str:
     >>> one_line("a\\n*b* <script>")
     'a \\\\*b\\\\* &lt;script>'
     """
-    words = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
-    words = words if len(words) <= max_chars else words[: max_chars - 1] + "…"
+    words = plain_line(text, max_chars)
     for sign in "\\`*_[]#":
         words = words.replace(sign, "\\" + sign)
     return words.replace("<", "&lt;")
