@@ -185,6 +185,27 @@ def test_what_are_no_results_is_refused(tmp_path, content, words):
         read_results(tmp_path / "r.json")
 
 
+@pytest.mark.parametrize("kept", [(), ("best.mrr",)])
+def test_results_without_their_aggregates_are_refused(base, kept, tmp_path):
+    left = {name: base.aggregate[name] for name in kept if name in base.aggregate}
+    write_results(tmp_path / "r.json", replace(base, aggregate=left))
+    with pytest.raises(InputError, match=r"r\.json: aggregate: lacks \S+, which rows have; measure again"):
+        read_results(tmp_path / "r.json")
+    write_results(tmp_path / "r.json", replace(base, rows=()))
+    with pytest.raises(InputError, match=r"r\.json: holds no question"):
+        read_results(tmp_path / "r.json")
+
+
+def test_results_of_a_version_with_fewer_metrics_are_read(base, tmp_path):
+    known = {name: value for name, value in base.aggregate.items() if name != "token_f1"}
+    rows = tuple(
+        replace(row, metrics={name: value for name, value in row.metrics.items() if name != "token_f1"})
+        for row in base.rows
+    )
+    write_results(tmp_path / "r.json", replace(base, aggregate=known, rows=rows))
+    assert read_results(tmp_path / "r.json").aggregate["token_f1"].n == 0
+
+
 def test_the_fingerprint_of_questions_depends_on_them_and_on_nothing_else():
     some = list(lab.QUESTIONS)
     assert question_set(some) == question_set(some[::-1])
