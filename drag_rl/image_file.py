@@ -6,7 +6,6 @@ has readers that start other programs; here a file is one of the usual formats, 
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 from collections.abc import Iterator
@@ -44,25 +43,18 @@ def read_image(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 
 @contextmanager
-def open_image(
-    path: Path, max_pixels: int = MAX_PIXELS, content: bytes | None = None
-) -> Iterator[Image.Image]:
-    """An image whose pixels are not decoded yet; whatever the block finds broken in it is an ``InputError`` too.
-
-    ``content`` is what the file holds, where it has been read already.
-    """
-    if content is None and not path.is_file():
-        raise InputError(f"{path}: is not there, or no file; an image is wanted")
+def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
+    """An image whose pixels are not decoded yet; what the block finds broken in it is an ``InputError`` too."""
+    if not path.is_file():
+        raise InputError(f"image {path} cannot be read: it is not there, or no file")
     try:
-        with Image.open(path if content is None else io.BytesIO(content), formats=FORMATS) as image:
+        with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > max_pixels:
-                size = f"{image.width} x {image.height} pixels"
-                raise InputError(f"{path}: has {size}, more than {max_pixels}; make it smaller")
+                size = f"{image.width} x {image.height} pixels, more than {max_pixels}"
+                raise InputError(f"image {path} has {size}: make it smaller")
             yield image
     except InputError:
         raise
     except _ERRORS as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(
-            f"{path}: is no readable image ({said[:200]}); it has to be one of {', '.join(FORMATS)}"
-        ) from None
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"image {path} cannot be read: {said}") from None

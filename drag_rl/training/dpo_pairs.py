@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from PIL import Image
 from trl.trainer.dpo_trainer import DataCollatorForVisionPreference
 
 from drag_rl.errors import InputError
+from drag_rl.image_file import open_image, read_image
 from drag_rl.training.sft_dataset import with_image_parts
 
 COLUMNS = ("prompt", "chosen", "rejected")
@@ -84,10 +84,10 @@ def _tokens(pair: Pair, processor: Any, where: str) -> int:
         raise InputError(f"{where}: shows images, and this model takes none; use a vision-language model")
     for path in pair["images"]:
         try:
-            with Image.open(path) as image:
+            with open_image(Path(path)) as image:
                 width, height = image.size
-        except OSError as error:
-            raise InputError(f"{where}: image {path} cannot be read: {error}") from None
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
         looks = processor.image_processor
         length += looks.get_number_of_image_patches(height, width, {}) // looks.merge_size**2 - 1
     return length
@@ -99,14 +99,8 @@ class PageImageCollator(DataCollatorForVisionPreference):  # type: ignore[misc]
 
     def torch_call(self, examples: list[Pair]) -> dict[str, Any]:
         """The batch of ``examples``: chosen sides first, then the rejected ones. Raises InputError for a lost image."""
-        opened = [{**pair, "images": [_opened(path) for path in pair["images"]]} for pair in examples]
+        opened = [
+            {**pair, "images": [read_image(Path(path)) for path in pair["images"]]} for pair in examples
+        ]
         batch: dict[str, Any] = super().torch_call(opened)
         return batch
-
-
-def _opened(path: str) -> Image.Image:
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except OSError as error:
-        raise InputError(f"image {path} cannot be read: {error}") from None

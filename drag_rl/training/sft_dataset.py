@@ -22,6 +22,7 @@ from torch.utils.data import Dataset
 
 from drag_rl.config import Config
 from drag_rl.errors import InputError
+from drag_rl.image_file import open_image
 
 MESSAGE_END = "<|im_end|>"
 IMAGE = "<image>"
@@ -216,9 +217,9 @@ def _images_of(message: Mapping[str, Any]) -> int:
 def _load(reference: Mapping[str, str] | str, max_pixels: int, row: str) -> Image.Image:
     path = reference if isinstance(reference, str) else reference["image"]
     try:
-        with Image.open(path) as image:
+        with open_image(Path(path)) as image:
             if image.width * image.height > max_pixels:
-                raise InputError(f"row {row}: {path} has more than data.drag.max_pixels={max_pixels} pixels")
+                raise InputError(f"{path} has more than data.drag.max_pixels={max_pixels} pixels")
             return image.convert("RGB")
-    except OSError as error:
-        raise InputError(f"row {row}: image {path} cannot be read: {error}") from None
+    except InputError as error:
+        raise InputError(f"row {row}: {error}") from None

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
 from drag_rl.episode import Message
 from drag_rl.errors import InputError
+from drag_rl.image_file import open_image
 from drag_rl.trajectories.completion import storable
 
 if TYPE_CHECKING:
@@ -51,22 +50,20 @@ class Wire:
         elif self.pages is None:
             raise InputError("observations hold page images: name the folder of pages with --pages")
         else:
-            path = self.pages.path(part["page_id"])
+            path = self.pages.shown_path(part["page_id"])
         return {"type": "image_url", "image_url": {"url": data_url(path)}}
 
 
 def data_url(path: Path) -> str:
     """An image file as a data URL, PNG and JPEG files byte by byte, others as PNG. Raises InputError."""
-    try:
-        content = path.read_bytes()
-        with Image.open(io.BytesIO(content)) as image:
-            kind = image.format or ""
-            if kind not in _MIME:
-                kind, buffer = "PNG", io.BytesIO()
-                image.convert("RGB").save(buffer, format=kind)
-                content = buffer.getvalue()
-    except OSError as error:
-        raise InputError(f"{path}: is no readable image: {error}") from None
+    with open_image(path) as image:
+        kind = image.format or ""
+        if kind in _MIME:
+            content = path.read_bytes()
+        else:
+            kind, buffer = "PNG", io.BytesIO()
+            image.convert("RGB").save(buffer, format=kind)
+            content = buffer.getvalue()
     return f"data:{_MIME[kind]};base64,{base64.b64encode(content).decode('ascii')}"
 
 

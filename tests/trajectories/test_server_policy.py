@@ -212,7 +212,7 @@ def test_page_images_are_data_urls(tmp_path, pdf_dir):
     with pytest.raises(InputError, match="--pages"):
         Wire().messages([{"role": "user", "content": content[1:]}])
     (tmp_path / "bad.png").write_bytes(b"no image")
-    with pytest.raises(InputError, match=r"bad\.png: is no readable image"):
+    with pytest.raises(InputError, match=r"bad\.png cannot be read"):
         data_url(tmp_path / "bad.png")
 
 

@@ -135,7 +135,7 @@ class Conversations:
             raise InputError(
                 f"the policy was shown images of pages ({part['page_id']}): give --pages, the folder of pages"
             )
-        return self._pages.path(part["page_id"])
+        return self._pages.shown_path(part["page_id"])
 
 
 def _chat(messages: Sequence[Message]) -> Chat:
