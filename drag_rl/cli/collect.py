@@ -26,6 +26,7 @@ from drag_rl.cli.rollout_options import (
     TimeoutS,
     VllmOptions,
 )
+from drag_rl.outputs import refuse_overlap
 from drag_rl.trajectories import rationalise
 from drag_rl.trajectories.collection import Collected, Collection
 from drag_rl.trajectories.served_model import ModelChoice
@@ -69,6 +70,10 @@ def collect(
 
     Killed at any moment and started again it goes on where it was. A server that is gone ends it with exit code 2.
     """
+    refuse_overlap(
+        {"--out": out},
+        {"--questions": questions, "--index": index, "--pages": pages, "--hint-failures": hint_failures},
+    )
     collection = Collection(
         questions=questions,
         index=index,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from drag_rl.outputs import refuse_overlap
 from drag_rl.retrieval.bm25 import Method
 from drag_rl.retrieval.build import IndexOptions, build_index
 
@@ -28,6 +29,7 @@ def index(
     method: Annotated[Method, typer.Option(help="BM25 variant.")] = DEFAULTS.method,
 ) -> None:
     """Build the BM25 index that searches run against."""
+    refuse_overlap({"--out": out}, {"--pages": pages})
     options = IndexOptions(stemmer=stemmer, stopwords=stopwords, k1=k1, b=b, method=method)
     console = Console()
     with console.status(f"Indexing {pages} ..."):

@@ -17,6 +17,7 @@ from drag_rl.corpus.pages import DEFAULT_DPI
 from drag_rl.corpus.pdf_pages import NO_TESSERACT
 from drag_rl.corpus.tesseract import read_options
 from drag_rl.errors import InputError
+from drag_rl.outputs import refuse_overlap
 
 SHOWN_PROBLEMS = 10
 
@@ -49,6 +50,7 @@ def ingest(
     console = Console(stderr=True)
     if (pdf_dir is None) == (ocr_file is None):
         raise InputError("give either --pdf-dir or --ocr-file")
+    refuse_overlap({"--out": out}, {"--pdf-dir": pdf_dir, "--ocr-file": ocr_file})
     if ocr_file is not None:
         _report(console, ingest_ocr_file(ocr_file, out), out)
         return

@@ -11,10 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from drag_rl.corpus.images import PageImages
 from drag_rl.errors import InputError
+from drag_rl.outputs import refuse_overlap
 from drag_rl.view.curves import Panel, run_panels
 from drag_rl.view.payload import payload
 from drag_rl.view.read import read_rollouts
-from drag_rl.view.report import write_report
+from drag_rl.view.report import claim_report, write_report
 from drag_rl.view.rollout import Rollout
 from drag_rl.view.sources import find_sources, is_run
 from drag_rl.view.thumbnails import Thumbnail, draw_thumbnails, wanted_pages
@@ -52,6 +53,8 @@ def view(
     """
     if out.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"--out {out}: should end in .html")
+    refuse_overlap({"--out": out}, {"INPUT": inputs, "--pages": pages})
+    claim_report(out)
     selection = read_rollouts(find_sources(inputs), limit)
     panels: list[Panel] = []
     notes = list(selection.notes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,8 +17,12 @@ import pyarrow.parquet as pq
 from drag_rl.errors import InputError
 from drag_rl.evaluation.controls import CONTROLS
 from drag_rl.evaluation.results import Results, bootstrap_facts, question_set, score, write_results
+from drag_rl.evaluation.trec import FILES as TREC_FILES
+from drag_rl.evaluation.trec import STAGE as TREC_STAGE
 from drag_rl.evaluation.trec import write_trec
-from drag_rl.manifest import package_version, read_manifest, sha256_file
+from drag_rl.folders import claim_files
+from drag_rl.manifest import manifest_path, package_version, read_manifest, sha256_file
+from drag_rl.outputs import refuse_overlap
 from drag_rl.questions import read_questions
 from drag_rl.retrieval import SearchIndex
 from drag_rl.trajectories.collection import Collection, Watcher
@@ -89,8 +93,20 @@ class Evaluation:
             raise InputError(f"--output {self.output}: results are JSON; give a name that ends in .json")
         if self.output.is_dir():
             raise InputError(f"--output {self.output}: is a folder; give the name of a file")
-        if self.trec is not None and self.trec.is_file():
-            raise InputError(f"--trec {self.trec}: is a file; give a folder")
+        if self.output.exists() and not manifest_path(self.collection.out).exists():
+            raise InputError(
+                f"--output {self.output}: is there without {self.collection.out.name}, so no earlier run made it; "
+                "give another name"
+            )
+        if self.trec is not None:
+            if self.trec.is_file():
+                raise InputError(f"--trec {self.trec}: is a file; give a folder")
+            claim_files(self.trec, [TREC_STAGE], TREC_FILES, "--trec")
+        collection = self.collection
+        refuse_overlap(
+            {"--output": (self.output, collection.out), "--trec": self.trec},
+            {"--questions": collection.questions, "--index": collection.index, "--pages": collection.pages},
+        )
         if self.policy != "model" and self.collection.samples > 1:
             raise InputError(
                 f"--samples {self.collection.samples}: --policy {self.policy} does the same every time"
@@ -129,10 +145,14 @@ class Evaluation:
             keep(Trajectory(outcome=outcome, model=self.policy, generations=generations))
 
     def _played(self, questions: Sequence[Question]) -> list[Trajectory]:
-        """The trajectories asked for; the file may hold more, of an earlier run with more samples or questions."""
+        """The trajectories asked for; the file may hold more, of an earlier run with more samples or questions.
+
+        Rows of older versions do not say whether an answer was asked for: the settings, which are the file's own, do.
+        """
         wanted = {question.question_id for question in questions}
+        search_only = self.collection.episode.search_only
         return [
-            trajectory
+            replace(trajectory, outcome=replace(trajectory.outcome, search_only=search_only))
             for trajectory in read_trajectories(self.collection.out)
             if trajectory.outcome.question.question_id in wanted
             and trajectory.sample < self.collection.samples

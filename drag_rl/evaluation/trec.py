@@ -7,35 +7,49 @@ hold white space. A query is a question, or, where there are several samples, ``
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from drag_rl.manifest import atomic_write
+from drag_rl.folders import new_files
+from drag_rl.manifest import sha256_file, write_manifest
 from drag_rl.metrics.ranked import DEPTH
 from drag_rl.metrics.rankings import RANKINGS, RankingName, best_search, first_search, pooled_pages
 from drag_rl.retrieval import SearchIndex
 from drag_rl.types import Outcome, Search, Trajectory, Turn
 
+STAGE = "trec"
 QRELS = "qrels.txt"
+FILES = (QRELS, *(f"{ranking}.run" for ranking in RANKINGS))
 
 
 def write_trec(folder: Path, trajectories: Sequence[Trajectory], index: SearchIndex) -> list[Path]:
-    """Write the files of a set of trajectories; ``index`` is the one that they searched. Returns their paths."""
+    """Write the files of a set of trajectories; ``index`` is the one that they searched. Returns their paths.
+
+    Those of an earlier call are replaced together; raises ``InputError`` if one of that name is from elsewhere.
+    """
     several = any(trajectory.sample for trajectory in trajectories)
     ids = [_query_id(trajectory, several) for trajectory in trajectories]
     outcomes = [trajectory.outcome for trajectory in trajectories]
-    paths = [folder / QRELS]
-    with atomic_write(paths[0]) as file:
-        for query_id, outcome in zip(ids, outcomes, strict=True):
-            file.writelines(
-                f"{query_id} 0 {encoded(page_id)} 1\n" for page_id in outcome.question.gold_page_ids
-            )
-    for ranking in RANKINGS:
-        paths.append(folder / f"{ranking}.run")
-        with atomic_write(paths[-1]) as file:
+    with new_files(folder, [STAGE], FILES, "--trec") as work:
+        with (work / QRELS).open("w", encoding="utf-8") as file:
             for query_id, outcome in zip(ids, outcomes, strict=True):
-                file.writelines(_run_lines(query_id, ranked_pages(outcome, ranking, index), ranking))
-    return paths
+                file.writelines(
+                    f"{query_id} 0 {encoded(page_id)} 1\n" for page_id in outcome.question.gold_page_ids
+                )
+        for ranking in RANKINGS:
+            with (work / f"{ranking}.run").open("w", encoding="utf-8") as file:
+                for query_id, outcome in zip(ids, outcomes, strict=True):
+                    file.writelines(_run_lines(query_id, ranked_pages(outcome, ranking, index), ranking))
+        digests = "".join(sha256_file(work / name) for name in FILES)
+        write_manifest(
+            work,
+            stage=STAGE,
+            fingerprint=hashlib.sha256(digests.encode()).hexdigest(),
+            inputs={"index": index.manifest.fingerprint},
+            counts={"queries": len(ids)},
+        )
+    return [folder / name for name in FILES]
 
 
 def ranked_pages(outcome: Outcome, ranking: RankingName, index: SearchIndex) -> Sequence[str]:

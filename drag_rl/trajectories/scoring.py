@@ -16,12 +16,15 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from drag_rl.errors import InputError
-from drag_rl.manifest import atomic_write
+from drag_rl.folders import claim_file
+from drag_rl.manifest import atomic_path, sha256_file, write_manifest
+from drag_rl.outputs import refuse_overlap
 from drag_rl.trajectories.checked import check_outcome
 from drag_rl.trajectories.rows import errors_named, read_lines, trajectory_from_row
 from drag_rl.types import Outcome
 from reward.table import RewardConfig, compute_reward
 
+STAGE = "score"
 EQUAL = 1e-9
 """Scores that differ by less are equal."""
 _OUTCOME = TypeAdapter(Outcome)
@@ -74,30 +77,40 @@ def score_files(
 
     Writes a line each to ``output`` (``id``, ``question_id``, ``group``, ``reward`` and the unweighted ``scores``), the
     whole file or nothing. Returns how many there were, and the statistics of ``reward`` and of each score. Rollouts of
-    one question in one file and step are a group. Raises InputError naming the file and line of a row that is none.
+    one question in one file and step are a group. Raises InputError naming the file and line of a row that is none, and
+    for an ``output`` that is there and not from here.
     """
-    if output.resolve() in {path.resolve() for path in inputs}:
-        raise InputError(f"--output {output}: is the input; give another file")
+    refuse_overlap({"--output": output}, {"--input": inputs})
+    claim_file(output, STAGE, "--output")
     tallies: dict[str, _Tally] = {}
     count = 0
-    with atomic_write(output) as file:
-        for path in inputs:
-            for row, outcome in _outcomes(path):
-                group = f"{path}:{row.get('step', '')}:{row.get('uid') or outcome.question.question_id}"
-                reward, scores = compute_reward(outcome, config)
-                for name, value in {"reward": reward, **scores}.items():
-                    tallies.setdefault(name, _Tally()).add(group, value)
-                line = {
-                    "id": row.get("id") or f"{row['uid']}_{row.get('sample', 0)}",
-                    "question_id": outcome.question.question_id,
-                    "group": group,
-                    "reward": reward,
-                    "scores": scores,
-                }
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
-                count += 1
+    with atomic_path(output) as written:
+        with written.open("w", encoding="utf-8") as file:
+            for path in inputs:
+                for row, outcome in _outcomes(path):
+                    group = f"{path}:{row.get('step', '')}:{row.get('uid') or outcome.question.question_id}"
+                    reward, scores = compute_reward(outcome, config)
+                    for name, value in {"reward": reward, **scores}.items():
+                        tallies.setdefault(name, _Tally()).add(group, value)
+                    line = {
+                        "id": row.get("id") or f"{row['uid']}_{row.get('sample', 0)}",
+                        "question_id": outcome.question.question_id,
+                        "group": group,
+                        "reward": reward,
+                        "scores": scores,
+                    }
+                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                    count += 1
         if not count:
             raise InputError(f"{inputs[0]}: holds no trajectory")
+        write_manifest(  # before the file, so that a kill leaves none that nobody made
+            output,
+            stage=STAGE,
+            fingerprint=sha256_file(written),
+            inputs={str(path): sha256_file(path) for path in inputs},
+            config={"weights": dict(config.weights), "variant": config.variant},
+            counts={"trajectories": count},
+        )
     return count, {name: tally.stats() for name, tally in tallies.items()}
 
 

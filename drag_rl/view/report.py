@@ -12,12 +12,16 @@ from typing import Any
 import jinja2
 
 from drag_rl import __version__
+from drag_rl.errors import InputError
 from drag_rl.manifest import atomic_write
 from drag_rl.view.payload import to_script_text
 from drag_rl.view.thumbnails import Thumbnail
 
 SCRIPTS = ("text.js", "store.js", "filters.js", "list.js", "parts.js", "detail.js", "curves.js", "main.js")
 """Joined in this order into the page's one script."""
+GENERATOR = b'<meta name="generator" content="drag-rl '
+HEAD_BYTES = 4096
+"""In which a report names its generator."""
 
 
 def write_report(data: dict[str, Any], pictures: Mapping[str, Thumbnail], title: str, out: Path) -> int:
@@ -29,6 +33,16 @@ def write_report(data: dict[str, Any], pictures: Mapping[str, Thumbnail], title:
     with atomic_write(out, "wb") as file:
         file.write(page)
     return len(page)
+
+
+def claim_report(out: Path) -> None:
+    """Raise ``InputError`` if another file than an earlier report is there."""
+    if out.is_file() and out.stat().st_size:
+        with out.open("rb") as file:
+            if GENERATOR not in file.read(HEAD_BYTES):
+                raise InputError(
+                    f"--out {out}: is there, and is no report of `drag view`; give another --out"
+                )
 
 
 def render(data: dict[str, Any], pictures: Mapping[str, Thumbnail], title: str) -> str:

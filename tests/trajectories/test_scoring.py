@@ -132,5 +132,5 @@ def test_a_row_that_is_none_is_named_and_nothing_is_written(tmp_path: Path, text
 
 
 def test_the_input_is_never_overwritten(file):
-    with pytest.raises(InputError, match="is the input"):
+    with pytest.raises(InputError, match="would overwrite --input"):
         score_files([file[0]], file[0], RewardConfig())
