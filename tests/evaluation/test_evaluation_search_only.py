@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,8 +11,12 @@ from results_lab import results_of
 
 from drag_rl.episode import EpisodeConfig
 from drag_rl.evaluation.compare import compare
+from drag_rl.evaluation.evaluate import Evaluation, trajectories_path
 from drag_rl.evaluation.results import question_set, score
 from drag_rl.metrics.table import METRICS
+from drag_rl.questions import write_questions
+from drag_rl.trajectories.collection import Collection, Watcher
+from drag_rl.trajectories.served_model import ModelChoice
 
 OF_ANSWERS = {"answered", "answer_success", "exact_match", "token_f1", "anls"} | {
     f"citation_{name}" for name in ("precision", "recall", "f1")
@@ -34,3 +39,27 @@ def test_what_was_not_asked_for_has_no_value_and_no_line(tmp_path, turns):
         [pair] = compare([tmp_path / "a.json", tmp_path / "b.json"], [results, other]).pairs
         lines = {line.metric for line in pair.lines}
         assert not lines & OF_ANSWERS and {"success", "first.mrr"} <= lines <= METRICS.keys()
+
+
+def test_rows_of_older_versions_are_measured_by_their_files_settings(tmp_path):
+    lab.make_index(tmp_path)
+    write_questions(tmp_path / "questions.parquet", lab.QUESTIONS[:3], "test")
+    out = trajectories_path(tmp_path / "raw.json")
+    evaluation = Evaluation(
+        output=tmp_path / "raw.json",
+        policy="raw-question",
+        collection=Collection(
+            questions=tmp_path / "questions.parquet",
+            index=tmp_path / "index",
+            out=out,
+            model=ModelChoice(),
+            episode=EpisodeConfig(think=False, max_turns=2, answer=False),
+        ),
+    )
+    before = evaluation.run(Watcher())
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    for row in rows:
+        assert row.pop("search_only") is True
+    out.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    again = evaluation.run(Watcher())
+    assert again.aggregate == before.aggregate and again.aggregate["answered"].value is None
