@@ -16,6 +16,7 @@ from drag_rl.training.check.runs import Peak, StageError
 from drag_rl.training.check.stages import REAL_MODEL_STAGES, STAGES, Check, Seen
 from drag_rl.training.check.world import make_world
 from drag_rl.training.launch.knobs import read_knobs
+from drag_rl.training.launch.plans import known_hardware
 
 LIMIT_S = 600.0
 LIMIT_ON_CPU_S = 2400.0
@@ -44,10 +45,11 @@ def main() -> int:
     """Check this machine by the knobs in the environment; prints and writes the report."""
     try:
         knobs = read_knobs("check", os.environ)
+        hardware = known_hardware(knobs["HARDWARE"], "hardware")
     except InputError as error:
         sys.stderr.write(f"check_gpu: {error}\n")
         return 2
-    hardware, started = knobs["HARDWARE"], time.monotonic()
+    started = time.monotonic()
     folder = Path(knobs["RUN"]).absolute() / f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
     folder.mkdir(parents=True)
     world = make_world(folder / "world")

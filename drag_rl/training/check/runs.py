@@ -18,7 +18,7 @@ import psutil
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
 _STEP = re.compile(r"\bstep:(\d+) - (.*)")
 _METRIC = re.compile(r"([^\s:]+):(?:np\.\w+\()?([-+.\deE]+|nan|inf)\)?(?= - |$)")
-_REASON = re.compile(r"\w+(?:Error|Exception|Exit)\b.*: |^\w+: |out of memory|Killed")
+_REASON = re.compile(r"\w+(?:Error|Exception|Exit)\b.*: |out of memory|Killed")
 
 
 class StageError(Exception):
@@ -63,7 +63,7 @@ class Program:
         """Wait for its end. Raises StageError when it fails or takes longer."""
         self.wait_for(lambda: False, limit_s)
 
-    def wait_for(self, happened: Callable[[], bool], limit_s: float) -> None:
+    def wait_for(self, happened: Callable[[], object], limit_s: float) -> None:
         """Wait until something has happened, or for a good end. Raises StageError when it fails or takes longer."""
         deadline = time.monotonic() + limit_s
         while not happened():
@@ -138,10 +138,10 @@ def cause(log: str) -> str:
     'torch.OutOfMemoryError: CUDA out of memory.'
     """
     lines = [line.strip() for line in log.splitlines() if line.strip()]
+    lines = [line for line in lines if "the trainer has failed" not in line] or lines
+    ours = [line for line in lines if re.match(r"(run_\w+|serve_vllm|drag \w+|export): ", line)]
     reasons = [line for line in lines if _REASON.search(line)]
-    ours = [line for line in lines if re.match(r"(run_\w+|serve_vllm|drag \w+): ", line)]
-    told = [line for line in ours if "the trainer has failed" not in line]
-    return (told or reasons or lines or ["it said nothing"])[-1][-300:]
+    return (ours or reasons or lines or ["it said nothing"])[-1][-300:]
 
 
 def mean(values: Sequence[float]) -> float:

@@ -29,7 +29,7 @@ _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 def rl_launch(algorithm: str, environment: Mapping[str, str], options: Sequence[str]) -> Launch:
     """GRPO or PPO in verl. ``options`` are Hydra overrides, which come last."""
     knobs = read_knobs(algorithm, environment)
-    hardware = _hardware(knobs["HARDWARE"], "hardware")
+    hardware = known_hardware(knobs["HARDWARE"], "hardware")
     data, model = Path(knobs["DATA"]), _model(knobs["MODEL"])
     for name in ("index", "questions.train.parquet"):
         if not (data / name).exists():
@@ -81,7 +81,7 @@ def rl_launch(algorithm: str, environment: Mapping[str, str], options: Sequence[
 def sft_launch(environment: Mapping[str, str], options: Sequence[str]) -> Launch:
     """SFT in verl, by torchrun or as a Ray job. ``options`` are Hydra overrides, which come last."""
     knobs = read_knobs("sft", environment)
-    hardware = _hardware(knobs["HARDWARE"], "sft_hardware")
+    hardware = known_hardware(knobs["HARDWARE"], "sft_hardware")
     train, validation = _training_rows(knobs, "drag format")
     run, model = _absolute(Path(knobs["RUN"])), _model(knobs["MODEL"])
     ranks = int(knobs["RANKS"] or _ranks_of(hardware))
@@ -130,7 +130,7 @@ def sft_launch(environment: Mapping[str, str], options: Sequence[str]) -> Launch
 def dpo_launch(environment: Mapping[str, str], options: Sequence[str]) -> Launch:
     """DPO with TRL. ``options`` are keys of configs/dpo.yaml, name=value."""
     knobs = read_knobs("dpo", environment)
-    hardware = _hardware(knobs["HARDWARE"], "sft_hardware")
+    hardware = known_hardware(knobs["HARDWARE"], "sft_hardware")
     train, validation = _training_rows(knobs, "drag format --formats dpo")
     run, model = Path(knobs["RUN"]), _model(knobs["MODEL"])
     ranks = int(knobs["RANKS"] or _ranks_of(hardware))
@@ -177,7 +177,8 @@ def _torchrun(ranks: int) -> str:
     return f"-m torch.distributed.run --standalone --nnodes=1 --nproc_per_node={ranks}"
 
 
-def _hardware(name: str, group: str) -> str:
+def known_hardware(name: str, group: str) -> str:
+    """``name`` if it is a file of ``configs/<group>``. Raises InputError for any other."""
     known = sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
     if name not in known:
         raise InputError(f"HARDWARE={name}: use {', '.join(known[:-1])} or {known[-1]}")
