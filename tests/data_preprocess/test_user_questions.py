@@ -93,7 +93,7 @@ def test_a_file_may_be_called_by_any_of_its_names(file: str) -> None:
         ({"pages": True}, "no page number"),
         ({"file": "broken", "pages": 1}, "could not be read"),
         ({"file": "manual-0", "pages": [1, 3]}, "left out of the pool"),
-        ({"images": ["none.png"]}, "none.png is not there"),
+        ({"images": ["none.png"]}, "none.png cannot be read: it is not there"),
         ({"colour": "red"}, "column 'colour' is not known"),
         ({"id": "q1"}, "stands on line 1 too"),
         ({"id": [0]}, r"id: \[0\] is no text"),
@@ -106,7 +106,7 @@ def test_a_file_may_be_called_by_any_of_its_names(file: str) -> None:
         ({"question": "half a \ud800"}, r"holds '\\ud800', half of a character"),
         ({"\udfff": ""}, "half of a character"),
         ({"answers": [["\ud800"]]}, "half of a character"),
-        ({"images": ["\0"]}, "is not there"),
+        ({"images": ["\0"]}, "it is not there, or no file"),
         ({"images": ["x" * 300]}, "cannot be read"),
     ],
 )
@@ -173,14 +173,14 @@ def test_an_image_must_be_one_that_a_model_can_be_shown(
     for suffix in ("png", "jpg", "gif"):
         whole = picture(tmp_path / f"whole.{suffix}", 300, 200).read_bytes()
         (tmp_path / f"half.{suffix}").write_bytes(whole[: len(whole) // 2])
-        with pytest.raises(InputError, match=rf"image .*half\.{suffix} cannot be read"):
+        with pytest.raises(InputError, match=rf"half\.{suffix} cannot be read"):
             check_image(tmp_path / f"half.{suffix}")
     for name in ("text.png", "page.eps"):
-        with pytest.raises(InputError, match=f"{name} cannot be read as one of PNG"):
+        with pytest.raises(InputError, match=f"{name} cannot be read"):
             check_image(tmp_path / name)
-    with pytest.raises(InputError, match="10000 x 10000 pixels, more than 50,000,000"):
+    with pytest.raises(InputError, match="10000 x 10000 pixels, more than"):
         check_image(bomb(tmp_path / "bomb.png", 10_000))
-    with pytest.raises(InputError, match="no model can be shown such a strip"):
+    with pytest.raises(InputError, match="is a strip of 300 x 1 pixels: no model can be shown it"):
         check_image(picture(tmp_path / "strip.png", 1, 300))
     monkeypatch.setattr(question_images, "MAX_BYTES", 100)
     with pytest.raises(InputError, match="has more than 0 MiB"):
