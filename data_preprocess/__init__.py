@@ -1,0 +1,3 @@
+"""From documents to questions whose pages are known."""
+
+import drag_rl  # noqa: F401  (first of all: it sees to Ctrl-C, see drag_rl.interrupt)

@@ -9,9 +9,9 @@ from typing import NoReturn
 import typer
 
 from drag_rl.errors import InputError
+from drag_rl.interrupt import EXIT_INTERRUPTED
 
 EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
 
 
 def run_app(app: typer.Typer, name: str, arguments: Sequence[str] | None = None) -> NoReturn:
