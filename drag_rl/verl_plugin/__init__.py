@@ -3,7 +3,7 @@
 It is inert: it adds the name of our agent loop to verl's registry, for configurations that ask for it. All else
 (:mod:`drag_rl.verl_plugin.patches`) changes verl's own functions, so it is left alone unless the run is one of ours:
 ``DRAG_PLUGIN=1`` stands in the environment. ``configs/search.yaml`` gives it to all Ray workers of a run, and
-``scripts/run_sft.sh`` to those of SFT; our SFT data set calls :func:`activate` where somebody starts verl by hand.
+``scripts/run_sft.sh`` to SFT; our SFT data set calls :func:`activate` where somebody starts verl by hand.
 """
 
 from __future__ import annotations

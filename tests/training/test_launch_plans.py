@@ -166,6 +166,7 @@ def test_knobs_of_sft(world, tmp_path):
     assert f"data.val_files={tmp_path}/plain/rows_val.parquet" in plain and "sft_hardware=cpu" in plain
     assert "--nproc_per_node=1 -m verl.trainer.sft_trainer " in plain
     assert launch.environment["VERL_FILE_LOGGER_PATH"].startswith(f"{knobs['RUN']}/metrics/")
+    assert launch.environment["DRAG_PLUGIN"] == "1"
     other = {"MASK": "search-only", "WEIGHT": "binary", "LORA_RANK": "8", "RANKS": "2"}
     train = shlex.join(sft_launch(knobs | other, ["optim.lr=1"]).command)
     assert "data.drag.mask_strategy=search-only" in train and "data.drag.weight_scheme=binary" in train

@@ -112,6 +112,7 @@ def sft_launch(environment: Mapping[str, str], options: Sequence[str]) -> Launch
     metrics = run / "metrics" / f"{datetime.now(UTC):%Y%m%dT%H%M%S}.jsonl"
     added = _offline(model) | {"TENSORBOARD_DIR": str(run / "tensorboard")}
     added["VERL_FILE_LOGGER_PATH"] = str(metrics)
+    added["DRAG_PLUGIN"] = "1"  # the plugin acts; configs/search.yaml says so to the workers of GRPO and PPO
     if knobs["LAUNCHER"] == "ray":
         program = "-m verl.trainer.sft_trainer_ray"
         if hardware == "cpu":  # verl asks Ray for one GPU a rank; here a rank is a process
