@@ -88,12 +88,9 @@ def _install(tried: Plan, minutes: int, log: Path) -> None:
     assert tried.requirement
     install = [*_UV, "install", "--python", sys.executable]
     _run([*install, *BUILD_TOOLS], {}, 300, log)
-    _run(
-        [*install, "--no-build-isolation", "--no-deps", tried.requirement],
-        tried.environment,
-        60 * minutes,
-        log,
-    )
+    # Without uv's cache, which would give a later attempt, with a compiler, what was built without one.
+    install += ["--no-cache", "--no-build-isolation", "--no-deps", tried.requirement]
+    _run(install, tried.environment, 60 * minutes, log)
 
 
 def _run(command: list[str], environment: dict[str, str], limit_s: float, log: Path) -> None:

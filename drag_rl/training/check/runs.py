@@ -78,10 +78,12 @@ class Program:
 
     def kill(self) -> None:
         """End it as a power cut would, with all that it has started."""
-        for process in self._family():
+        family = self._family()
+        for process in family:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         self.process.wait()
+        psutil.wait_procs(family, timeout=5)  # what they held is free before another program starts
 
     def _family(self) -> list[psutil.Process]:
         try:
