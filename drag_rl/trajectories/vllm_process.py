@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import json
 import os
@@ -21,8 +22,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
-from urllib.error import URLError
-from urllib.request import ProxyHandler, build_opener
 
 import typer
 
@@ -127,15 +126,29 @@ def vllm_server(
 
 
 def _wait_until_healthy(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    opener = build_opener(ProxyHandler({}))
+    url = f"http://127.0.0.1:{port}/health"
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise InputError(f"vLLM did not start; its log is {log}, which says: {_last_error(log)}")
-        with suppress(URLError, OSError), opener.open(f"http://127.0.0.1:{port}/health", timeout=5):
+        if asyncio.run(answers(url)):
             return
         time.sleep(0.5)
     raise InputError(f"vLLM is not ready after {START_TIMEOUT_S:.0f} s; its log is {log}")
+
+
+async def answers(url: str, timeout_s: float = 5.0) -> bool:
+    """Whether a server says within some seconds, and in HTTP, that it is well."""
+    import httpx2  # not above: the process that becomes vLLM does without
+    import openai
+
+    from drag_rl.trajectories.bounded_http import BoundedClient
+
+    try:
+        async with BoundedClient(trust_env=False, verify=False, timeout=timeout_s) as client:
+            return (await client.get(url)).is_success
+    except (httpx2.HTTPError, openai.OpenAIError):
+        return False
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

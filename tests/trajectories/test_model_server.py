@@ -23,6 +23,7 @@ from drag_rl.trajectories.bounded_http import MAX_REPLY_BYTES
 from drag_rl.trajectories.collect import Job
 from drag_rl.trajectories.model_server import ModelServer, ServerDown, ServerSettings
 from drag_rl.trajectories.rows import parse_row, write_row
+from drag_rl.trajectories.vllm_process import answers
 from drag_rl.types import Search, StopReason
 
 ANSWER = "<answer>The first.</answer>"
@@ -261,6 +262,17 @@ def test_what_speaks_no_http_is_no_server(line, index):
         with pytest.raises(ServerDown, match="cannot be reached: "):
             plan.run([Job(question=QUESTION, sample=0)], lambda *_: None, 1)
         listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_what_is_asked_for_its_health_is_waited_for_in_all_no_longer_than_said():
+    with FakeServer(str, models=Raw(body=b"ok")) as server:
+        assert asyncio.run(answers(server.url, 5))
+        server.models = Raw(status=503)
+        assert not asyncio.run(answers(server.url, 5))
+        server.models = Raw(body=itertools.repeat(b" "), pause_s=0.05)
+        started = time.monotonic()
+        assert not asyncio.run(answers(server.url, 0.3)) and time.monotonic() - started < 5
+    assert not asyncio.run(answers(server.url, 5))
 
 
 def test_a_server_that_sends_requests_elsewhere_is_said_and_nothing_is_sent_there(index):
