@@ -24,6 +24,9 @@ STEPS=${STEPS:-12}
 TURNS=${TURNS:-1}
 SEED=${SEED:-1}
 MODEL=models/smollm2-135m-vl
+for knob in SENTENCES QUESTIONS STEPS SEED; do
+    [[ ${!knob} =~ ^(0|[1-9][0-9]{0,8})$ ]] || { echo "quickstart: $knob=${!knob}: give a whole number" >&2; exit 2; }
+done
 [[ $TURNS =~ ^[1-9]$ ]] || { echo "quickstart: TURNS=$TURNS: give 1 to 9 searches" >&2; exit 2; }
 
 started=$SECONDS

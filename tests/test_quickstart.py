@@ -140,6 +140,14 @@ def test_several_searches_beside_a_run_with_one(quickstart):
     assert not [call for call in quickstart(TURNS="3") if call[0] == "main_ppo"], "trained already"
 
 
+@pytest.mark.parametrize("knob", ["SENTENCES", "QUESTIONS", "STEPS", "SEED"])
+def test_a_knob_that_is_no_number_is_one_line(quickstart, knob):
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        quickstart(**{knob: "many"})
+    assert error.value.returncode == 2
+    assert error.value.stderr.decode() == f"quickstart: {knob}=many: give a whole number\n"
+
+
 @pytest.mark.parametrize("turns", ["0", "two", "10"])
 def test_a_wrong_number_of_searches_is_one_line(quickstart, turns):
     with pytest.raises(subprocess.CalledProcessError) as error:
