@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -13,7 +14,7 @@ import time
 import collect_lab
 import pytest
 from collect_lab import WORDS, command, drag, model, question_of
-from fake_openai import Failure, FakeServer, Said
+from fake_openai import Failure, FakeServer, Raw, Said
 from tiny_corpus import index_of
 
 from drag_rl.manifest import read_manifest
@@ -94,6 +95,42 @@ def test_a_server_that_dies_ends_with_one_line_and_keeps_what_is_done(data, tmp_
     assert rows(out) == rows(tmp_path / "undisturbed.jsonl")
 
 
+def test_a_server_that_is_none_ends_the_run_and_the_same_command_goes_on(data, tmp_path, capsys):
+    """A maintenance page in mid-run: one line, exit 2, what is done stays."""
+    out, page = tmp_path / "t.jsonl", Raw(body=b"<h1>Back soon</h1>", headers={"Content-Type": "text/html"})
+    answered = itertools.count()
+    options = "--concurrency", 1
+
+    def say(request):
+        return model(request) if next(answered) < 6 else page
+
+    with FakeServer(say) as server:
+        server.models = page
+        code, said, err = drag(capsys, *command(data, server.url, out, *options))
+        assert code == 2 and not said and err.count("\n") == 1 and "'<h1>Back soon</h1>'" in err
+        kept = rows(out)
+        assert len(kept) == 3
+        server.say = model
+        assert drag(capsys, *command(data, server.url, out, *options))[0] == 0
+    assert len(rows(out)) == 12 and set(kept) <= set(rows(out))
+
+
+def test_half_a_character_in_a_reply_stops_no_run_and_no_restart(data, tmp_path, capsys):
+    out = tmp_path / "t.jsonl"
+
+    def say(request):
+        return (
+            "<answer>\ud83d It needs care.</answer>" if "bonnet" in question_of(request) else model(request)
+        )
+
+    with FakeServer(say) as server:
+        assert drag(capsys, *command(data, server.url, out))[0] == 0
+        code, said, _ = drag(capsys, *command(data, server.url, out))
+    assert code == 0 and "nothing left" in said
+    (row,) = [t for t in read_trajectories(out) if t.outcome.question.question_id == "q11"]
+    assert row.outcome.answer.text == "\ufffd It needs care."
+
+
 def test_a_question_without_its_page_names_the_question(data, tmp_path, capsys):
     index_of(tmp_path, ["another corpus"])
     words = command(data, "http://127.0.0.1:9/v1", tmp_path / "t.jsonl", "--index", tmp_path / "index")
@@ -155,10 +192,9 @@ def slow_model(request):
     return Said(text=model(request), delay_s=0.05)
 
 
-@pytest.mark.slow
-def test_killed_ten_times_it_ends_with_the_same_rows(data, tmp_path):
-    out, undisturbed, draw = tmp_path / "t.jsonl", tmp_path / "undisturbed.jsonl", random.Random(0)
-    kills = 0
+def killed(data, tmp_path, moments):
+    """Collect, killed at each moment, and once undisturbed; a moment is a number of requests and of seconds after."""
+    out, undisturbed = tmp_path / "t.jsonl", tmp_path / "undisturbed.jsonl"
     with FakeServer(slow_model) as server:
 
         def start(path):
@@ -168,16 +204,25 @@ def test_killed_ten_times_it_ends_with_the_same_rows(data, tmp_path):
             )
 
         assert start(undisturbed).wait(120) == 0
-        while kills < 10:
+        for requests, seconds in moments:
             before, process = len(server.requests), start(out)
-            while len(server.requests) == before and process.poll() is None:
+            while len(server.requests) < before + requests and process.poll() is None:
                 time.sleep(0.01)
-            time.sleep(draw.uniform(0, 0.6))
-            if process.poll() is not None:
-                break
+            time.sleep(seconds)
+            assert process.poll() is None, "it ended before"
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
-            kills += 1
         assert start(out).wait(120) == 0
-    assert kills == 10
     assert rows(out) == rows(undisturbed) and len(rows(out)) == 120
+
+
+@pytest.mark.slow
+def test_killed_at_three_requests_it_ends_with_the_same_rows(data, tmp_path):
+    killed(data, tmp_path, [(1, 0), (20, 0), (50, 0)])
+
+
+@pytest.mark.slow
+@pytest.mark.soak
+def test_killed_ten_times_it_ends_with_the_same_rows(data, tmp_path):
+    draw = random.Random(0)
+    killed(data, tmp_path, [(1, draw.uniform(0, 0.6)) for _ in range(10)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -165,7 +166,10 @@ def test_margins_and_limits_of_pairs(tmp_path, capsys):
             ["filter", "--input", "t.jsonl", "--output", "o.jsonl", "--rules", "x"],
             "--rules: unknown rule 'x'",
         ),
-        (["filter", "--input", "t.jsonl", "--output", "t.jsonl"], "--output t.jsonl: would overwrite --input"),
+        (
+            ["filter", "--input", "t.jsonl", "--output", "t.jsonl"],
+            "--output t.jsonl: would overwrite --input",
+        ),
         (["format", "--input", "no.jsonl", "--output-dir", "d"], "no.jsonl: cannot be read"),
         (
             ["format", "--input", "t.jsonl", "--output-dir", "d", "--formats", "x"],
@@ -193,21 +197,63 @@ def test_bad_input_is_one_line(tmp_path, capsys, monkeypatch, arguments, message
     assert {path.name for path in tmp_path.iterdir()} == {"t.jsonl", "t.jsonl.manifest.json"}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("command", ["filter", "format"])
-def test_killed_at_ten_moments_it_ends_as_if_undisturbed(tmp_path, command):
+KILLED = """
+import os, signal, sys
+
+left = int(sys.argv.pop(1))
+
+def watch(event, arguments):
+    global left
+    if event == "os.rename":
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(watch)
+from drag_rl.cli.main import main
+main()
+"""
+"""The command line, killed just before it moves its so-manieth file into place."""
+
+
+def starter(tmp_path, command):
+    """Starts a command on one source, with its results in a folder; and whether they are whole where they are."""
     source = collected(tmp_path / "t.jsonl", 20)
 
-    def start(name):
-        (tmp_path / name).mkdir(exist_ok=True)
-        out = (
-            ("--output", tmp_path / name / "p.jsonl")
-            if command == "filter"
-            else ("--output-dir", tmp_path / name)
-        )
-        line = [sys.executable, "-m", "drag_rl.cli.main", command, "--input", source, *out]
+    def start(name, python=("-m", "drag_rl.cli.main")):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        out = ("--output", folder / "p.jsonl") if command == "filter" else ("--output-dir", folder)
+        line = [sys.executable, *python, command, "--input", source, *out]
         return subprocess.Popen([*map(str, line)], stdout=subprocess.DEVNULL, cwd=Path(__file__).parents[2])
 
+    def check():
+        whole = tmp_path / "killed" / ("p.jsonl" if command == "filter" else "manifest.json")
+        if whole.exists():  # then all that it names is there
+            assert content(tmp_path / "killed").keys() >= content(tmp_path / "calm").keys()
+
+    return start, check
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["filter", "format"])
+def test_killed_between_its_files_it_ends_as_if_undisturbed(tmp_path, command):
+    start, check = starter(tmp_path, command)
+    assert start("calm").wait() == 0
+    codes = []
+    for moved in (1, 2, 3, 8):
+        codes.append(start("killed", ("-c", KILLED, str(moved))).wait())
+        check()
+    assert codes[0] == -signal.SIGKILL and set(codes) <= {-signal.SIGKILL, 0}
+    assert start("killed").wait() == 0
+    assert content(tmp_path / "killed") == content(tmp_path / "calm")
+
+
+@pytest.mark.slow
+@pytest.mark.soak
+@pytest.mark.parametrize("command", ["filter", "format"])
+def test_killed_at_ten_moments_it_ends_as_if_undisturbed(tmp_path, command):
+    start, check = starter(tmp_path, command)
     started = time.monotonic()
     assert start("calm").wait() == 0
     seconds = time.monotonic() - started
@@ -217,9 +263,7 @@ def test_killed_at_ten_moments_it_ends_as_if_undisturbed(tmp_path, command):
         time.sleep(moment * seconds)
         running.kill()
         running.wait()
-        whole = tmp_path / "killed" / ("p.jsonl" if command == "filter" else "manifest.json")
-        if whole.exists():  # then all that it names is there
-            assert content(tmp_path / "killed").keys() >= content(tmp_path / "calm").keys()
+        check()
     assert start("killed").wait() == 0
     assert content(tmp_path / "killed") == content(tmp_path / "calm")
 
