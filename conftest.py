@@ -25,6 +25,22 @@ MANY_MODULES = 50
 """A test that imports so many modules is the first of its process to need a library; another time it is not."""
 
 
+LANES = ("rl", "vllm", "star", "sft", "smol", "view")
+"""Groups of slow tests, each run by one worker, in the order in which they start: the longest first."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where two workers share the slow tests, let the long groups start first."""
+    if getattr(config.option, "loadgroup", False):
+        items.sort(key=lane)
+
+
+def lane(item: pytest.Item) -> int:
+    """The position of a test's group; a test of none comes last."""
+    mark = item.get_closest_marker("xdist_group")
+    return LANES.index(mark.args[0]) if mark and mark.args[0] in LANES else len(LANES)
+
+
 def cpu_seconds() -> float:
     """CPU time of this process and of the ended ones that it started; other programs on the machine add nothing."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]

@@ -37,7 +37,7 @@ trap 'rm -f "$types"' EXIT
 nice mypy >"$types" 2>&1 &
 checker=$!
 say "unit tests" # one thread a process, or the processes would wait for each other
-OMP_NUM_THREADS=1 pytest -q -m "not slow and not soak" -n "${WORKERS:-$(nproc)}" --dist loadgroup --durations=15
+OMP_NUM_THREADS=1 pytest -q -m "not slow and not soak" -n "${WORKERS:-$(nproc)}" --dist loadfile --durations=15
 say "types"
 wait "$checker" || { cat "$types"; exit 1; }
 cat "$types"
