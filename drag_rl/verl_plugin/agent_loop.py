@@ -8,10 +8,12 @@ remaining budget is shortened, or the episode ends, *before* anything is appende
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,21 +25,38 @@ from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetr
 from drag_rl.codec import to_json
 from drag_rl.corpus.images import PageImages
 from drag_rl.episode import Observation, SearchEpisode
+from drag_rl.image_file import read_image
 from drag_rl.questions import question_from_row
 from drag_rl.retrieval import SearchIndex
-from drag_rl.types import StopReason
+from drag_rl.types import Outcome, StopReason
 from drag_rl.verl_plugin.replay_buffer import ERROR_PARTITION
 from drag_rl.verl_plugin.settings import RolloutSettings, rollout_settings
 
 MESSAGE_END = "<|im_end|>"
+EMPTY_REPLIES = 3
+"""How often in a row the engine may give no token, as for a request that it aborts, before the run ends."""
+EMPTY_REPLY_PAUSE_S = 1.0
+"""Before it is asked again."""
 
 
-@cache
+def _once(load: Callable[..., Any]) -> Callable[..., Any]:
+    """Load once for all threads of this process; the others wait."""
+    lock, cached = threading.Lock(), cache(load)
+
+    @wraps(load)
+    def locked(*args: Any) -> Any:
+        with lock:
+            return cached(*args)
+
+    return locked
+
+
+@_once
 def _load_index(path: Path) -> SearchIndex:
     return SearchIndex.load(path)
 
 
-@cache
+@_once
 def _page_images(pages: Path, cache_dir: Path | None, max_pixels: int) -> PageImages:
     return PageImages(pages, cache_dir, max_pixels=max_pixels)
 
@@ -70,16 +89,15 @@ class DragSearchLoop(AgentLoopBase):  # type: ignore[misc]
         try:
             return await self._run(sampling_params, kwargs)
         except Exception as error:
-            cause = f"{type(error).__name__}: {error}"
+            cause = _cause(error)
             key = f"{kwargs.get('uid', uuid4().hex)}_{kwargs.get('session_id', 0)}"
             await tq.async_kv_put(key=key, partition_id=ERROR_PARTITION, tag={"error": cause})
             raise
 
     async def _run(self, sampling_params: dict[str, Any], row: dict[str, Any]) -> AgentLoopOutput:
-        episode = SearchEpisode(
-            question_from_row(row), _load_index(self.settings.index), self.settings.episode
-        )
-        messages = [self._with_images(message) for message in episode.messages]
+        index = await self.loop.run_in_executor(None, _load_index, self.settings.index)
+        episode = SearchEpisode(question_from_row(row), index, self.settings.episode)
+        messages = [await self._with_images(message) for message in episode.messages]
         rollout = await self._start(messages, episode.tools)
         request_id = uuid4().hex
         while not episode.stop_reason:
@@ -91,7 +109,8 @@ class DragSearchLoop(AgentLoopBase):  # type: ignore[misc]
                 rollout.metrics.get("tool_calls", 0.0) + time.perf_counter() - started
             )
             while isinstance(reply, Observation):
-                if await self._append(rollout, messages, self._with_images(reply.message), episode.tools):
+                message = await self._with_images(reply.message)
+                if await self._append(rollout, messages, message, episode.tools):
                     episode.commit(reply)
                     break
                 reply = reply.smaller() or episode.stop(StopReason.LENGTH)
@@ -104,7 +123,11 @@ class DragSearchLoop(AgentLoopBase):  # type: ignore[misc]
             multi_modal_data={"images": rollout.images} if rollout.images else {},
             num_turns=2 * len(outcome.turns),
             metrics=AgentLoopMetrics(**rollout.metrics),
-            extra_fields={**rollout.extra_fields, "outcome": to_json(outcome)},
+            extra_fields={
+                **rollout.extra_fields,
+                "outcome": to_json(outcome),
+                "blank_pages": self._blank_pages(outcome),
+            },
         )
 
     async def _start(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None) -> _Rollout:
@@ -134,15 +157,7 @@ class DragSearchLoop(AgentLoopBase):  # type: ignore[misc]
         if self.settings.episode.stop_strings:
             params |= {"stop": list(self.settings.episode.stop_strings), "include_stop_str_in_output": True}
         started = time.perf_counter()
-        output = await asyncio.wait_for(
-            self.server_manager.generate(
-                request_id=request_id,
-                prompt_ids=rollout.token_ids,
-                sampling_params=params,
-                image_data=rollout.images or None,
-            ),
-            timeout=self.settings.turn_timeout_s,
-        )
+        output = await self._reply(rollout, params, request_id)
         seconds = time.perf_counter() - started
         metrics = rollout.metrics
         metrics["generate_sequences"] = metrics.get("generate_sequences", 0.0) + seconds
@@ -159,6 +174,33 @@ class DragSearchLoop(AgentLoopBase):  # type: ignore[misc]
         ended = bool(ids) and ids[-1] == self.message_end_id
         text = self.tokenizer.decode(ids[:-1] if ended else ids, skip_special_tokens=False)
         return text, "length" if len(ids) >= max_tokens and not ended else "stop"
+
+    async def _reply(self, rollout: _Rollout, params: dict[str, Any], request_id: str) -> Any:
+        """The engine's answer, of one token or more: a turn without a token could carry no credit."""
+        limit_s = self.settings.turn_timeout_s
+        for _ in range(EMPTY_REPLIES):
+            try:
+                async with asyncio.timeout(limit_s) as clock:
+                    output = await self.server_manager.generate(
+                        request_id=request_id,
+                        prompt_ids=rollout.token_ids,
+                        sampling_params=params,
+                        image_data=rollout.images or None,
+                    )
+            except TimeoutError as error:
+                if not clock.expired():
+                    raise
+                raise TimeoutError(
+                    f"the inference engine gave no message within {limit_s:g} s (drag.turn_timeout_s): it hangs, or "
+                    "has more to do than it can"
+                ) from error
+            if output.token_ids:
+                return output
+            await asyncio.sleep(EMPTY_REPLY_PAUSE_S)
+        raise RuntimeError(
+            f"the inference engine answered {EMPTY_REPLIES} times in a row without a token "
+            f"(stop reason: {output.stop_reason})"
+        )
 
     async def _append(
         self,
@@ -191,24 +233,41 @@ class DragSearchLoop(AgentLoopBase):  # type: ignore[misc]
         """The tokens with the last message closed: a stop string or the length limit leaves it open."""
         return token_ids if token_ids[-1] == self.message_end_id else [*token_ids, self.message_end_id]
 
-    def _with_images(self, message: dict[str, Any]) -> dict[str, Any]:
-        """The message with each image part's page or path replaced by the image itself."""
+    async def _with_images(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The message with each image part's page or path replaced by the image itself; a page may take seconds."""
         if isinstance(message["content"], str):
             return message
-        return {**message, "content": [self._part(part) for part in message["content"]]}
+        parts = [await self.loop.run_in_executor(None, self._part, part) for part in message["content"]]
+        return {**message, "content": parts}
 
     def _part(self, part: dict[str, Any]) -> dict[str, Any]:
         if part["type"] != "image":
             return part
-        if "path" in part:
-            with Image.open(part["path"]) as image:
-                return {"type": "image", "image": image.convert("RGB")}
+        image = read_image(Path(part["path"])) if "path" in part else self._pages().shown(part["page_id"])
+        return {"type": "image", "image": image}
+
+    def _pages(self) -> PageImages:
         if self.settings.pages is None:
             raise ValueError(
                 "observations hold page images, so drag.pages must name the folder that `drag ingest` wrote"
             )
-        pages = _page_images(self.settings.pages, self.settings.image_cache, self.settings.max_pixels)
-        return {"type": "image", "image": pages.load(part["page_id"])}
+        pages: PageImages = _page_images(
+            self.settings.pages, self.settings.image_cache, self.settings.max_pixels
+        )
+        return pages
+
+    def _blank_pages(self, outcome: Outcome) -> int:
+        """How many images were blank because their page cannot be rendered."""
+        shown = [page_id for turn in outcome.turns for page_id in turn.image_page_ids]
+        return sum(page_id in self._pages().replaced for page_id in shown)
+
+
+def _cause(error: Exception) -> str:
+    """What went wrong, in one line, and where if the exception says nothing itself."""
+    said = " ".join(str(error).split())
+    if not said and (frames := traceback.extract_tb(error.__traceback__)):
+        said = f"raised by {frames[-1].name} ({frames[-1].filename}:{frames[-1].lineno}), without a message"
+    return f"{type(error).__name__}: {said}"
 
 
 def _images_in(messages: list[dict[str, Any]]) -> Iterator[Image.Image]:

@@ -78,6 +78,8 @@ class FinishedRollout:
     breakdown: dict[str, float]
     tokens: dict[str, list[Any]]
     """``TOKEN_FIELDS`` where the queue has them; all of equal length."""
+    blank_pages: int = 0
+    """Images shown that were blank, as their pages cannot be rendered."""
 
     @property
     def uid(self) -> str:
@@ -152,6 +154,7 @@ class SearchReplayBuffer(ReplayBuffer):  # type: ignore[misc]
         if training:
             metrics = {**metrics, **search_metrics(rows), **self._guard(rollouts, global_steps)}
             metrics |= sampled_entropy([rollout.own_logprobs for rollout in rollouts])
+            metrics["drag/blank_pages"] = float(sum(rollout.blank_pages for rollout in rollouts))
         return batch, metrics
 
     def _sync_metadata_from_transfer_queue(self) -> None:
@@ -185,6 +188,7 @@ class SearchReplayBuffer(ReplayBuffer):  # type: ignore[misc]
                 outcome=from_json(Outcome, extra["outcome"]),
                 breakdown=extra.get("reward_extra_info", {}),
                 tokens={name: values[position] for name, values in tokens.items()},
+                blank_pages=extra.get("blank_pages", 0),
             )
             for position, (key, extra) in enumerate(zip(batch.keys, extras, strict=True))
         ]
