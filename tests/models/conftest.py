@@ -23,9 +23,7 @@ def smol_dir(tmp_path_factory):
     return out
 
 
-@pytest.fixture(
-    params=["tiny", pytest.param("smol", marks=[pytest.mark.slow, pytest.mark.xdist_group("smol")])]
-)
+@pytest.fixture(params=["tiny", pytest.param("smol", marks=pytest.mark.slow)])
 def model_dir(request):
     """Both models, in turn."""
     return request.getfixturevalue(f"{request.param}_dir")

@@ -12,7 +12,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationC
 from drag_rl.models.smol import RESERVED_TOKENS, load_llama, smol_model, smol_tokenizer
 from drag_rl.models.smol_gguf import cached_gguf, default_cache
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("smol")]
+pytestmark = pytest.mark.slow
 
 TEXTS = (
     "The capital of France is",

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("smol")]
+pytestmark = pytest.mark.slow
 
 TIMEOUT_S = 500
 

@@ -16,7 +16,7 @@ import pytest
 import training_lab
 from sft_lab import ROOT, independent_loss, metrics, search_spans, sft, start
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.xdist_group("sft")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 TWELVE_STEPS = ("trainer.total_epochs=3", "trainer.save_freq=1", "optim.lr=1e-3")
 

@@ -18,7 +18,7 @@ from drag_rl.trajectories.rows import read_trajectories
 ROOT = Path(__file__).resolve().parents[2]
 EPISODE = "max_turns=3 think=false snippet_chars=80"
 ROUNDS, SAMPLES, BATCH, EPOCHS = 2, 8, 4, 2
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.xdist_group("star")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from drag_rl.types import StopReason
 
 ROOT = Path(__file__).resolve().parents[2]
 EPISODE = "max_turns=3 think=false snippet_chars=80"
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200), pytest.mark.xdist_group("vllm")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 def drag(capsys, *words):

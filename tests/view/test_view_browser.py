@@ -11,7 +11,7 @@ from view_samples import write_run, write_trajectories
 
 from drag_rl.corpus.ingest import ReadOptions, ingest_pdfs
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("view")]
+pytestmark = pytest.mark.slow
 
 UNNAMED = """() => [...document.querySelectorAll('button, input, select, [role=listbox]')]
     .filter((e) => !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length))

@@ -6,7 +6,7 @@ import pytest
 from browser_lab import NO_OVERFLOW, look, report
 from hostile import MARKUP, write_hostile
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("view")]
+pytestmark = pytest.mark.slow
 
 WIDTHS = (400, 1600)
 
