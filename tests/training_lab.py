@@ -1,8 +1,8 @@
 """A small real world to train in: PDFs -> pages -> index -> questions, and a tiny model that speaks the protocol.
 
-The tiny Qwen3-VL of ``drag_rl.models.tiny`` is random, so it would never search. ``teach`` trains it for a minute on
-dialogues of the real :class:`SearchEpisode`, until it writes searches and answers by itself; what it searches for stays
-random, which is what a test of training needs.
+The tiny Qwen3-VL of ``drag_rl.models.tiny`` is random, so it would never search. ``teach`` trains it for half a minute
+on dialogues of the real :class:`SearchEpisode`, until it writes searches and answers by itself; what it searches for
+stays random, which is what a test of training needs.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def dialogues(data: Path, config: EpisodeConfig, seed: int) -> Iterator[SearchEp
         yield episode
 
 
-def teach(model_dir: Path, data: Path, out: Path, config: EpisodeConfig, steps: int = 70) -> Path:
+def teach(model_dir: Path, data: Path, out: Path, config: EpisodeConfig, steps: int = 60) -> Path:
     """Train the model in ``model_dir`` on scripted dialogues (text only) and save it to ``out``."""
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -112,10 +112,10 @@ def teach(model_dir: Path, data: Path, out: Path, config: EpisodeConfig, steps: 
     model = AutoModelForImageTextToText.from_pretrained(model_dir, dtype=torch.float32)
     opening = processor.tokenizer.encode("<|im_start|>assistant\n", add_special_tokens=False)
     end = processor.tokenizer.convert_tokens_to_ids("<|im_end|>")
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
     episodes = dialogues(data, config, seed=1)
     for _ in range(steps):
-        batch = [next(episodes) for _ in range(8)]
+        batch = [next(episodes) for _ in range(4)]
         texts = [
             processor.apply_chat_template(episode.messages, tools=episode.tools, tokenize=False)
             for episode in batch

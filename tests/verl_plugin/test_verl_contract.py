@@ -160,6 +160,13 @@ def test_platform_seam():
 
 
 @pytest.mark.slow  # imports vLLM
+def test_vllm_knows_its_cpu_build_where_verl_is_imported_first():
+    """Else it loads kernels that end the process on a CPU without AVX-512."""
+    script = "import verl\nfrom vllm.platforms import current_platform\nassert current_platform.is_cpu()"
+    assert "vllm.platforms.cpu" in modules_after(script, VERL_PLATFORM="cpu")
+
+
+@pytest.mark.slow  # imports vLLM
 def test_vllm_seam():
     import vllm.model_executor.layers.utils as layers
     from verl.workers.rollout.vllm_rollout.utils import vLLMColocateWorkerExtension
