@@ -66,11 +66,21 @@ def search_ranks(outcome: Outcome) -> tuple[int | None, ...]:
 def gold_rank(outcome: Outcome, variant: Variant) -> int | None:
     """The exact 1-based rank of the best gold page in the best, first or last search; None without one."""
     ranks = search_ranks(outcome)
-    if variant == "first":
-        ranks = ranks[:1]
-    elif variant == "last":
-        ranks = ranks[-1:]
-    return best_rank(ranks)
+    chosen = {"best": ranks, "first": ranks[:1], "last": ranks[-1:]}
+    return best_rank(chosen[effective(outcome, variant)])
+
+
+def effective(outcome: Outcome, variant: Variant) -> Variant:
+    """The variant that counts: ``best`` for ``last`` where the last search could no longer list what was found.
+
+    With ``repeat_pages=false`` the searches of an episode continue one list. Once one has listed a gold page no later
+    one can, and the last would be paid nothing for it; what is found stays found.
+    """
+    if variant == "last" and not outcome.repeat_pages:
+        gold = set(outcome.question.gold_page_ids)
+        if any(hit.page_id in gold for turn in outcome.searches[:-1] for hit in turn.hits):
+            return "best"
+    return variant
 
 
 def discounted_best(outcome: Outcome) -> float:

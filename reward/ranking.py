@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 
 from drag_rl.types import Outcome, within
-from reward.rank import Variant
+from reward.rank import Variant, effective
 
 Ranks = tuple[int | None, ...]
 Measure = Callable[[Ranks, int], float]
@@ -68,7 +68,7 @@ def of_searches(measure: Measure, outcome: Outcome, variant: Variant) -> float:
     values = [measure(turn.gold_ranks, outcome.top_k) for turn in outcome.searches]
     if not values:
         return 0.0
-    return {"best": max(values), "first": values[0], "last": values[-1]}[variant]
+    return {"best": max(values), "first": values[0], "last": values[-1]}[effective(outcome, variant)]
 
 
 def gold_found(outcome: Outcome) -> float:

@@ -74,8 +74,9 @@ def test_a_better_rank_never_scores_less(one, other, top_k):
         assert deep_rank(better) > deep_rank(worse)
 
 
-@given(outcomes())
-def test_best_is_at_least_first_and_last(outcome):
+@given(outcomes(), st.booleans())
+def test_best_is_at_least_first_and_last(outcome, repeat_pages):
+    outcome = replace(outcome, repeat_pages=repeat_pages)
     rewards = {
         name: compute_reward(outcome, RewardConfig(variant=name))[0] for name in ("best", "first", "last")
     }
@@ -87,6 +88,21 @@ def test_the_variant_names_the_search_and_the_best_gold_page_counts():
     assert [gold_rank(outcome, name) for name in ("first", "best", "last")] == [3, 1, 2]
     assert gold_rank(outcome_of([search(None, None)]), "best") is None
     assert gold_rank(outcome_of([]), "last") is None
+
+
+def test_what_was_found_stays_found_where_no_later_search_can_list_it_again():
+    """With ``repeat_pages=false`` the last search cannot rank a page that the first one listed."""
+    found, after = search(1, None), searched("on", ["doc#9", "doc#10"], (None, 80))
+    last = RewardConfig(variant="last")
+    once = compute_reward(outcome_of([found]), last)
+    for read in (gold_rank, SCORES["hit@k"], SCORES["ndcg@k"], SCORES["recall@k"]):
+        reading_on = replace(outcome_of([found, after]), repeat_pages=False)
+        assert read(reading_on, "last") == read(outcome_of([found]), "last") > 0
+        # Where pages are repeated it could have listed it, and did worse.
+        assert read(outcome_of([found, after]), "last") in (80, 0)
+    assert compute_reward(reading_on, last)[0] == once[0]
+    # As long as nothing is found the last search is the last one.
+    assert gold_rank(replace(outcome_of([search(7, None), search(9, None)]), repeat_pages=False), "last") == 9
 
 
 def test_a_later_find_is_worth_less_and_refining_shows():
