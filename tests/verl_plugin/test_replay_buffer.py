@@ -13,7 +13,7 @@ from drag_rl.codec import from_json
 from drag_rl.types import Outcome
 from drag_rl.verl_plugin.shaping import ShapingConfig, token_rewards
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("rl")]
+pytestmark = pytest.mark.slow
 
 PAIRS = "actor_rollout_ref.rollout.n=2"
 

@@ -28,7 +28,7 @@ from drag_rl.training.merge import merge_adapter
 from reward.table import RewardConfig, compute_reward
 from reward.turn_credit import TurnCreditConfig
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.xdist_group("rl")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 SYNC_FAULT = """
 import os, wrapt

@@ -52,7 +52,6 @@ def _run_of_ours():
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("rl")
 def test_a_weight_sync_without_an_answer_is_still_waited_for_in_stock_verl():
     said = send("stock")
     assert "Timeout (0:00:05)!" in said
@@ -61,7 +60,6 @@ def test_a_weight_sync_without_an_answer_is_still_waited_for_in_stock_verl():
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("rl")
 def test_a_weight_sync_without_an_answer_ends_with_the_patch():
     said = send()
     assert "weight sync: the vLLM worker did not take the new weights in 1 s" in said, said
