@@ -36,7 +36,7 @@ START_TIMEOUT_S = 3600.0
 """Loading, and perhaps downloading, a model may take long; a server that ends is noticed at once."""
 STOP_TIMEOUT_S = 20.0
 _PROCESS = re.compile(r"^\(\w+ pid=\d+\)")
-_ERROR = re.compile(r"\w+Error: |\bValue error, ")
+_ERROR = re.compile(r"\b\w+Error: |\bValue error, ")
 
 
 def serve_command(

@@ -17,8 +17,8 @@ import psutil
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
 _STEP = re.compile(r"\bstep:(\d+) - (.*)")
-_METRIC = re.compile(r"([^\s:]+):(?:np\.\w+\()?([-+.\deE]+|nan|inf)\)?(?= - |$)")
-_REASON = re.compile(r"\w+(?:Error|Exception|Exit)\b.*: |out of memory|Killed")
+_METRIC = re.compile(r"(?<![^\s:])([^\s:]+):(?:np\.\w+\()?([-+.\deE]+|nan|inf)\)?(?= - |$)")
+_REASON = re.compile(r"^(?>.*?\b\w+(?:Error|Exception|Exit)\b).*: |out of memory|Killed")
 
 
 class StageError(Exception):

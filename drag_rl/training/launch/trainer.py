@@ -20,7 +20,7 @@ class TrainerFailedError(Exception):
     """A trainer ended with an error that is not the user's mistake; the message says where its log is."""
 
 
-_MISTAKE = re.compile(rb"^(?:.*drag_rl\.errors\.InputError|dpo): (.*?)\s*$", re.MULTILINE)
+_MISTAKE = re.compile(rb"^(?:.*drag_rl\.errors\.InputError|dpo): (.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ def run_trainer(launch: Launch) -> None:
             written.seek(start)
             said = _MISTAKE.findall(written.read())
         if said:
-            raise InputError(said[-1].decode(errors="replace"))
+            raise InputError(said[-1].decode(errors="replace").strip())
         raise TrainerFailedError(f"the trainer has failed, see {log}")
 
 
