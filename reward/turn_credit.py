@@ -1,4 +1,23 @@
-"""Credit where it was earned: one number a turn, for the tokens with which that turn ends."""
+"""Credit where it was earned: one number a turn, for the tokens with which that turn ends.
+
+Nothing is subtracted from a credit here: baselines are verl's, and what matters about them is that the policy itself
+decides when an episode ends. A baseline that adds up a mean for every turn that a rollout took depends on that
+decision, and so biases the gradient by what further turns earn on average (verl's issue 7244, of MT-GRPO's
+normalisation by turn). verl's estimators, given these credits, subtract one number that was fixed before the token:
+
+- ``gae`` (PPO), for ``lam: 1``: the sum of the credits from a token on, less the critic's value of the state, however
+  wrong that is; with ``lam < 1`` a wrong value biases it, as always.
+- ``reinforce_plus_plus``: that sum, less its mean over the batch.
+- ``grpo`` and its kin: all tokens are paid the whole sum, less the mean of the group. The place of a credit makes no
+  difference; its weight does.
+
+So the expected gradient is that of the expected sum of credits, up to its length and to terms that vanish with the size
+of the batch (a rollout is part of the means that it is compared with; GRPO's division by each group's deviation weighs
+questions, for any reward). The two gains sum to the credit of the best search, so by themselves they move credit to
+where it is earned without changing what is optimal. It holds for ``loss_agg_mode: token-mean``, verl's default;
+``seq-mean-token-mean`` divides by a length that the policy chooses. ``tests/verl_plugin/test_turn_credit_bias.py``
+enumerates all episodes of a small world and finds just this.
+"""
 
 from __future__ import annotations
 
