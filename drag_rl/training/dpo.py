@@ -8,24 +8,32 @@ resumes from the last checkpoint of ``RUN`` and ends with ``RUN/adapter``. Optio
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from drag_rl.console import run_app
 from drag_rl.errors import InputError
+from drag_rl.folders import claim_folder, new_folder
+from drag_rl.manifest import sha256_file, write_manifest
+from drag_rl.models.folder import folder_fingerprint
+
+STAGE = "dpo"
 
 
 def train_dpo(model: str, train: Path, val: Path | None, run: Path, options: dict[str, Any]) -> Path:
     """Train an adapter and write it to ``run/adapter``; returns that folder.
 
     Raises:
-        InputError: A file holds no pairs, one that is longer than ``max_length``, or an image that cannot be read; or
-            an option is unknown.
+        InputError: A file holds no pairs, one that is longer than ``max_length``, or an image that cannot be read; an
+            option is unknown; or ``run/adapter`` holds something else than an earlier run's.
     """
     import torch
     from datasets import Dataset
@@ -41,6 +49,9 @@ def train_dpo(model: str, train: Path, val: Path | None, run: Path, options: dic
 
     from drag_rl.training.dpo_pairs import PageImageCollator, read_pairs, shows_images, without_images
 
+    started = time.monotonic()
+    adapter = run / "adapter"
+    claim_folder(adapter, STAGE)
     lora = dict(options.pop("lora"))
     on_cpu = not torch.cuda.is_available()
     try:
@@ -78,20 +89,32 @@ def train_dpo(model: str, train: Path, val: Path | None, run: Path, options: dic
     )
     trainer.train(resume_from_checkpoint=last_checkpoint(Path(arguments.output_dir)))
     if trainer.is_world_process_zero():
-        trainer.model.save_pretrained(run / "adapter")
-    return run / "adapter"
+        with new_folder(adapter, STAGE) as folder:
+            trainer.model.save_pretrained(folder)
+            write_manifest(
+                folder,
+                stage=STAGE,
+                fingerprint=folder_fingerprint(folder),
+                inputs={"train": sha256_file(train)},
+                config={"model": model, "lora": lora, **options},
+                seconds=time.monotonic() - started,
+                packages=("peft", "torch", "transformers", "trl"),
+            )
+    return adapter
 
 
 def last_checkpoint(folder: Path) -> str | None:
     """The newest whole checkpoint of a run, None without one; what a kill has left of others is removed.
 
-    The trainer writes ``trainer_state.json`` last.
+    The trainer names them ``checkpoint-<step>``, what else is there is the user's; ``trainer_state.json`` comes last.
     """
     whole = []
     for path in folder.glob("checkpoint-*"):
+        if not re.fullmatch(r"checkpoint-\d+", path.name) or path.is_symlink():
+            continue
         try:
             whole.append((json.loads((path / "trainer_state.json").read_text())["global_step"], str(path)))
-        except (OSError, ValueError):
+        except (OSError, ValueError, KeyError, TypeError):
             shutil.rmtree(path, ignore_errors=True)
     return max(whole, default=(0, None))[1]
 
@@ -109,8 +132,8 @@ def main(
     """Train an adapter on preference pairs with TRL's DPO."""
     try:
         merged = OmegaConf.merge(OmegaConf.load(config), OmegaConf.from_dotlist(options or []))
-    except (OSError, OmegaConfBaseException) as error:
-        raise InputError(f"options: {error}") from None
+    except (OSError, OmegaConfBaseException, YAMLError) as error:
+        raise InputError(f"options: {' '.join(str(error).split())}") from None
     values: dict[str, Any] = OmegaConf.to_container(merged, resolve=True)
     typer.echo(f"adapter: {train_dpo(model, train, val, run, values)}")
 

@@ -80,7 +80,9 @@ def _adapter_config(adapter: Path) -> dict[str, str]:
                 f"--adapter-path {adapter}: has no {name}; give RUN/adapter of scripts/run_sft.sh"
             )
     try:
-        config: dict[str, str] = json.loads((adapter / "adapter_config.json").read_text())
-    except ValueError as error:
+        config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{adapter}/adapter_config.json: is no JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise InputError(f"{adapter}/adapter_config.json: is no JSON object")
     return config

@@ -65,7 +65,6 @@ def margin(model_dir, adapter, rows):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.xdist_group("sft")
 def test_the_adapter_prefers_the_chosen_queries(world, tmp_path, monkeypatch):
     monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", str(tmp_path / "tensorboard"))
     options = ("learning_rate=1e-2", "num_train_epochs=2", "max_length=2048", "gradient_checkpointing=false")
@@ -107,7 +106,6 @@ def preference(model_dir, adapter, row):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.xdist_group("sft")
 def test_what_is_preferred_can_hang_on_the_image_alone(world, tmp_path):
     """The same conversation shows a dark or a bright page in its second turn, and the better query depends on it."""
     rows = []
@@ -161,3 +159,34 @@ def test_bad_pairs_and_options_are_one_line(world, tmp_path, rows, options, mess
             config=ROOT / "configs" / "dpo.yaml",
             options=list(options),
         )
+
+
+def test_only_what_the_trainer_made_is_resumed_or_removed(tmp_path):
+    from drag_rl.training.dpo import last_checkpoint
+
+    for name, state in {
+        "checkpoint-10": '{"global_step": 10}',
+        "checkpoint-20": '{"global_step": 20}',
+        "checkpoint-30": None,  # a kill
+        "checkpoint-40": "[]",
+        "checkpoint-20-best": None,  # the user's
+        "checkpoint-20.bak": '{"global_step": 99}',
+    }.items():
+        (tmp_path / name).mkdir()
+        if state is not None:
+            (tmp_path / name / "trainer_state.json").write_text(state)
+    assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-20")
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"checkpoint-10", "checkpoint-20", "checkpoint-20-best", "checkpoint-20.bak"}
+    assert last_checkpoint(tmp_path / "nowhere") is None
+
+
+def test_an_adapter_from_elsewhere_is_refused_before_anything_is_trained(tmp_path):
+    from drag_rl.errors import InputError
+    from drag_rl.training.dpo import train_dpo
+
+    (tmp_path / "run" / "adapter").mkdir(parents=True)
+    (tmp_path / "run" / "adapter" / "weights").write_text("mine")
+    with pytest.raises(InputError, match="adapter: has no manifest that says dpo made it"):
+        train_dpo("no-model", tmp_path / "train.parquet", None, tmp_path / "run", {})
+    assert (tmp_path / "run" / "adapter" / "weights").read_text() == "mine"

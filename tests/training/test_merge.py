@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -67,6 +68,8 @@ def test_the_base_can_be_named(adapted, tmp_path, capsys):
         (lambda folder: (folder / "adapter_model.safetensors").unlink(), "has no adapter_model.safetensors"),
         (lambda folder: (folder / "adapter_config.json").unlink(), "has no adapter_config.json"),
         (lambda folder: (folder / "adapter_config.json").write_text("{"), "is no JSON"),
+        (lambda folder: (folder / "adapter_config.json").write_text("[]"), "is no JSON object"),
+        (lambda folder: (folder / "adapter_config.json").write_text("[" * 100_000), "is no JSON"),
         (lambda folder: rank(folder, 8), "does not fit base model"),
     ],
 )
@@ -85,3 +88,29 @@ def test_what_cannot_be_merged_is_one_line_and_leaves_nothing(adapted, tmp_path,
 def rank(folder, value):
     config = json.loads((folder / "adapter_config.json").read_text())
     (folder / "adapter_config.json").write_text(json.dumps(config | {"r": value}))
+
+
+def test_a_merge_takes_the_place_of_an_earlier_merge_alone(adapted, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "merged"
+    words = ("--adapter-path", adapted / "adapter", "--output-path", out)
+    out.mkdir()
+    (out / "config.json").write_text("a model of the user's")
+    code, said = merge(capsys, *words)
+    assert code == 2 and "has no manifest that says merge made it" in said.err
+    assert (out / "config.json").read_text() == "a model of the user's"
+    (out / "config.json").unlink()
+    assert merge(capsys, *words)[0] == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", killed)
+        assert merge(capsys, *words)[0] == 130
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    code, said = merge(capsys, "--adapter-path", adapted / "adapter", "--output-path", adapted / "base")
+    assert code == 2 and "would overwrite --base" in said.err
+    (out / "notes.txt").write_text("mine")
+    code, said = merge(capsys, *words)
+    assert code == 2 and "holds notes.txt, which merge did not make" in said.err
