@@ -69,8 +69,14 @@ def serve_command(
         if fitting is None:
             raise InputError(f"--adapter: rank {rank} is more than vLLM serves ({LORA_RANKS[-1]})")
         command += ["--enable-lora", "--max-lora-rank", str(fitting), "--lora-modules"]
-        command += [f"{adapter}={path}" for adapter, path in adapters.items()]
+        command += [_lora_module(adapter, path) for adapter, path in adapters.items()]
     return [*command, *extra]
+
+
+def _lora_module(name: str, path: Path) -> str:
+    """An adapter as vLLM takes it: ``name=path``, or as JSON where the path holds what would end it there."""
+    short = f"{name}={path}"
+    return json.dumps({"name": name, "path": str(path)}) if short.count("=") > 1 or "," in short else short
 
 
 def serve_environment(model: str) -> dict[str, str]:

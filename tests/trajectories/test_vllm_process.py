@@ -42,6 +42,11 @@ def test_the_command_line(tmp_path):
     )
     lora = f"--enable-lora --max-lora-rank 64 --lora-modules a={adapters['a']} b={adapters['b']}"
     assert lora in text and "--tensor-parallel-size 8" in text and text.endswith("--trust-remote-code")
+    for name in ("lr=1e-5", "a,b"):  # vLLM would split name=path there
+        odd = adapter_folder(tmp_path / name, 4)
+        assert {"name": "o", "path": str(odd)} == json.loads(
+            serve_command("x", name="m", port=1, adapters={"o": odd})[-1]
+        )
     with pytest.raises(InputError, match="rank 600 is more"):
         serve_command("x", name="m", port=1, adapters={"c": adapter_folder(tmp_path / "c", 600)})
 
