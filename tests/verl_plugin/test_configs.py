@@ -82,6 +82,14 @@ def test_the_yaml_names_every_rollout_setting():
     assert guards.from_step == GuardConfig().from_step
 
 
+@pytest.mark.parametrize("name", ["grpo", "ppo"])
+def test_credit_by_turn_is_unbiased_as_the_configurations_stand(name):
+    """What reward/turn_credit.py asks of them."""
+    config = composed(name, "cpu")
+    assert config.actor_rollout_ref.actor.loss_agg_mode == "token-mean"
+    assert config.algorithm.gamma == config.algorithm.lam == 1
+
+
 def test_unknown_keys_are_refused():
     with pytest.raises(ConfigCompositionException, match="top_n"):
         composed("grpo", "cpu", "drag.top_n=3")

@@ -10,6 +10,7 @@ from view_samples import write_trajectories
 
 from drag_rl.corpus.images import PageImages
 from drag_rl.corpus.ingest import ReadOptions, ingest_pdfs
+from drag_rl.corpus.renderer import PageRenderError, Renderer
 from drag_rl.view.read import read_rollouts
 from drag_rl.view.sources import find_sources
 from drag_rl.view.thumbnails import BUDGET_BYTES, draw_thumbnails, wanted_pages, width_for
@@ -34,6 +35,19 @@ def test_pages_get_pictures_and_missing_ones_are_named(tmp_path, pdf_dir):
         with Image.open(io.BytesIO(base64.b64decode(code))) as image:
             assert (image.size, image.mode) == ((picture.width, picture.height), "L")
             assert 180 <= image.width <= width_for(3)
+
+
+class Stalls(Renderer):
+    """Cannot render anything."""
+
+    def render(self, request):
+        raise PageRenderError(f"page {request['page_number']} takes too long", stalled=True)
+
+
+def test_a_page_that_cannot_be_rendered_is_named_and_has_no_picture(tmp_path, pdf_dir):
+    ingest_pdfs(pdf_dir, tmp_path / "pages", ReadOptions(), workers=1)
+    found, notes = draw_thumbnails(PageImages(tmp_path / "pages", renderer=Stalls()), ["engine#1"])
+    assert not found and notes == ["page engine#1: cannot be rendered (page 1 takes too long)"]
 
 
 def test_many_pictures_are_narrow_and_the_budget_is_megabytes():
