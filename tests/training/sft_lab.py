@@ -1,10 +1,9 @@
-"""SFT runs of the tests: by the launch script, or verl's own trainer in this process; and the loss by other means."""
+"""SFT runs of the tests, and the loss of a batch by other means."""
 
 from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -53,42 +52,6 @@ def metrics(folder: Path) -> dict[int, dict[str, float]]:
             row = json.loads(line)
             found.setdefault(row["step"], {}).update(row["data"])
     return found
-
-
-def first_loss(world: Path, train: Path, folder: Path, monkeypatch: Any, **knobs: str) -> float:
-    """The loss of verl's SFT trainer, run here for one step over all rows of ``train``: before any update.
-
-    ``knobs`` are options of ``data.drag``. The configuration is the one that scripts/run_sft.sh starts with.
-    """
-    import pyarrow.parquet as pq
-    import verl  # noqa: F401  (loads the plugin)
-    from hydra import compose, initialize_config_dir
-    from verl.trainer.sft_trainer import run_sft
-
-    options = [
-        FP32,
-        "sft_hardware=cpu",
-        f"model.path={world / 'model'}",
-        f"data.train_files={train}",
-        f"data.train_batch_size={pq.read_metadata(train).num_rows}",
-        f"trainer.default_local_dir={folder / 'checkpoints'}",
-        "trainer.total_training_steps=1",
-        "trainer.save_freq=-1",
-        "trainer.test_freq=-1",
-        "trainer.logger=[file]",
-        *(f"data.drag.{name}={value}" for name, value in knobs.items()),
-    ]
-    with initialize_config_dir(str(ROOT / "configs"), version_base=None):
-        config = compose("sft", options)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    one_rank = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "LOCAL_WORLD_SIZE": 1}
-    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "VERL_FILE_LOGGER_PATH": folder / "log.jsonl"}
-    for name, value in {**one_rank, **place}.items():
-        monkeypatch.setenv(name, str(value))
-    run_sft(config)
-    return metrics(folder)[1]["train/loss"]
 
 
 def independent_loss(

@@ -1,10 +1,15 @@
-"""The loss of verl's own SFT trainer over our data set is, for every mask and weight, that of another computation."""
+"""The loss of verl's own SFT trainer over our data set is, for masks and weights, that of another computation."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import pyarrow.parquet as pq
 import pytest
-from sft_lab import assistant_spans, first_loss, independent_loss, search_spans
+from sft_lab import FP32, assistant_spans, independent_loss, search_spans
 
 pytestmark = pytest.mark.slow  # verl's trainer is imported
 
@@ -18,24 +23,50 @@ MASKS = {
     "assistant": assistant_spans,
     "search-only": search_spans,
 }
+CASES = [
+    ("text", "assistant", "rank-score"),
+    ("text", "search-only", "binary"),
+    ("text", "none", "none"),
+    ("page images", "assistant", "rank-score"),
+]
 
 
-@pytest.mark.parametrize(
-    ("mask", "weight"), [("assistant", "rank-score"), ("search-only", "binary"), ("none", "none")]
-)
-def test_of_conversations_in_text(world, tmp_path, monkeypatch, mask, weight):
-    train = world / "sft_trajectory_train.parquet"
-    found = first_loss(world, train, tmp_path, monkeypatch, mask_strategy=mask, weight_scheme=weight)
-    rows = pq.read_table(train).to_pylist()
-    assert found == pytest.approx(
-        independent_loss(world / "model", rows, MASKS[mask], WEIGHTS[weight]), rel=1e-4
+@pytest.fixture(scope="module")
+def files(world, shown):
+    return {
+        "text": world / "sft_trajectory_train.parquet",
+        "page images": shown / "sft_trajectory_train.parquet",
+    }
+
+
+@pytest.fixture(scope="module")
+def losses(world, files, tmp_path_factory):
+    """The losses that verl's trainer reports of all cases, each over all rows of its file."""
+    options = [
+        [
+            FP32,
+            "sft_hardware=cpu",
+            f"model.path={world / 'model'}",
+            f"data.train_files={files[shows]}",
+            f"data.train_batch_size={pq.read_metadata(files[shows]).num_rows}",
+            f"data.drag.mask_strategy={mask}",
+            f"data.drag.weight_scheme={weight}",
+        ]
+        for shows, mask, weight in CASES
+    ]
+    out = tmp_path_factory.mktemp("losses") / "losses.json"
+    command = [sys.executable, Path(__file__).with_name("verl_losses.py"), out]
+    done = subprocess.run(
+        command, input=json.dumps(options), capture_output=True, text=True, timeout=600, check=False
     )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return dict(zip(CASES, json.loads(out.read_text()), strict=True))
 
 
-def test_of_conversations_with_page_images(world, shown, tmp_path, monkeypatch):
-    train = shown / "sft_trajectory_train.parquet"
-    rows = pq.read_table(train).to_pylist()
-    assert len(rows) > 3 and all(row["images"] for row in rows)
-    found = first_loss(world, train, tmp_path, monkeypatch)
-    wanted = independent_loss(world / "model", rows, assistant_spans, WEIGHTS["rank-score"])
-    assert found == pytest.approx(wanted, rel=1e-4)
+@pytest.mark.parametrize("case", CASES, ids=" ".join)
+def test_it_is_exact(world, files, losses, case):
+    shows, mask, weight = case
+    rows = pq.read_table(files[shows]).to_pylist()
+    assert len(rows) > 3 and all(bool(row["images"]) == (shows != "text") for row in rows)
+    wanted = independent_loss(world / "model", rows, MASKS[mask], WEIGHTS[weight])
+    assert losses[case] == pytest.approx(wanted, rel=1e-4)
