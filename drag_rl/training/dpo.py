@@ -35,6 +35,9 @@ def train_dpo(model: str, train: Path, val: Path | None, run: Path, options: dic
         InputError: A file holds no pairs, one that is longer than ``max_length``, or an image that cannot be read; an
             option is unknown; or ``run/adapter`` holds something else than an earlier run's.
     """
+    started = time.monotonic()
+    adapter = run / "adapter"
+    claim_folder(adapter, STAGE)
     import torch
     from datasets import Dataset
     from peft import LoraConfig
@@ -49,9 +52,6 @@ def train_dpo(model: str, train: Path, val: Path | None, run: Path, options: dic
 
     from drag_rl.training.dpo_pairs import PageImageCollator, read_pairs, shows_images, without_images
 
-    started = time.monotonic()
-    adapter = run / "adapter"
-    claim_folder(adapter, STAGE)
     lora = dict(options.pop("lora"))
     on_cpu = not torch.cuda.is_available()
     try:

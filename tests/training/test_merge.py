@@ -36,9 +36,8 @@ def merge(capsys, *words):
 @torch.no_grad()
 def test_the_merged_model_is_base_and_adapter(adapted, tmp_path, capsys):
     out = tmp_path / "deep" / "merged"
-    for _ in range(2):  # the second replaces the first
-        code, said = merge(capsys, "--adapter-path", adapted / "adapter", "--output-path", out)
-        assert code == 0 and str(out) in said.out
+    code, said = merge(capsys, "--adapter-path", adapted / "adapter", "--output-path", out)
+    assert code == 0 and str(out) in said.out
     inputs = AutoProcessor.from_pretrained(out)(text=["Where is the seal?"], return_tensors="pt")
     base = AutoModelForImageTextToText.from_pretrained(adapted / "base", dtype=torch.float32)
     plain = base(**inputs).logits
