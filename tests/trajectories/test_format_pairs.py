@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import tempfile
+from collections import Counter, defaultdict
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import trajectory_lab as lab
@@ -14,15 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drag_rl.trajectories.formats import dpo
+from drag_rl.trajectories.formats.conversation import Conversations, QuestionGroup
 from drag_rl.trajectories.turns import searches
 from drag_rl.types import query_key
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(trajectories=lab.files_of_trajectories(INDEX), margin=st.sampled_from([0.0, 0.1, 0.34, 0.67]))
 def test_pairs_hold_their_margin_and_never_contradict(trajectories, margin):
-    with tempfile.TemporaryDirectory() as name:
-        rows = all_rows(build(Path(name), trajectories, formats=("dpo",), margin=margin)[0], "dpo")
+    by_question = defaultdict(list)
+    for trajectory in sorted(trajectories, key=lambda t: t.sample):
+        by_question[trajectory.outcome.question].append(trajectory)
+    pairs, talk = dpo.Pairs(margin), Conversations(lab.PLAIN)
+    groups = [QuestionGroup(question=question, kept=tuple(kept)) for question, kept in by_question.items()]
+    rows = [row for group in groups for row in pairs.rows(group, talk, Counter())]
     ranks = {
         (t.outcome.question.question_id, t.sample, turn.step): rank
         for t in trajectories
