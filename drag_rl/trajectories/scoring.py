@@ -125,5 +125,6 @@ def _outcomes(path: Path) -> Iterator[tuple[dict[str, Any], Outcome]]:
                     check_outcome(_OUTCOME.validate_python(row["outcome"])),
                 )
             else:
-                found = row, trajectory_from_row(row).outcome
+                trajectory = trajectory_from_row(row)
+                found = {"id": trajectory.trajectory_id, **row}, trajectory.outcome
         yield found

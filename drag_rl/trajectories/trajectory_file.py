@@ -10,7 +10,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -74,17 +74,26 @@ class TrajectoryFile:
             if created and not store._finished and not path.stat().st_size:
                 path.unlink()
                 manifest_path(path).unlink(missing_ok=True)
-            store._file.close()
+            with suppress(OSError):  # every row is with the system already, or its failure is being told
+                store._file.close()
 
     def append(self, trajectory: Trajectory) -> None:
-        """Write a row and hand it to the system. Raises RuntimeError for a (question, sample) that is there."""
+        """Write a row and hand it to the system.
+
+        Raises RuntimeError for a (question, sample) that is there, OSError, naming the file, on a full disk; the part
+        of the row that still fitted is cut off when the file is opened again.
+        """
         key = (trajectory.outcome.question.question_id, trajectory.sample)
         if key in self.done:
             raise RuntimeError(f"{self.path}: {key} stands there already")
         if self._finished:
             self._write_manifest(fingerprint="")
-        self._file.write(write_row(trajectory).encode() + b"\n")
-        self._file.flush()
+        try:
+            self._file.write(write_row(trajectory).encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            error.filename = str(self.path)
+            raise
         self._count(trajectory)
 
     def _count(self, trajectory: Trajectory) -> None:

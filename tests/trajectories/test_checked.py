@@ -68,6 +68,16 @@ def test_every_reader_names_the_line(trajectory, command, tmp_path, capsys):
         assert "line 2" in said and (says in said or (command == "view" and "is no trajectory" in said)), said
 
 
+def test_a_row_without_its_id_is_scored(trajectory, tmp_path):
+    row = trajectory_to_row(trajectory)
+    del row["id"]
+    (tmp_path / "t.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["score", "--input", str(tmp_path / "t.jsonl"), "--output", str(tmp_path / "s.jsonl")])
+    (scored,) = (json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines())
+    assert scored["id"] == trajectory.trajectory_id
+
+
 @pytest.mark.parametrize("line", ['{"top_k": ' + "9" * 5000 + "}", "[" * 100_000])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_what_python_does_not_parse_is_named_too(line, command, tmp_path, capsys):

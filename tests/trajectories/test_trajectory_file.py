@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -34,7 +35,7 @@ def write(path, *rows, **options):
             file.append(row)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_cut_at_any_byte_it_goes_on(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("cut") / "t.jsonl"
@@ -49,6 +50,21 @@ def test_cut_at_any_byte_it_goes_on(tmp_path_factory, data):
             if (row.outcome.question.question_id, row.sample) not in file.done:
                 file.append(row)
     assert path.read_bytes() == whole
+
+
+def test_a_full_disk_is_named_and_costs_the_last_row(tmp_path):
+    path, room = tmp_path / "t.jsonl", 1 << 20
+    write(path, trajectory(1))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))  # what is longer fails, as on a full disk
+    try:
+        with pytest.raises(OSError, match="too large") as error:
+            write(path, trajectory(1, sample=1, error="x" * room))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert error.value.filename == str(path)
+    write(path, trajectory(2))
+    assert list(read_trajectories(path)) == [trajectory(1), trajectory(2)]
 
 
 def test_rows_are_there_at_once_and_the_manifest_tells_what_is_finished(tmp_path):
