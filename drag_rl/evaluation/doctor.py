@@ -92,7 +92,10 @@ def _plugin() -> str:
         [sys.executable, "-c", PLUGIN_LOADS], capture_output=True, text=True, env=os.environ, check=False
     )
     if result.returncode:
-        raise InputError(result.stderr.strip().splitlines()[-1])
+        said = result.stderr.strip().splitlines()
+        raise InputError(
+            said[-1] if said else f"importing verl ended with status {result.returncode}, without a word"
+        )
     return "verl loads it; the agent loop drag_search is registered"
 
 

@@ -77,3 +77,9 @@ def test_a_template_that_rewrites_history_is_named(world, tmp_path):
     check = found(model=str(tmp_path / "model"))["model"]
     assert not check.ok
     assert "changes what was said" in check.detail
+
+
+def test_an_import_of_verl_that_dies_without_a_word_is_said(monkeypatch):
+    monkeypatch.setattr("drag_rl.evaluation.doctor.PLUGIN_LOADS", "import os; os.kill(os.getpid(), 9)")
+    (check,) = [check for check in examine_environment() if check.name == "verl plugin"]
+    assert not check.ok and check.detail == "importing verl ended with status -9, without a word"
