@@ -161,6 +161,10 @@ def _texts(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
     value = row.get(name)
     if value is None:
         return ()
-    if isinstance(value, str) or not all(isinstance(item, str) for item in value):
+    if (
+        isinstance(value, str | Mapping)
+        or not isinstance(value, Iterable)
+        or not all(isinstance(item, str) for item in value)
+    ):
         raise InputError(f"{name} is no list of texts")
     return tuple(str(item) for item in value)

@@ -83,6 +83,9 @@ def test_numpy_values_are_taken() -> None:
         (lambda row: row["reward_model"].pop("ground_truth"), "reward_model.ground_truth is missing"),
         (lambda row: row["reward_model"]["ground_truth"].update(page_ids=[]), "page_ids is empty"),
         (lambda row: row["reward_model"]["ground_truth"].update(page_ids="doc#1"), "no list of texts"),
+        (lambda row: row["reward_model"]["ground_truth"].update(page_ids=7), "page_ids is no list of texts"),
+        (lambda row: row["extra_info"].update(images={"a.png": 1}), "images is no list of texts"),
+        (lambda row: row["extra_info"].update(question_id=0), "question_id is missing or empty"),
         (lambda row: row.pop("data_source"), "data_source is missing"),
     ],
 )

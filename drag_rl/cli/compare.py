@@ -15,7 +15,12 @@ from drag_rl.evaluation.report import comparison_text
 from drag_rl.evaluation.results import read_results
 from drag_rl.evaluation.seeds import by_name
 from drag_rl.evaluation.terminal import print_comparison
-from drag_rl.manifest import atomic_write
+from drag_rl.folders import claim_files, new_files
+from drag_rl.manifest import sha256_file, write_manifest
+from drag_rl.outputs import refuse_overlap
+
+STAGE = "compare"
+FILES = ("compare.md", "compare.json", "compare.png")
 
 
 def compare(
@@ -49,6 +54,11 @@ def compare(
     """
     if len(results) < 2:
         raise InputError("give the base's results and at least one other file")
+    if out is not None:
+        files = [out / name for name in FILES]
+        refuse_overlap({"--out": [out, *files]}, {"BASE.json OTHER.json...": results})
+        claim_files(out, [STAGE], FILES)
+    inputs = results
     policies = [read_results(path) for path in results]
     if seeds:
         found = by_name(results, policies)
@@ -61,12 +71,21 @@ def compare(
     if out is not None:
         from drag_rl.evaluation.chart import draw
 
-        with atomic_write(out / "compare.md") as file:
-            file.write(comparison_text(comparison, everything=True))
-        with atomic_write(out / "compare.json") as file:
-            json.dump(json.loads(to_json(comparison)), file, ensure_ascii=False, indent=1)
-            file.write("\n")
-        draw(comparison, out / "compare.png")
+        with new_files(out, [STAGE], FILES) as folder:
+            for name, text in {
+                "compare.md": comparison_text(comparison, everything=True),
+                "compare.json": json.dumps(json.loads(to_json(comparison)), ensure_ascii=False, indent=1)
+                + "\n",
+            }.items():
+                (folder / name).write_text(text, encoding="utf-8")
+            draw(comparison, folder / "compare.png")
+            write_manifest(
+                folder,
+                stage=STAGE,
+                fingerprint=sha256_file(folder / "compare.json"),
+                inputs={str(path): sha256_file(path) for path in inputs},
+                config={"seeds": seeds},
+            )
     if as_json:
         typer.echo(to_json(comparison))
         return

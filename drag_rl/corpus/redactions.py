@@ -51,7 +51,7 @@ def read_redactions(pages_dir: Path) -> dict[str, tuple[Box, ...]]:
             row = json.loads(line)
             boxes = tuple(_box(box) for box in row["boxes"])
             redactions[str(row["page_id"])] = redactions.get(str(row["page_id"]), ()) + boxes
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise InputError(f"{path} line {number}: no page_id with boxes of four numbers") from error
     return redactions
 

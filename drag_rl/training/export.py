@@ -101,13 +101,19 @@ def _base_and_alpha(run: Path) -> tuple[str, int]:
     path = run / "hydra" / ".hydra" / "config.yaml"
     if not path.is_file():
         raise InputError(f"{path}: does not exist; is {run} a run folder of scripts/run_*.sh?")
-    config = yaml.safe_load(path.read_text())
-    model: dict[str, Any] = config["model"] if "model" in config else config["actor_rollout_ref"]["model"]
-    start = model.get("lora_adapter_path")
-    if start:
-        adapter = json.loads((Path(start) / "adapter_config.json").read_text())
-        return str(model["path"]), int(adapter["lora_alpha"])
-    return str(model["path"]), int(model["lora_alpha"])
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        model: dict[str, Any] = config["model"] if "model" in config else config["actor_rollout_ref"]["model"]
+        alpha, start = model["lora_alpha"], model.get("lora_adapter_path")
+        if start:
+            path = Path(start) / "adapter_config.json"
+            alpha = json.loads(path.read_text(encoding="utf-8"))["lora_alpha"]
+        return str(model["path"]), int(alpha)
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{path}: does not say what was trained ({said}); {run} cannot be exported"
+        ) from error
 
 
 def _merge(checkpoint: Path, target: Path) -> None:

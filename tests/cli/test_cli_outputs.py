@@ -26,6 +26,7 @@ OVERLAPS = {
     "format --input folder --output-dir folder": "--output-dir folder: would overwrite --input",
     "format --input t.jsonl --output-dir folder --pages folder": "--output-dir folder: would overwrite --pages",
     "score --input mine.json --output mine.json": "--output mine.json: would overwrite --input",
+    "compare a.json folder/compare.json --out folder": "--out folder/compare.json: would overwrite BASE.json",
     "view mine.html --out mine.html": "--out mine.html: would overwrite INPUT",
     "data_preprocess.build --pages folder --out-pages folder --out new": "--out-pages folder: would overwrite --pages",
     "data_preprocess.build --pages p --out-pages new --out new": "--out new: would overwrite --out-pages",
@@ -35,6 +36,7 @@ FOREIGN = {
     "filter --input t.jsonl --output mine.json": "mine.json: is there, and no manifest says that filter made it",
     "filter --input t.jsonl --output new.json --stats mine.json": "--stats mine.json: is there, and no manifest",
     "score --input t.jsonl --output mine.json": "mine.json: is there, and no manifest says that score made it",
+    "compare a.json b.json --out folder": "--out folder: holds compare.json, and no manifest says that compare",
     "view t.jsonl --out mine.html": "mine.html: is there, and is no report of `drag view`",
     "format --input t.jsonl --output-dir folder": "folder: holds dpo_train.jsonl, and no manifest says that format",
     "evaluate --questions q --index i --policy keywords --output a.json --trec folder": "folder: holds qrels.txt",
@@ -66,7 +68,7 @@ def test_it_is_one_line_and_everything_stays(
     for name in ("mine.json", "mine.html", "pdfs/thesis.pdf"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("mine")
-    names = ("pages.parquet", "questions.train.parquet", "dpo_train.jsonl", "qrels.txt", "config.json")
+    names = ("pages.parquet", "questions.train.parquet", "dpo_train.jsonl", "qrels.txt", "compare.json")
     for name in names:
         (tmp_path / "folder").mkdir(exist_ok=True)
         (tmp_path / "folder" / name).write_text("mine")

@@ -78,6 +78,15 @@ def test_what_the_user_puts_beside_a_model_is_not_lost(run, monkeypatch):
     assert (export_run(run) / "model.safetensors").read_text() == "newer"
 
 
+@pytest.mark.parametrize(
+    "text", ["[", "[]", "{}", "model: 3", "model: {path: base}", "model: {lora_alpha: x, path: b}"]
+)
+def test_a_run_that_does_not_say_what_was_trained_is_one_line(run, text):
+    (run / "hydra" / ".hydra" / "config.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"config\.yaml: does not say what was trained"):
+        export_run(run)
+
+
 @pytest.mark.parametrize("killed_at", ["old", "model"])
 def test_a_kill_at_the_swap_leaves_a_whole_model(run, monkeypatch, killed_at):
     export_run(run)
