@@ -85,6 +85,19 @@ def test_the_header_names_every_knob_with_its_default(script):
             assert shown[knob] == takes.default, knob
 
 
+@pytest.mark.parametrize(
+    "script",
+    ["run_grpo", "run_ppo", "run_sft", "run_dpo", "star", "serve_vllm", "check_gpu"],
+)
+def test_help_is_the_header(script):
+    path = ROOT / "scripts" / f"{script}.sh"
+    said = subprocess.run(
+        ["bash", path, "--help"], check=True, capture_output=True, text=True, timeout=60
+    ).stdout
+    header = path.read_text().split("\nset -euo pipefail")[0].splitlines()[1:]
+    assert said.splitlines() == [line.removeprefix("#").removeprefix(" ") for line in header]
+
+
 def test_sft_is_trained_and_exported(launch, tmp_path):
     (train, export), (environment, _) = launch("run_sft.sh", "optim.lr=1", VAL="")
     assert "--nproc_per_node=1 -m verl.trainer.sft_trainer " in train and train.endswith("optim.lr=1")

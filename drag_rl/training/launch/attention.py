@@ -47,7 +47,7 @@ def fallback(model: str) -> Attention | None:
 def model_type(model: str) -> str | None:
     """The ``model_type`` of a model's config.json; None if it cannot be read here."""
     path = Path(model) / "config.json"
-    if not path.is_file():
+    if not Path(model).is_dir():
         path = _from_hub(model) or path
     try:
         found = json.loads(path.read_text(encoding="utf-8"))["model_type"]
