@@ -55,8 +55,10 @@ def _terms(lines: Iterator[list[_Placed]], links: Sequence[tuple[Box, int]]) -> 
     for line in lines:
         term: list[str] = []
         ended, right = False, None
+        middles = sorted((box[1] + box[3]) / 2 for box, _ in line)
+        here = [link for link in links if link[0][1] <= middles[-1] and middles[0] <= link[0][3]]
         for box, text in line:
-            targets = [page_number for area, page_number in links if _holds(area, box)]
+            targets = [page_number for area, page_number in here if _holds(area, box)]
             if right is not None and box[0] - right > MAX_GAP_PT and not targets:
                 term, ended = [], False
             right = box[2]

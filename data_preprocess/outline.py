@@ -12,6 +12,8 @@ from data_preprocess.printed import Word, key_of, standing_alone
 from drag_rl.corpus.redactions import Box
 
 NUMERIC_PREFIX = re.compile(r"^((chapter|section|part)\s+)?\d+(\.\d+)*[.:]?\s+", re.IGNORECASE)
+MAX_TITLE_CHARS = 400
+"""A longer bookmark is no heading."""
 LINE_TOLERANCE_PT = 3.0
 RUNNING_HEAD_SHARE = 0.2
 
@@ -27,11 +29,11 @@ class Heading:
 
 
 def read_outline(document: Any) -> list[Heading]:
-    """The outline of a ``pymupdf.Document`` in reading order; entries that point to no page are left out."""
+    """The outline of a ``pymupdf.Document`` in reading order; entries without a page or a short title are left out."""
     headings = [
         Heading(title=NUMERIC_PREFIX.sub("", " ".join(title.split())), page_number=page_number)
         for _, title, page_number, *_ in document.get_toc(simple=False)
-        if 1 <= page_number <= document.page_count
+        if 1 <= page_number <= document.page_count and len(title) <= MAX_TITLE_CHARS
     ]
     return [heading for heading in headings if key_of(heading.title)]
 

@@ -9,11 +9,12 @@ from typing import Any, Literal
 from data_preprocess.outline import NUMERIC_PREFIX, Heading
 from data_preprocess.printed import key_of
 
-LEADER_LINE = re.compile(r"(?:\.\s{0,3}){4,}[ivxlc\d]+(?:, *\d+)*$", re.IGNORECASE)
-"""A line that ends in dots and a page number."""
+_LEADER_LINE = re.compile(r"(?:\d++ *+,)*+[ivxlc\d]++(?:\s{0,3}\.){4}", re.IGNORECASE)
+"""A line that ends in dots and a page number. Both patterns are for lines read backwards, where an end is a beginning:
+searched for from the left, each dot and each number would have the rest of the line looked at anew."""
 
-NUMBERED_LINE = re.compile(r"\S.*[\s,]\d+(?:[,\u2013-] ?\d+)*$")
-"""A line that ends in page numbers."""
+_NUMBERED_LINE = re.compile(r"(?:\d++ ?[,\u2013-])*\d++[\s,].*\S")
+"""A line, read backwards, that ends in page numbers."""
 
 MIN_LEADERS, LEADER_SHARE = 4, 0.3
 MIN_LINES, NUMBERED_SHARE, LINKS_PER_LINE = 8, 0.6, 0.5
@@ -36,10 +37,10 @@ def listing_pages(document: Any, texts: Mapping[int, str], headings: Sequence[He
         pages_of.setdefault(key_of(heading.title), set()).add(heading.page_number)
     for number, text in texts.items():
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        leaders = sum(bool(LEADER_LINE.search(line)) for line in lines)
+        leaders = sum(bool(_LEADER_LINE.match(line[::-1])) for line in lines)
         is_listing = leaders >= max(MIN_LEADERS, LEADER_SHARE * len(lines))
         if not is_listing and len(lines) >= MIN_LINES:
-            numbered = sum(bool(NUMBERED_LINE.search(line)) for line in lines)
+            numbered = sum(bool(_NUMBERED_LINE.match(line[::-1])) for line in lines)
             is_listing = numbered >= NUMBERED_SHARE * len(lines) and len(
                 page_links(document, number)
             ) >= LINKS_PER_LINE * len(lines)

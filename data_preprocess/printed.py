@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -18,6 +19,8 @@ Span = tuple[int, int]
 """Start and end offset in a text, in characters."""
 
 _LABEL = re.compile(r"(chapter|section|appendix|part)?[a-z]?[\d]*|[ivxlc]+")
+MAX_LABELS = 3
+"""Words before a heading on its line, such as its number, at most."""
 _NUMBER = re.compile(r"\d*|[ivxlc]+")
 
 
@@ -92,8 +95,17 @@ def standing_alone(words: Sequence[Word[Place]], key: str) -> list[Sequence[Word
     >>> [[word.key for word in found] for found in standing_alone(words, "whatisr")]
     [['21', 'what', 'is', 'r'], ['what', 'is', 'r', '17']]
     """
-    lines = (_whole_lines(words, first, last) for first, last in printed_at(words, key))
-    return [words[whole[0] : whole[1] + 1] for whole in lines if whole is not None]
+    places = printed_at(words, key)
+    starts, ends, only_numbers = _lines(words) if places else ([], [], [])
+    found = []
+    for first, last in places:
+        start, end = starts[first], ends[last]
+        is_labelled = first - start <= MAX_LABELS and all(
+            _LABEL.fullmatch(word.key) for word in words[start:first]
+        )
+        if is_labelled and (last + 1 == end or only_numbers[last + 1]):
+            found.append(words[start:end])
+    return found
 
 
 def cut_spans(text: str, spans: Iterable[Span]) -> str:
@@ -102,28 +114,37 @@ def cut_spans(text: str, spans: Iterable[Span]) -> str:
     >>> cut_spans("one\\n2 two\\nthree", [(4, 9)])
     'one\\nthree'
     """
-    for start, end in sorted(_merged(spans), reverse=True):
-        before, after = text[:start], text[end:]
-        empties = before.rpartition("\n")[2].strip() == "" and after.partition("\n")[0].strip() == ""
-        if empties:
-            after = after.partition("\n")[2]
-            before = before.rstrip(" \t")
-        text = before + after
-    return text
+    pieces, scars, end, removed = [], deque[int](), 0, 0
+    for start, stop in _merged(spans):
+        pieces.append(text[end:start])
+        scars.append(start - removed)
+        removed += stop - start
+        end = stop
+    kept, offset = [], 0
+    for line in re.findall(r".*\n|.+", "".join([*pieces, text[end:]])):
+        offset += len(line)
+        line_end = offset - line.endswith("\n")
+        is_cut = bool(scars) and scars[0] <= line_end
+        while scars and scars[0] <= line_end:
+            scars.popleft()
+        if not is_cut or line.strip():
+            kept.append(line)
+    return "".join(kept)
 
 
-def _whole_lines(words: Sequence[Word[Any]], first: int, last: int) -> tuple[int, int] | None:
-    start, end = first, last
-    while start > 0 and words[start - 1].line == words[first].line:
-        start -= 1
-    while end + 1 < len(words) and words[end + 1].line == words[last].line:
-        end += 1
-    before, after = words[start:first], words[last + 1 : end + 1]
-    if len(before) > 3 or not all(_LABEL.fullmatch(word.key) for word in before):
-        return None
-    if not all(_NUMBER.fullmatch(word.key) for word in after):
-        return None
-    return start, end
+def _lines(words: Sequence[Word[Any]]) -> tuple[list[int], list[int], list[bool]]:
+    """Of each word: its line's first word, the one after its line's last, and whether numbers alone are left there."""
+    starts: list[int] = []
+    for number, word in enumerate(words):
+        is_first = number == 0 or words[number - 1].line != word.line
+        starts.append(number if is_first else starts[-1])
+    ends, only_numbers = [len(words)] * len(words), [True] * len(words)
+    for number in reversed(range(len(words))):
+        is_last = number + 1 == len(words) or starts[number + 1] == number + 1
+        ends[number] = number + 1 if is_last else ends[number + 1]
+        is_number = _NUMBER.fullmatch(words[number].key) is not None
+        only_numbers[number] = is_number and (is_last or only_numbers[number + 1])
+    return starts, ends, only_numbers
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:

@@ -13,6 +13,9 @@ from sentencex import segment
 MIN_WORDS, MAX_WORDS = 7, 18
 """Shorter sentences say too little, longer ones are no questions."""
 
+MAX_CHARS = 400
+"""A longer one is none, whatever its words: what is looked for on all pages must be short."""
+
 PLAIN_SHARE = 0.85
 """Of a sentence's words so many must be words: the others are code, numbers and signs."""
 
@@ -32,6 +35,8 @@ def askable_sentences(text: str, language: str) -> list[str]:
 
 
 def _is_askable(sentence: str) -> bool:
+    if len(sentence) > MAX_CHARS:
+        return False
     lines, words = sentence.strip().splitlines(), sentence.split()
     if not MIN_WORDS <= len(words) <= MAX_WORDS or not words[0][0].isupper() or words[-1][-1] != ".":
         return False

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 
 _UNWANTED = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 _LINE_ENDS = re.compile("\r\n|[\r\x0c\x85\u2028\u2029]")
-_TRAILING = re.compile(r"[ \t\u00a0]+$", re.MULTILINE)
+_TRAILING = re.compile(r"(?<![ \t\u00a0])[ \t\u00a0]++$", re.MULTILINE)
 _WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
-_BROKEN_WORD = re.compile(r"([^\W\d_]{2,})(?:-|\u00ad)[ \t]*\n[ \t]*([^\W\d_A-Z][^\W\d_]+)(\S*)[ \t]*\n?")
+_BROKEN_WORD = re.compile(
+    r"(?<![^\W\d_])([^\W\d_]{2,}+)(?:-|\u00ad)[ \t]*+\n[ \t]*+([^\W\d_A-Z][^\W\d_]++)(\S*+)[ \t]*+\n?"
+)
+"""Begins at a word's first letter only, so that no letter is looked at twice."""
 
 
 def clean_text(text: str) -> str:

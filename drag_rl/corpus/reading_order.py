@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby
 from statistics import median
+
+import numpy as np
 
 MIN_COLUMN_LINES = 5
 """Fewer lines than this on one side of a gap are no column."""
@@ -18,6 +20,11 @@ MAX_SPANNING_SHARE = 0.2
 MAX_ALTERNATION = 0.75
 """Two sides are columns if the file, while drawing, changes side at most this often per line of the smaller
 side; tables, which are drawn row by row, have about 2."""
+
+MAX_DEPTH = 16
+"""Columns within columns, at most; a page that goes on is read from top to bottom."""
+MAX_GUTTERS = 1000
+"""Gutters of a page that are tried, best first: as many as a page has points across."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +47,23 @@ def reading_order(lines: Sequence[Line]) -> list[list[Line]]:
     >>> [[line.text for line in row] for row in reading_order(lines)]
     [['up'], ['hello', 'world']]
     """
-    gutter = _gutter(lines)
+    return _in_order(lines, MAX_DEPTH)
+
+
+def _in_order(lines: Sequence[Line], depth: int) -> list[list[Line]]:
+    gutter = _gutter(lines) if depth else None
     if gutter is None:
         return _rows(lines)
     rows: list[list[Line]] = []
+    drawn_at = {id(line): number for number, line in enumerate(lines)}
     by_top = sorted(lines, key=lambda line: line.y0)
     for spanning, band in groupby(by_top, key=lambda line: _side(line, gutter) == 0):
         if spanning:
             rows += _rows(list(band))
             continue
-        inside = {id(line) for line in band}
-        drawn = [line for line in lines if id(line) in inside]
+        drawn = sorted(band, key=lambda line: drawn_at[id(line)])
         for side in (-1, 1):
-            rows += reading_order([line for line in drawn if _side(line, gutter) == side])
+            rows += _in_order([line for line in drawn if _side(line, gutter) == side], depth - 1)
     return rows
 
 
@@ -61,21 +72,22 @@ def _gutter(lines: Sequence[Line]) -> tuple[float, float] | None:
     if len(lines) < 2 * MIN_COLUMN_LINES:
         return None
     width = 0.8 * median(line.y1 - line.y0 for line in lines)
-    best: tuple[int, tuple[float, float]] | None = None
-    for right_edge in sorted({round(line.x1) + 0.5 for line in lines}):
-        strip = (right_edge, right_edge + width)
-        sides = [_side(line, strip) for line in lines]
-        left, right, spanning = sides.count(-1), sides.count(1), sides.count(0)
-        if min(left, right) < MIN_COLUMN_LINES or spanning > MAX_SPANNING_SHARE * len(lines):
-            continue
-        drawn = [side for side in sides if side != 0]
-        changes = sum(one != next_ for one, next_ in pairwise(drawn))
-        if changes > MAX_ALTERNATION * min(left, right):
-            continue
-        goodness = min(left, right) - 2 * spanning
-        if best is None or goodness > best[0]:
-            best = (goodness, strip)
-    return best[1] if best else None
+    x0_L, x1_L = (np.array([getattr(line, name) for line in lines]) for name in ("x0", "x1"))
+    edges_E = np.unique(np.round(x1_L) + 0.5)
+    lefts_E = np.searchsorted(np.sort(x1_L), edges_E, "right")
+    rights_E = len(lines) - np.searchsorted(np.sort(x0_L), edges_E + width, "left")
+    spanning_E = len(lines) - lefts_E - rights_E
+    smaller_E = np.minimum(lefts_E, rights_E)
+    fits_E = (smaller_E >= MIN_COLUMN_LINES) & (spanning_E <= MAX_SPANNING_SHARE * len(lines))
+    goodness_E = smaller_E - 2 * spanning_E
+    best_first_E = np.argsort(-goodness_E, kind="stable")
+    for number in best_first_E[fits_E[best_first_E]][:MAX_GUTTERS]:
+        strip = (float(edges_E[number]), float(edges_E[number] + width))
+        sides_L = np.where(x1_L <= strip[0], -1, np.where(x0_L >= strip[1], 1, 0))
+        changes = np.count_nonzero(np.diff(sides_L[sides_L != 0]))
+        if changes <= MAX_ALTERNATION * smaller_E[number]:
+            return strip
+    return None
 
 
 def _side(line: Line, strip: tuple[float, float]) -> int:

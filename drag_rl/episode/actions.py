@@ -70,6 +70,7 @@ _TAGS = {
     "tools": re.compile(r"</?(?:think|tool_call|tool_response)>", re.IGNORECASE),
 }
 _EXPECTED = {"xml": "one <search> or <answer>", "tools": "one <tool_call> or a plain answer"}
+_SEARCH_OPENING = re.compile(r"<(search|tool_call)>")
 _CONTROL_CHARS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -125,6 +126,26 @@ def parse_action(
     return Malformed(
         reason=f"expected {_EXPECTED[action_format]}, found {found or 'no tag'}", thought=thought
     )
+
+
+def search_spans(text: str) -> list[tuple[int, int]]:
+    """Where the searches of a message begin and end, tags included; one that is never closed is none.
+
+    >>> search_spans("<think>a</think><search>b</search> <search>c")
+    [(16, 34)]
+    """
+    spans: list[tuple[int, int]] = []
+    unclosed: set[str] = set()
+    for opening in _SEARCH_OPENING.finditer(text):
+        name = opening[1]
+        if name in unclosed or (spans and opening.start() < spans[-1][1]):
+            continue
+        closing = text.find(f"</{name}>", opening.end())
+        if closing < 0:
+            unclosed.add(name)
+        else:
+            spans.append((opening.start(), closing + len(f"</{name}>")))
+    return spans
 
 
 def _split_thought(text: str) -> tuple[str, str | None]:

@@ -10,6 +10,7 @@ assistant message with its end token is one piece, and pieces are never merged b
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -21,13 +22,13 @@ from pydantic import Field
 from torch.utils.data import Dataset
 
 from drag_rl.config import Config
+from drag_rl.episode.actions import search_spans
 from drag_rl.errors import InputError
 from drag_rl.image_file import open_image
 
 MESSAGE_END = "<|im_end|>"
 IMAGE = "<image>"
 """Stands for an image in the text of a message; assistant messages hold none."""
-SEARCH = re.compile(r"<search>.*?</search>|<tool_call>.*?</tool_call>", re.DOTALL)
 
 COLUMNS = ("messages", "images", "turn_train", "rank_score", "best_rank")
 """What a file must have; ``tools`` too, where actions are tool calls."""
@@ -163,11 +164,13 @@ class SearchSFTDataset(Dataset[dict[str, Any]]):  # type: ignore[misc]
             return [0.0] * len(ids)
         if strategy == "assistant":
             return [1.0] * len(ids)
-        spans = [match.span() for match in SEARCH.finditer(text)]
+        spans = search_spans(text)
         offsets = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)[
             "offset_mapping"
         ]
-        return [float(any(start < stop and end > begin for begin, stop in spans)) for start, end in offsets]
+        begins = [begin for begin, _ in spans]
+        nearest = ((start, bisect_left(begins, end) - 1) for start, end in offsets)
+        return [float(span >= 0 and spans[span][1] > start) for start, span in nearest]
 
     def _positions(self, input_ids: torch.Tensor, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """As in verl's agent loop: text positions, then the three of M-RoPE for models that have it."""

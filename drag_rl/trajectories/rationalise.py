@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Protocol
 
@@ -87,22 +86,25 @@ def verdict(trajectory: Trajectory) -> str:
     return "told" if told and not _CONFESSION.search(trajectory.outcome.question.text) else "kept"
 
 
-def copied_words(query: str, page_text: str) -> int:
-    """The most words in a row that a query shares with a text, case and punctuation apart.
+def copies_words(query: str, page_text: str, words: int = COPIED_WORDS) -> bool:
+    """Whether a query shares that many words in a row with a text, case and punctuation apart.
 
-    >>> copied_words("how to merge two data frames", "Use merge(). Two data-frames; merge two data frames by row.")
-    4
+    >>> text = "Use merge(). Two data-frames; merge two data frames by row."
+    >>> copies_words("how to merge two data frames", text, 4), copies_words("how to merge two data frames", text, 5)
+    (True, False)
     """
     ours, theirs = (_WORD.findall(text.lower()) for text in (query, page_text))
-    return SequenceMatcher(None, ours, theirs, autojunk=False).find_longest_match().size
+    runs = ({tuple(said[n : n + words]) for n in range(len(said) - words + 1)} for said in (ours, theirs))
+    return not set.isdisjoint(*runs)
 
 
 def copies(trajectory: Trajectory, hint: str) -> bool:
     """Whether some query merely copies a span of the hint."""
-    queries: Iterable[str] = (
-        turn.action.query for turn in trajectory.outcome.searches if turn.action.kind == "search"
+    return any(
+        copies_words(turn.action.query, hint)
+        for turn in trajectory.outcome.searches
+        if turn.action.kind == "search"
     )
-    return any(copied_words(query, hint) >= COPIED_WORDS for query in queries)
 
 
 def report(verdicts: Counter[str]) -> str:

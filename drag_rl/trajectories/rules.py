@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drag_rl.errors import InputError
-from drag_rl.trajectories.rationalise import COPIED_WORDS, copied_words
+from drag_rl.trajectories.rationalise import COPIED_WORDS, copies_words
 from drag_rl.trajectories.turns import searches
 from drag_rl.types import Malformed, StopReason, Trajectory
 
@@ -101,7 +101,7 @@ def _no_hint_copy(limits: Limits) -> Test:
         outcome = trajectory.outcome
         hints = set(trajectory.hint_page_ids)
         return not any(
-            copied_words(query, hit.snippet) >= limits.copy_words
+            copies_words(query, hit.snippet, limits.copy_words)
             for turn, query, _ in searches(outcome)
             if hints and outcome.finds(turn)
             for hit in turn.hits
