@@ -35,5 +35,5 @@ PagesFolder = Annotated[
     Path | None, typer.Option(help="Pages that the index was made from; needed to show page images.")
 ]
 MaxPixels = Annotated[int, typer.Option(min=1024, help="Pixels of a page image, at most.")]
-TimeoutS = Annotated[float, typer.Option(min=0.1, help="Seconds to wait for a message, each attempt.")]
+TimeoutS = Annotated[float, typer.Option(min=0.1, help="Seconds for a message, to its last byte; each attempt.")]
 Retries = Annotated[int, typer.Option(min=0, help="Further attempts at a message, after growing pauses.")]
