@@ -23,6 +23,14 @@ READY = ".ready-to-publish"
 """Folder of whole new files inside the folder that they belong to, until each of them is in its place."""
 
 
+_WORK = re.compile(r"\..+\.[0-9a-f]{12}\.(?:new|old)")
+
+
+def is_work_folder(name: str) -> bool:
+    """Whether a folder of this name is what a kill has left: nothing in it is where it belongs."""
+    return name == READY or _WORK.fullmatch(name) is not None
+
+
 @contextmanager
 def new_folder(target: Path, stage: str, option: str = "--out") -> Iterator[Path]:
     """An empty folder, to be filled and given a manifest, that takes the place of ``target`` when the block ends.

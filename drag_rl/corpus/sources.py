@@ -14,6 +14,7 @@ import pymupdf
 
 from drag_rl.corpus.clean_text import clean_text
 from drag_rl.errors import InputError
+from drag_rl.folders import is_work_folder
 from drag_rl.manifest import Problem, sha256_file
 
 SUFFIXES = (".pdf", ".pdf.gz")
@@ -118,6 +119,7 @@ def _files(pdf_dir: Path, problems: list[Problem]) -> Iterator[str]:
         problems.append(Problem(where=_printable(where), reason=f"folder cannot be read ({error.strerror})"))
 
     for folder, subfolders, names in os.walk(pdf_dir, onerror=unreadable):
+        subfolders[:] = [name for name in subfolders if not is_work_folder(name)]
         for name in subfolders:
             path = Path(folder, name)
             if path.is_symlink():

@@ -71,6 +71,21 @@ def test_pages_know_where_they_come_from(pdf_dir, tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "name", [".ready-to-publish", ".unfinished.0123456789ab.new", ".pdfs.0123456789ab.old"]
+)
+def test_what_a_kill_has_left_aside_is_no_document(pdf_dir, name):
+    (pdf_dir / name).mkdir()
+    shutil.copy(pdf_dir / "engine.pdf", pdf_dir / name)
+    (pdf_dir / ".own").mkdir()
+    shutil.copy(pdf_dir / "engine.pdf", pdf_dir / ".own")
+    assert [source.doc_id for source in find_sources(pdf_dir)[0]] == [
+        ".own/engine",
+        "engine",
+        "manuals/rotor",
+    ]
+
+
 def test_the_result_depends_on_the_files_alone(pdf_dir, tmp_path):
     one = ingest_pdfs(pdf_dir, tmp_path / "one", ReadOptions(), workers=1)
     moved = tmp_path / "elsewhere" / "corpus"
