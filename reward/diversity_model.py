@@ -8,14 +8,22 @@ over both orders). The text of a rollout is its queries. This module knows torch
 from __future__ import annotations
 
 import json
+import threading
 import urllib.request
 from collections.abc import Callable, Sequence
+from http.client import HTTPException
 from itertools import permutations
+from queue import Empty, SimpleQueue
 from typing import Any
+
+from pydantic import BaseModel, FiniteFloat
 
 from drag_rl.errors import InputError
 from drag_rl.types import Outcome, Search
 from reward.group import DISTANCES, Distances, GroupConfig
+
+MAX_REPLY_BYTES = 64 << 20
+"""Of the server's answer: a hundred vectors of some thousand numbers take a tenth of it."""
 
 Embed = Callable[[Sequence[str]], Sequence[Sequence[float]]]
 """Texts -> one vector each, of length 1."""
@@ -117,8 +125,7 @@ def _load(model: str, kind: str) -> tuple[Any, Any]:
 
 def _served_embed(config: GroupConfig) -> Embed:
     def embed(texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        rows = _ask(config, "/v1/embeddings", {"input": list(texts)})
-        vectors = [row["embedding"] for row in rows]
+        vectors = _ask(config, "/v1/embeddings", {"input": list(texts)}, _Embeddings, len(texts))
         lengths = [sum(value * value for value in vector) ** 0.5 or 1.0 for vector in vectors]
         return [[value / length for value in vector] for vector, length in zip(vectors, lengths, strict=True)]
 
@@ -128,27 +135,87 @@ def _served_embed(config: GroupConfig) -> Embed:
 def _served_same(config: GroupConfig) -> Same:
     def same(pairs: Sequence[tuple[str, str]]) -> Sequence[float]:
         first, second = zip(*pairs, strict=True)
-        rows = _ask(config, "/score", {"text_1": list(first), "text_2": list(second)})
-        return [float(row["score"]) for row in rows]
+        body = {"text_1": list(first), "text_2": list(second)}
+        scores: list[float] = _ask(config, "/score", body, _Scores, len(pairs))
+        return scores
 
     return same
 
 
-def _ask(config: GroupConfig, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows that the server answers, in the order of the question; a failing server ends the run, in one line."""
+class _Embedding(BaseModel):
+    index: int
+    embedding: list[FiniteFloat]
+
+
+class _Embeddings(BaseModel):
+    data: list[_Embedding]
+
+    def values(self) -> list[list[float]]:
+        vectors = [row.embedding for row in sorted(self.data, key=lambda row: row.index)]
+        if len({len(vector) for vector in vectors}) > 1:
+            raise ValueError("vectors of different lengths")
+        return vectors
+
+
+class _Score(BaseModel):
+    index: int
+    score: FiniteFloat
+
+
+class _Scores(BaseModel):
+    data: list[_Score]
+
+    def values(self) -> list[float]:
+        return [row.score for row in sorted(self.data, key=lambda row: row.index)]
+
+
+def _ask(
+    config: GroupConfig, path: str, body: dict[str, Any], shape: type[_Embeddings | _Scores], count: int
+) -> Any:
+    """The ``count`` values that the server answers, in the order of the question.
+
+    A server that fails, sends something else, or takes longer than ``config.timeout_s`` in all ends the run, in one
+    line.
+    """
     url = config.server.rstrip("/") + path
     if not url.startswith(("http://", "https://")):
         raise InputError(f"option 'server': {config.server!r} is no http:// or https:// address")
     data = json.dumps({"model": config.model, **body}).encode()
-    request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})
+    headers = {"Content-Type": "application/json"}
     try:
-        with urllib.request.urlopen(request, timeout=config.timeout_s) as answer:
-            rows: list[dict[str, Any]] = json.load(answer)["data"]
-    except (OSError, ValueError, KeyError) as error:
+        request = urllib.request.Request(url, data=data, headers=headers)
+        values = shape.model_validate_json(_within(config.timeout_s, request)).values()
+        if len(values) != count:
+            raise ValueError(f"{len(values)} results for {count} texts")
+    except (OSError, HTTPException, ValueError) as error:
+        said = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(
-            f"{url}: the diversity model's server does not answer as vLLM does: {error}"
+            f"{url}: the diversity model's server does not answer as vLLM does: {said}"
         ) from None
-    return sorted(rows, key=lambda row: int(row["index"]))
+    return values
+
+
+def _within(seconds: float, request: urllib.request.Request) -> bytes:
+    """The body of the answer, read whole within a time; urllib's own time-out is of each read, and so no bound."""
+    answers: SimpleQueue[bytes | Exception] = SimpleQueue()
+
+    def read() -> None:
+        try:
+            with urllib.request.urlopen(request, timeout=seconds) as answer:
+                answers.put(answer.read(MAX_REPLY_BYTES + 1))
+        except Exception as error:
+            answers.put(error)  # raised below, in the thread that waits
+
+    threading.Thread(target=read, daemon=True).start()
+    try:
+        body = answers.get(timeout=seconds)
+    except Empty:
+        raise TimeoutError(f"no whole answer within {seconds:g} s") from None
+    if isinstance(body, Exception):
+        raise body
+    if len(body) > MAX_REPLY_BYTES:
+        raise ValueError(f"an answer of more than {MAX_REPLY_BYTES >> 20} MiB")
+    return body
 
 
 def _bounded(distance: float) -> float:
