@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import socket
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -254,8 +254,6 @@ def _learnt(steps: Mapping[int, Mapping[str, float]], gradients: Sequence[str]) 
 
 
 def _export(run: Path) -> list[str]:
-    import sys
-
     return [sys.executable, "-m", "drag_rl.training.export", "--run", str(run)]
 
 
@@ -275,12 +273,3 @@ def _answers(client: object) -> bool:
     except APIError:
         time.sleep(1)
         return False
-
-
-def label(text: str) -> str:
-    """A text as part of a file's name.
-
-    >>> label("Qwen/Qwen3-VL-2B")
-    'qwen-qwen3-vl-2b'
-    """
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
