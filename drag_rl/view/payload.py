@@ -95,6 +95,7 @@ def _rollout(rollout: Rollout, pages: _Table, questions: _Table, groups: _Table)
         "ends": list(rollout.ends),
         "top_k": outcome.top_k,
         "max_turns": outcome.max_turns,
+        "answer_asked": outcome.answer_asked,
         "corpus_pages": outcome.corpus_pages,
         "error": trajectory.error,
         "hints": [pages[page_id] for page_id in trajectory.hint_page_ids],

@@ -120,6 +120,7 @@ def test_facts_of_an_episode_are_those_of_rewards_and_metrics(tmp_path):
     assert [turn["ranked_pages"] for turn in turns] == [20, 17, 14, 11]
     names = {(data["pages"][page], gold, shown) for page, gold, shown in turns[3]["citations"]}
     assert names == {("lamps#1", False, "lamps#1" in shown_pages(read_on.outcome)), ("pumps#2", False, True)}
+    assert data["rollouts"][0]["answer_asked"] is False
     assert not ANSWER_SCORES & data["rollouts"][0]["scores"].keys()
     assert breakdown.keys() - ANSWER_SCORES == data["rollouts"][0]["scores"].keys()
 

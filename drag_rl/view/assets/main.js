@@ -23,15 +23,16 @@ function changed() {
 
 function drawSummary(matches) {
   const rollouts = matches.map((number) => ROLLOUTS[number]);
-  const share = (test) => percent(rollouts.filter(test).length, rollouts.length);
+  const share = (test, of = rollouts) => percent(of.filter(test).length, of.length);
+  const asked = rollouts.filter((rollout) => rollout.answer_asked);
   const facts = [
     ["questions", number(new Set(rollouts.map((rollout) => rollout.asked.id)).size)],
     ["found", share((rollout) => rollout.found)],
-    ["first hit", share((rollout) => rollout.rank === 1)],
+    ["rank 1", share((rollout) => rollout.rank === 1)],
     [`mean ${VALUE}`, number(mean(rollouts.map((rollout) => rollout.value).filter((value) => value !== null)))],
-    ["answered", share((rollout) => rollout.ends.includes("answered"))],
+    asked.length ? ["answered", share((rollout) => rollout.ends.includes("answered"), asked)] : null,
     ["malformed", share((rollout) => rollout.ends.includes("malformed"))],
-  ];
+  ].filter(Boolean);
   byId("summary").replaceChildren(...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 }
 
