@@ -131,19 +131,20 @@ def test_several_samples_and_a_limit(data, tmp_path):
     assert len(list(read_trajectories(tmp_path / "r.trajectories.jsonl"))) == 12
 
 
-def test_controls_need_no_model_and_a_control_is_compared_with_a_model(data, tmp_path, capsys):
-    names = ("raw-question", "keywords", "feedback", "oracle-depth", "oracle-words")
+@pytest.mark.parametrize("name", ["raw-question", "keywords", "feedback", "oracle-depth", "oracle-words"])
+def test_controls_need_no_model_and_play_once(data, tmp_path, name):
+    words = ("evaluate", *of(data), "--output", tmp_path / "control.json", "--policy", name)
+    assert drag(*words) == 0
+    assert read_results(tmp_path / "control.json").policy == name
+    before = (tmp_path / "control.trajectories.jsonl").read_bytes()
+    assert drag(*words) == 0
+    assert (tmp_path / "control.trajectories.jsonl").read_bytes() == before
+
+
+def test_a_control_is_compared_with_a_model(data, tmp_path, capsys):
+    names = ("raw-question", "keywords")
     for name in names:
-        output = tmp_path / f"{name}.json"
-        assert drag("evaluate", *of(data), "--output", output, "--policy", name) == 0
-        assert read_results(output).policy == name
-    rows = tmp_path / "raw-question.trajectories.jsonl"
-    before = rows.read_bytes()
-    assert (
-        drag("evaluate", *of(data), "--output", tmp_path / "raw-question.json", "--policy", "raw-question")
-        == 0
-    )
-    assert rows.read_bytes() == before
+        assert drag("evaluate", *of(data), "--output", tmp_path / f"{name}.json", "--policy", name) == 0
     with FakeServer(asks_for_the_word) as server:
         assert drag("evaluate", *of(data), "--output", tmp_path / "model.json", *at(server)) == 0
     files = [tmp_path / f"{name}.json" for name in (*names, "model")]
@@ -156,6 +157,7 @@ def test_controls_need_no_model_and_a_control_is_compared_with_a_model(data, tmp
         "compare.md",
         "compare.json",
         "compare.png",
+        "manifest.json",
     }
     assert "### All metrics" in (tmp_path / "out" / "compare.md").read_text() and "Token F1" not in said
     assert drag("compare", *files, "--json") == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_cli_main import exit_code
 
@@ -82,6 +82,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(name=st.sampled_from(sorted(trajectory_row())), value=JSON)
 def test_any_value_anywhere_is_shown_or_named(tmp_path_factory, name, value):
     path = tmp_path_factory.mktemp("fuzz") / "t.jsonl"

@@ -7,7 +7,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from reward_outcomes import groups, malformed, outcome_of, search, searched
 
 from drag_rl.errors import InputError
@@ -23,6 +23,7 @@ A, A_AGAIN, HALF, B = finding("a", "b"), finding("b", "a"), finding("b", "c"), f
 IDLE = outcome_of([malformed()])
 
 
+@settings(max_examples=50)
 @given(groups)
 def test_group_scores_are_aligned_bounded_and_blind_to_order(group):
     for name, score in GROUP_SCORES.items():

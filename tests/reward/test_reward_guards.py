@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from reward_outcomes import answer, malformed, outcome_of, outcomes, search
 
@@ -77,6 +77,7 @@ def test_correct_trajectories_that_become_unlikely():
 ROLLOUTS = st.builds(Rollout, st.sampled_from("abc"), st.sampled_from([0.0, 0.5, 1.0]), outcomes(), st.none())
 
 
+@settings(max_examples=40)
 @given(st.lists(ROLLOUTS, max_size=6))
 def test_metrics_have_constant_keys_and_shares_are_shares(rollouts):
     metrics = guard_metrics(rollouts)

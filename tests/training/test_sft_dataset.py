@@ -181,7 +181,7 @@ def test_what_the_rollout_showed_is_what_is_trained(tokens, tmp_path, data):
 @pytest.mark.parametrize(
     ("row", "options", "message"),
     [
-        ({"messages": CHAT * 200}, {}, "max_length"),
+        ({"messages": CHAT * 60}, {}, "max_length"),
         ({"messages": CHAT, "images": [{"image": "/nowhere.png"}]}, {}, "cannot be read"),
         ({"messages": CHAT}, {"mask_strategy": "some"}, "mask_strategy"),
     ],

@@ -26,7 +26,7 @@ from drag_rl.trajectories.formats.build import FORMATS, FormatOptions, select_fo
 from drag_rl.types import Question
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(
     trajectories=lab.files_of_trajectories(INDEX),
     val_split=st.sampled_from([0.0, 0.1, 0.4, 0.9]),

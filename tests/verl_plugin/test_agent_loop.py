@@ -35,6 +35,13 @@ def defaults():
         return compose("grpo", [*given, "drag.index=i", "drag.episode.think=false"])
 
 
+def configured(*overrides):
+    """The defaults with overrides; only what a rollout reads is copied, as the whole costs more than an episode."""
+    parts = ("actor_rollout_ref", "data", "drag", "trainer")
+    config = OmegaConf.create({name: defaults()[name] for name in parts})
+    return OmegaConf.merge(config, OmegaConf.from_dotlist(list(overrides)))
+
+
 class ScriptedServer:
     """An inference server that says the given texts; it keeps what it was asked, and respects ``max_tokens``."""
 
@@ -60,7 +67,7 @@ def rollout(data, processor, texts, *overrides, closes=True, server_class=Script
     from drag_rl.verl_plugin.agent_loop import DragSearchLoop
 
     paths = [f"drag.index={data}/index", f"drag.pages={data}/pages"]
-    config = OmegaConf.merge(defaults(), OmegaConf.from_dotlist([*paths, *overrides]))
+    config = configured(*paths, *overrides)
     server = server_class(processor.tokenizer, texts, closes)
 
     async def run():
