@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from data_preprocess.kinds import Kind
+from drag_rl.words import UNSPACED
 
 _WORDS = (
     "a about acknowledgements acknowledgments advanced an and appendix background basic basics "
@@ -22,16 +23,20 @@ GENERIC_WORDS = frozenset(_WORDS.split())
 def too_generic(text: str, kind: Kind) -> str:
     """Why a title or term says too little to be a question, empty if it does not.
 
-    A printed question is always one. A title needs two words, one of them not generic; a term three letters.
+    A printed question is always one. A title needs two words, one of them not generic; a term three letters. In scripts
+    without spaces a title needs four characters and a term two.
 
     >>> [too_generic(text, Kind.OUTLINE) for text in ("Introduction", "General notes", "Package structure")]
     ['single_word', 'generic', '']
+    >>> [too_generic(text, Kind.OUTLINE) for text in ("概要", "磁盘分区")]
+    ['single_word', '']
     >>> too_generic("%*%", Kind.INDEX)
     'no_word'
     """
     words = re.findall(r"[^\W\d_]+", text.casefold())
+    characters = len(UNSPACED.findall(text))
     if kind == Kind.INDEX:
-        return "" if any(len(word) >= 3 for word in words) else "no_word"
-    if kind == Kind.OUTLINE and len(text.split()) < 2:
+        return "" if characters >= 2 or any(len(word) >= 3 for word in words) else "no_word"
+    if kind == Kind.OUTLINE and len(text.split()) < 2 and characters < 4:
         return "single_word"
     return "generic" if kind == Kind.OUTLINE and set(words) <= GENERIC_WORDS else ""

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 from drag_rl.errors import InputError
 from drag_rl.types import Question
+from drag_rl.words import has_other_scripts, words
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -119,11 +120,13 @@ def draw(seed: int, name: str) -> str:
 def word_set(text: str) -> frozenset[str]:
     """The words of a question, lower-cased; the text itself if it has none.
 
-    >>> sorted(word_set("How do I save it, and how?"))
-    ['and', 'do', 'how', 'i', 'it', 'save']
+    >>> sorted(word_set("How do I save it, and how?")), sorted(word_set("首都"))
+    (['and', 'do', 'how', 'i', 'it', 'save'], ['都', '首', '首都'])
     """
+    if has_other_scripts(text):
+        return frozenset(word for _, word in words(text.casefold())) or frozenset([text])
     return frozenset(re.findall(r"\w+", text.casefold())) or frozenset([text])
 
 
-def _is_near(words: frozenset[str], others: Sequence[frozenset[str]]) -> bool:
-    return any(len(words & other) >= NEAR_DUPLICATE * len(words | other) for other in others)
+def _is_near(own: frozenset[str], others: Sequence[frozenset[str]]) -> bool:
+    return any(len(own & other) >= NEAR_DUPLICATE * len(own | other) for other in others)
