@@ -210,16 +210,31 @@ def test_what_cannot_be_kept_ends_the_run_with_one_line(pdf_dir, tmp_path):
         list(read_documents(pdf_dir, sources, parts, workers=2))
 
 
-def test_workers_keep_the_messages_of_libraries_to_themselves():
-    code = """
-import os, sys
-from drag_rl.corpus.worker_pool import _silence_libraries
-_silence_libraries()
-os.write(2, b"Image too small to scale!!\\n")
-print("a bug of ours \\ud800", file=sys.stderr)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr == "a bug of ours \\ud800\n"
+def test_what_tesseract_writes_by_itself_is_not_the_users(make_pdf, tmp_path):
+    """A language file that is none makes it write four lines of its own for every page."""
+    (tmp_path / "tessdata").mkdir()
+    (tmp_path / "tessdata" / "eng.traineddata").write_bytes(b"no language")
+    (tmp_path / "pdfs").mkdir()
+    (tmp_path / "pdfs" / "scan.pdf").write_bytes(make_pdf(["Turn the key."] * 3))
+    options = [
+        "--pdf-dir",
+        tmp_path / "pdfs",
+        "--out",
+        tmp_path / "pages",
+        "--ocr",
+        "force",
+        "--workers",
+        "1",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "drag_rl.cli.main", "ingest", *options],
+        env=os.environ | {"TESSDATA_PREFIX": str(tmp_path / "tessdata")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert "scan#1: cannot be read" in done.stderr
 
 
 def test_a_document_that_changes_meanwhile_is_not_mixed(pdf_dir):
