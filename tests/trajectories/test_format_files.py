@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from drag_rl.corpus.images import PageImages
 from drag_rl.corpus.ingest import ReadOptions, ingest_pdfs
+from drag_rl.corpus.renderer import PageRenderError, Renderer
 from drag_rl.episode import EpisodeConfig
 from drag_rl.errors import InputError
 from drag_rl.manifest import read_manifest
@@ -171,7 +172,7 @@ def broken(*_):
     yield {"question": 1 / 0}
 
 
-def test_page_images_are_rendered_once_and_named(tmp_path, pdf_dir):
+def test_page_images_are_rendered_once_and_named(tmp_path, pdf_dir, monkeypatch):
     ingest_pdfs(pdf_dir, tmp_path / "pages", ReadOptions())
     build_index(tmp_path / "pages", tmp_path / "index", IndexOptions())
     config = EpisodeConfig(observation="both", think=False)
@@ -193,6 +194,19 @@ def test_page_images_are_rendered_once_and_named(tmp_path, pdf_dir):
     assert "as in \u2039image>" in row["messages"][4]["content"]
     (query,) = all_rows(rows, "sft_query")
     assert query["images"] == []
+    # Where a page cannot be rendered there is a blank image, and it is counted.
+    monkeypatch.setattr("drag_rl.corpus.images.shared_renderer", Stalls)
+    manifest = write_training_data(source, tmp_path / "blank", options)
+    (row,) = all_rows(rows_in(tmp_path / "blank"), "sft_trajectory")
+    assert all(Path(image["image"]).is_file() for image in row["images"]) and len(row["images"]) == len(shown)
+    assert manifest.counts["blank_pages"] == len(set(shown))
+
+
+class Stalls(Renderer):
+    """Cannot render anything."""
+
+    def render(self, request):  # noqa: ARG002
+        raise PageRenderError("takes too long", stalled=True)
 
 
 def test_images_of_a_question_must_be_there(tmp_path):

@@ -144,6 +144,8 @@ def write_training_data(
                 for row in rows(group, talk, counts):
                     files.write(name, split, row)
         files.close()
+        if pages is not None and pages.replaced:
+            counts["blank_pages"] = len(pages.replaced)
         counts |= Counter({f"documents_{split}": n for split, n in Counter(documents.values()).items()})
         digests = {
             path.name: sha256_file(path)
