@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drag_rl.errors import InputError
+from drag_rl.metrics.citations import citation_scores
 from drag_rl.trajectories.rationalise import COPIED_WORDS, copies_words
 from drag_rl.trajectories.turns import searches
 from drag_rl.types import Malformed, StopReason, Trajectory
@@ -120,13 +121,7 @@ def _answered(_: Limits) -> Test:
 
 
 def _cites_gold(_: Limits) -> Test:
-    def test(trajectory: Trajectory) -> bool:
-        answer = trajectory.outcome.answer
-        return answer is not None and bool(
-            set(answer.citations) & set(trajectory.outcome.question.gold_page_ids)
-        )
-
-    return test
+    return lambda trajectory: citation_scores(trajectory.outcome)["citation_recall"] > 0
 
 
 RULES: dict[str, Rule] = {
@@ -143,7 +138,7 @@ RULES: dict[str, Rule] = {
     "no_hint_copy": Rule(keeps="no copy of --copy-words words of the hint", build=_no_hint_copy),
     "honest": Rule(keeps="no hint was shown", default=False, build=_honest),
     "answered": Rule(keeps="ended with an answer", default=False, build=_answered),
-    "cites_gold": Rule(keeps="the answer cites a gold page", default=False, build=_cites_gold),
+    "cites_gold": Rule(keeps="the answer cites a gold page that was shown", default=False, build=_cites_gold),
 }
 """Name -> rule; a trajectory is dropped by the first that it fails, in this order."""
 
