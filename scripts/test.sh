@@ -6,8 +6,9 @@
 #   bash scripts/test.sh soak            kills at random moments, about an hour; CI kills at named events instead
 #   bash scripts/test.sh -k images       any pytest arguments: only pytest, with them
 #
-#   PROFILE=gpu      the packages of a GPU machine, in .venv-gpu (a GPU is not needed): bash scripts/test.sh fast
-#   WORKERS          processes that run unit tests   (one a CPU)
+#   PROFILE=gpu      fast: the tests of what differs with the packages of a GPU machine, in .venv-gpu, also without a GPU;
+#                    what trains there is checked by scripts/check_gpu.sh
+#   WORKERS          processes that run unit tests   (one a CPU, at most 8)
 #   LANES            processes that run end-to-end tests; each needs up to 10 GB of memory   (2)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -22,11 +23,23 @@ export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000} # as in scripts/machine.sh
 
 say() { printf '\n\033[1m[test %4ds]\033[0m %s\n' "$SECONDS" "$*"; }
 
+workers=${WORKERS:-$(($(nproc) < 8 ? $(nproc) : 8))}
+unit_tests() { # one thread a process, or the processes would wait for each other
+    OMP_NUM_THREADS=1 pytest -q -m "not slow and not soak" -n "$workers" --dist loadfile --durations=15 "$@"
+}
+
 case ${1:-} in
     '' | fast) ;;
     soak) exec pytest -q -m soak --timeout 3600 --durations=15 ;;
     *) exec pytest "$@" ;;
 esac
+
+if [[ $profile == gpu ]]; then
+    [[ ${1:-} == fast ]] || { echo "test: PROFILE=gpu has 'fast' only: bash scripts/check_gpu.sh trains" >&2; exit 2; }
+    say "unit tests of the plugin, the models and the trainers"
+    unit_tests tests/verl_plugin tests/models tests/training tests/trajectories/test_vllm_process.py
+    exit 0
+fi
 
 say "lint; types are checked beside the unit tests"
 ruff check .
@@ -36,8 +49,8 @@ types=$(mktemp)
 trap 'rm -f "$types"' EXIT
 nice mypy >"$types" 2>&1 &
 checker=$!
-say "unit tests" # one thread a process, or the processes would wait for each other
-OMP_NUM_THREADS=1 pytest -q -m "not slow and not soak" -n "${WORKERS:-$(nproc)}" --dist loadfile --durations=15
+say "unit tests"
+unit_tests tests drag_rl reward data_preprocess
 say "types"
 wait "$checker" || { cat "$types"; exit 1; }
 cat "$types"
