@@ -10,6 +10,7 @@ import re
 import socket
 import threading
 import time
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import pytest
@@ -238,30 +239,42 @@ def test_an_attempt_ends_in_time_however_the_bytes_come(index):
         assert played(server, index, timeout_s=20).outcome.stop_reason == StopReason.ANSWERED
 
 
-@pytest.mark.parametrize(
-    "line", [b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"a" * 300_000, b"\x15"]
-)
-def test_what_speaks_no_http_is_no_server(line, index):
+@contextmanager
+def speaking(*pieces, pause_s=0.0):
+    """The address of something that sends these bytes to whoever connects."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def speak():
-            while True:
-                try:
+            with suppress(OSError):  # until the test is over
+                while True:
                     connection, _ = listener.accept()
-                except OSError:
-                    return
-                with connection:
-                    connection.recv(65536)
-                    connection.sendall(line)
+                    with connection, suppress(ConnectionError):
+                        connection.recv(65536)
+                        for piece in pieces:
+                            connection.sendall(piece)
+                            time.sleep(pause_s)
 
         threading.Thread(target=speak, daemon=True).start()
-        settings = ServerSettings(
-            base_url=f"http://127.0.0.1:{listener.getsockname()[1]}/v1", model="m", api_key="k", retries=0
-        )
-        plan = replace(rollouts(FakeServer(str), index, EpisodeConfig()), server=settings)
-        with pytest.raises(ServerDown, match="cannot be reached: "):
-            plan.run([Job(question=QUESTION, sample=0)], lambda *_: None, 1)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
         listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize(
+    "line", [b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"a" * 300_000, b"\x15"]
+)
+def test_what_speaks_no_http_is_no_server(line):
+    async def ask(url):
+        server = ModelServer(ServerSettings(base_url=url, model="m", api_key="k", retries=0))
+        await server.complete({"messages": []})
+
+    with speaking(line) as url, pytest.raises(ServerDown, match="cannot be reached: "):
+        asyncio.run(ask(url))
+
+
+def test_headers_that_drip_are_late_too():
+    with speaking(b"HTTP/1.1 200 OK\r\nX: ", *[b"a"] * 200, pause_s=0.05) as url:
+        started = time.monotonic()
+        assert not asyncio.run(answers(url, 0.3)) and time.monotonic() - started < 5
 
 
 def test_what_is_asked_for_its_health_is_waited_for_in_all_no_longer_than_said():
