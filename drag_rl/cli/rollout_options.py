@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from drag_rl.errors import InputError
 from drag_rl.trajectories.model_server import Dialect
 
 ModelName = Annotated[
@@ -35,5 +37,17 @@ PagesFolder = Annotated[
     Path | None, typer.Option(help="Pages that the index was made from; needed to show page images.")
 ]
 MaxPixels = Annotated[int, typer.Option(min=1024, help="Pixels of a page image, at most.")]
-TimeoutS = Annotated[float, typer.Option(min=0.1, help="Seconds for a message, to its last byte; each attempt.")]
+
+
+def _finite(seconds: float) -> float:
+    """The option's own bounds let ``nan`` through."""
+    if not math.isfinite(seconds):
+        raise InputError(f"--timeout-s {seconds}: give a number of seconds")
+    return seconds
+
+
+TimeoutS = Annotated[
+    float,
+    typer.Option(min=0.1, callback=_finite, help="Seconds for a message, to its last byte; each attempt."),
+]
 Retries = Annotated[int, typer.Option(min=0, help="Further attempts at a message, after growing pauses.")]

@@ -82,3 +82,30 @@ def test_it_is_one_line_and_everything_stays(
     assert stop.value.code == 2
     assert message in said and said.count("\n") == 1, said
     assert content(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("collect --questions q --index i --out o.jsonl --timeout-s nan", "--timeout-s nan: give a number"),
+        (
+            "evaluate --questions q --index i --output o.json --timeout-s inf",
+            "--timeout-s inf: give a number",
+        ),
+        ("format --input t.jsonl --output-dir d --margin nan", "--margin nan: must be from 0 to 1"),
+        ("format --input t.jsonl --output-dir d --val-split nan", "--val-split nan: must be at least 0"),
+    ],
+)
+def test_what_is_no_number_is_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main(shlex.split(command))
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not content(tmp_path)

@@ -6,7 +6,7 @@ import json
 import struct
 import tempfile
 import zlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -273,3 +273,17 @@ def test_files_are_written_and_checked(tmp_path: Path, capsys: pytest.CaptureFix
     write_jsonl(path, rows[0] | {"page": 9})
     assert run() == 2
     assert "line 1: manual-0 has no page 9" in capsys.readouterr().err
+
+
+def test_copies_of_one_pdf_are_never_parted(tmp_path: Path) -> None:
+    names = [f"{name}{copy}" for name in "abcd" for copy in ("", "-copy")]
+    pages = [replace(page_of(name, 1, "words"), source_sha256=name[0]) for name in sorted(names)]
+    write_pages(tmp_path / "pages", pages, stage="ingest", pdf_dir=None)
+    path = write_jsonl(
+        tmp_path / "q.jsonl", *({"question": f"What of {name}?", "file": name, "page": 1} for name in names)
+    )
+    for seed in range(5):
+        manifest = import_questions(path, tmp_path / "pages", tmp_path / "out", val=0.3, test=0.3, seed=seed)
+        documents = manifest.config["documents"]
+        assert all(documents[name] == documents[f"{name}-copy"] for name in "abcd")
+        assert set(documents.values()) == {"train", "val", "test"}
