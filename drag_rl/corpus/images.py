@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 
 from drag_rl.corpus.pages import DEFAULT_DPI, PAGES_FILE, pages_manifest, pdf_dir_of
 from drag_rl.corpus.redactions import read_redactions
-from drag_rl.corpus.render_request import fitting_scale
+from drag_rl.corpus.render_request import Request, fitting_scale
 from drag_rl.corpus.renderer import PageRenderError, Renderer, shared_renderer
 from drag_rl.errors import InputError
 from drag_rl.image_file import read_image
@@ -177,17 +177,16 @@ class PageImages:
             raise self._error(source.page_id, f"{MAX_STALLS} other pages of its PDF stalled the reader")
         try:
             with atomic_path(path) as temporary:
-                self._renderer.render(
-                    {
-                        "pdf": str(self._pdf_dir / source.source_file),
-                        "sha256": source.source_sha256,
-                        "page_number": source.page_number,
-                        "dpi": self._dpi,
-                        "max_pixels": self._max_pixels,
-                        "boxes": self._redactions.get(source.page_id, ()),
-                        "target": str(temporary),
-                    }
+                request = Request(
+                    pdf=str(self._pdf_dir / source.source_file),
+                    sha256=source.source_sha256,
+                    page_number=source.page_number,
+                    dpi=self._dpi,
+                    max_pixels=self._max_pixels,
+                    boxes=self._redactions.get(source.page_id, ()),
+                    target=str(temporary),
                 )
+                self._renderer.render(request)
         except PageRenderError as error:
             self._stalls[source.source_file] += error.stalled
             self._failed[source.page_id] = str(error)

@@ -24,8 +24,6 @@ class Request:
     """What is painted white, in points of the unrotated page."""
     target: str
     """Path of the PNG to write."""
-    cpu_s: float
-    """The most processor time for opening the PDF, and again for the page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,11 +53,14 @@ class _ChangedError(Exception):
     """A PDF has other bytes than it had."""
 
 
-def answer(request: Request, documents: Documents) -> Reply:
-    """Write the PNG of a page; never raises for what is in the PDF."""
+def answer(request: Request, documents: Documents, cpu_s: float) -> Reply:
+    """Write the PNG of a page; never raises for what is in the PDF.
+
+    Opening the PDF, and the page itself, may each take ``cpu_s`` of processor time.
+    """
     advice = "put it back or run drag ingest again"
     try:
-        with _processor_time(request.cpu_s):
+        with _processor_time(cpu_s):
             document = documents.get(request.pdf, request.sha256)
     except _ChangedError:
         problem = f"{request.pdf}: has changed since it was ingested; {advice}"
@@ -67,7 +70,7 @@ def answer(request: Request, documents: Documents) -> Reply:
     except UnreadablePdfError as error:
         return Reply(problem=f"{request.pdf}: {error}; {advice}", of_the_page=False)
     try:
-        with _processor_time(request.cpu_s):
+        with _processor_time(cpu_s):
             image = _render(document, request)
             image.save(request.target, format="PNG")
     except OSError as error:
@@ -100,13 +103,13 @@ def _processor_time(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def serve(pipe: Connection) -> None:
+def serve(pipe: Connection, cpu_s: float) -> None:
     """Answer requests until the other end is gone; the first message says that we are ready."""
     documents = Documents()
     try:
         pipe.send_bytes(b"{}")
         while True:
-            reply = answer(Request(**json.loads(pipe.recv_bytes())), documents)
+            reply = answer(Request(**json.loads(pipe.recv_bytes())), documents, cpu_s)
             message = {"problem": reply.problem, "of_the_page": reply.of_the_page}
             pipe.send_bytes(json.dumps(message).encode())
     except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -114,9 +117,9 @@ def serve(pipe: Connection) -> None:
 
 
 def main() -> None:
-    """Serve the pipe whose file descriptor is the first argument, within as many bytes as the second says."""
+    """Serve a pipe: the arguments are its file descriptor, and the limits of memory (bytes) and of time (seconds)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    descriptor, memory_bytes = int(sys.argv[1]), int(sys.argv[2])
+    descriptor, memory_bytes, cpu_s = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     # Beside what the libraries have taken already: numerical ones reserve some for every core of the machine.
     limit = _address_space() + memory_bytes
@@ -125,7 +128,7 @@ def main() -> None:
     )
     pymupdf.TOOLS.mupdf_display_errors(False)
     pymupdf.TOOLS.mupdf_display_warnings(False)
-    serve(Connection(descriptor))
+    serve(Connection(descriptor), cpu_s)
 
 
 def _address_space() -> int:

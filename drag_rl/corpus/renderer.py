@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from typing import Any
 from weakref import WeakSet
 
 from drag_rl.corpus.render_request import Reply, Request
@@ -64,8 +63,8 @@ class Renderer:
         self._worker: _Worker | None = None
         _RENDERERS.add(self)
 
-    def render(self, request: dict[str, Any]) -> None:
-        """Write the PNG of a :class:`Request` (all its fields but the limit).
+    def render(self, request: Request) -> None:
+        """Write the PNG of a page.
 
         Waits outside of Python's lock, so that other threads and the event loop go on.
 
@@ -73,7 +72,7 @@ class Renderer:
             PageRenderError: The page cannot be rendered; the message is the reason.
             InputError: Its file is not there, or another one, or the image cannot be written.
         """
-        message = json.dumps(asdict(Request(**request, cpu_s=self.limits.cpu_s))).encode()
+        message = json.dumps(asdict(request)).encode()
         with self._lock:
             try:
                 reply = self._ask(message)
@@ -119,7 +118,7 @@ class Renderer:
             ours, theirs = Pipe()
             command = [sys.executable, "-c", _START, str(theirs.fileno())]
             process = subprocess.Popen(
-                [*command, str(self.limits.memory_bytes)],
+                [*command, str(self.limits.memory_bytes), str(self.limits.cpu_s)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -16,6 +16,7 @@ from PIL import Image
 
 from drag_rl.corpus.images import MAX_STALLS, PageImages
 from drag_rl.corpus.pages import write_pages
+from drag_rl.corpus.render_request import Request
 from drag_rl.corpus.renderer import PageRenderError, Renderer, RenderLimits
 from drag_rl.errors import InputError
 from drag_rl.manifest import sha256_file
@@ -64,9 +65,9 @@ def page(pdf_dir: Path, name: str, number: int) -> Page:
     )
 
 
-def request(pdf: Path, target: Path) -> dict:
-    facts = {"pdf": str(pdf), "sha256": sha256_file(pdf), "target": str(target)}
-    return facts | {"page_number": 1, "dpi": 72, "max_pixels": 1 << 20, "boxes": []}
+def request(pdf: Path, target: Path) -> Request:
+    look = {"page_number": 1, "dpi": 72, "max_pixels": 1 << 20, "boxes": ()}
+    return Request(pdf=str(pdf), sha256=sha256_file(pdf), target=str(target), **look)
 
 
 @pytest.mark.parametrize("name", HOSTILE)

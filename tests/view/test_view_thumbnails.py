@@ -41,7 +41,7 @@ class Stalls(Renderer):
     """Cannot render anything."""
 
     def render(self, request):
-        raise PageRenderError(f"page {request['page_number']} takes too long", stalled=True)
+        raise PageRenderError(f"page {request.page_number} takes too long", stalled=True)
 
 
 def test_a_page_that_cannot_be_rendered_is_named_and_has_no_picture(tmp_path, pdf_dir):
