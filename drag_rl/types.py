@@ -6,6 +6,7 @@ Words: a *question* is the user's, a *query* the policy's; a *hit* is a retrieve
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeGuard
@@ -322,9 +323,10 @@ def within(rank: int | None, cutoff: int) -> TypeGuard[int]:
 
 
 def query_key(query: str) -> tuple[str, ...]:
-    """What two queries have in common that find the same pages: their words, in any order and case.
+    """What two queries have in common that find the same pages: their words, in any order and case, and
+    however their accents are typed.
 
     >>> query_key("merge Data frames") == query_key("data  frames merge")
     True
     """
-    return tuple(sorted(query.casefold().split()))
+    return tuple(sorted(unicodedata.normalize("NFC", query.casefold()).split()))

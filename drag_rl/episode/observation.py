@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from drag_rl.episode.neutral import neutralise
 from drag_rl.types import Hit
+from drag_rl.words import UNSPACED
 
 Message = dict[str, Any]
 """An OpenAI-style message; image parts are ``{"type": "image"}`` with ``page_id``, or a file's ``path``."""
@@ -101,12 +102,15 @@ def cut(text: str, max_chars: int) -> str:
 
     >>> cut("merge two data frames", 12), cut("merge", 12), cut("merge", 0)
     ('merge two…', 'merge', '')
+    >>> cut("R 言語でデータを結合する", 8)
+    'R 言語でデー…'
     """
     text = " ".join(text.split())
     if len(text) <= max_chars:
         return text
     kept = text[:max_chars]
-    return (kept.rpartition(" ")[0] or kept[:-1]) + "…" if kept else ""
+    whole_words = "" if UNSPACED.match(text, max_chars - 1) else kept.rpartition(" ")[0]
+    return (whole_words or kept[:-1]) + "…" if kept else ""
 
 
 def as_text(message: Message) -> str:

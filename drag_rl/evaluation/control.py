@@ -15,6 +15,7 @@ from drag_rl.episode.prompt import action_text
 from drag_rl.retrieval import SearchIndex
 from drag_rl.trajectories.driver import Reply
 from drag_rl.types import Hit, Question
+from drag_rl.words import UNSPACED
 
 
 class Control(ABC):
@@ -82,4 +83,6 @@ def shortened(text: str, max_chars: int) -> str:
     """
     if not max_chars or len(text) <= max_chars:
         return text
+    if UNSPACED.match(text, max_chars):
+        return text[:max_chars].rstrip()
     return text[: max_chars + 1].rpartition(" ")[0] or text[:max_chars]

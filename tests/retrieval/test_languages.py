@@ -15,6 +15,7 @@ from drag_rl.errors import InputError
 from drag_rl.retrieval import SearchIndex
 from drag_rl.retrieval.build import IndexOptions, build_index
 from drag_rl.retrieval.folder import WORD_RULE
+from drag_rl.types import query_key
 
 PAGES = {
     "de": "Vor der Installation sollten Sie Ihre Daten sichern; Größe und Lage der Partitionen bleiben erhalten.",
@@ -69,6 +70,7 @@ def test_a_query_is_normalised_as_pages_are(tmp_path: Path) -> None:
     index = index_of(tmp_path, ["the café closes", "the office opens"])
     composed, decomposed = (index.search(f"cafe{accent}", 2) for accent in ("\u0301", "\u0301\x00"))
     assert [hit.page_id for hit in composed.hits] == ["doc#1"] and decomposed == composed
+    assert query_key("cafe\u0301") == query_key("CAF\u00c9")
 
 
 def test_a_snippet_of_a_clause_shows_what_was_searched(tmp_path: Path) -> None:
