@@ -59,8 +59,6 @@ def format(
     """Write trajectories as training data: JSONL and parquet, train and val split by document."""
     if not 0 <= val_split < 1:
         raise InputError(f"--val-split {val_split}: must be at least 0 and less than 1")
-    if not 0 <= margin <= 1:  # the option's own bounds let nan through
-        raise InputError(f"--margin {margin}: must be from 0 to 1")
     options = FormatOptions(
         formats=select_formats(formats),
         val_split=val_split,

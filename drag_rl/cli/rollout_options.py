@@ -40,7 +40,7 @@ MaxPixels = Annotated[int, typer.Option(min=1024, help="Pixels of a page image, 
 
 
 def _finite(seconds: float) -> float:
-    """The option's own bounds let ``nan`` through."""
+    """``inf`` would wait for ever."""
     if not math.isfinite(seconds):
         raise InputError(f"--timeout-s {seconds}: give a number of seconds")
     return seconds
