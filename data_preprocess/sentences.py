@@ -10,6 +10,8 @@ import re
 
 from sentencex import segment
 
+from drag_rl.words import UNSPACED
+
 MIN_WORDS, MAX_WORDS = 7, 18
 """Shorter sentences say too little, longer ones are no questions."""
 
@@ -19,6 +21,10 @@ MAX_CHARS = 400
 PLAIN_SHARE = 0.85
 """Of a sentence's words so many must be words: the others are code, numbers and signs."""
 
+_CLAUSE = re.compile(
+    "(?<=。)[^。\\s][^。]{14,58}。|(?<=[\uac00-\ud7a3]\\. )[\uac00-\ud7a3][^.]{14,78}[\uac00-\ud7a3]\\."
+)
+"""A sentence of Chinese, Japanese or Korean; the one before it ends on its line, so that no heading is part of it."""
 _PLAIN = re.compile(r"[^\W\d_]+(['\u2019-][^\W\d_]+)*[,;:.]?")
 
 
@@ -30,8 +36,19 @@ def askable_sentences(text: str, language: str) -> list[str]:
     >>> text = "Ends. The first page lists all chapters of\\nthe book. Use it. Let f(x) = 2 x + 3 y - 4 hold here."
     >>> askable_sentences(text, "en")
     ['The first page lists all chapters of the book.']
+    >>> askable_sentences("目次\\n始め。この章ではシステムのインストール方\\n法を説明します。次。", "ja")
+    ['この章ではシステムのインストール方法を説明します。']
     """
+    if UNSPACED.search(text):
+        clauses = (re.sub(r"(?<=[^\x00-\x7f])\n", "", clause) for clause in _CLAUSE.findall(text))
+        return [" ".join(clause.split()) for clause in clauses if _is_plain(clause)]
     return [" ".join(part.split()) for part in segment(language, text) if _is_askable(part)]
+
+
+def _is_plain(clause: str) -> bool:
+    """Whether a clause of a script without spaces is text, and not code, numbers and signs."""
+    letters = "".join(clause.split())
+    return len(UNSPACED.findall(letters)) >= PLAIN_SHARE * (len(letters) - 1)
 
 
 def _is_askable(sentence: str) -> bool:
