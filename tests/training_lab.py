@@ -108,6 +108,8 @@ def teach(model_dir: Path, data: Path, out: Path, config: EpisodeConfig, steps: 
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     torch.manual_seed(0)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # where cores are shared, two would wait for each other most of the time
     processor = AutoProcessor.from_pretrained(model_dir)
     model = AutoModelForImageTextToText.from_pretrained(model_dir, dtype=torch.float32)
     opening = processor.tokenizer.encode("<|im_start|>assistant\n", add_special_tokens=False)
@@ -130,6 +132,7 @@ def teach(model_dir: Path, data: Path, out: Path, config: EpisodeConfig, steps: 
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
+    torch.set_num_threads(threads)
     model.save_pretrained(out)
     processor.save_pretrained(out)
     return out
