@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from multiprocessing import Pipe
@@ -19,6 +20,9 @@ from drag_rl.errors import InputError
 
 START_TIMEOUT_S = 120.0
 """A worker is ready in half a second on a machine that has nothing else to do."""
+EXIT_TIMEOUT_S = 5.0
+"""A worker that has closed its pipe is about to end."""
+MAX_REPLY_BYTES = 1 << 16
 _START = (
     "import sys; sys.modules['pymupdf.layout'] = None; from drag_rl.corpus.render_worker import main; main()"
 )
@@ -100,14 +104,18 @@ class Renderer:
             worker.pipe.send_bytes(message)
             if not worker.pipe.poll(self.limits.wall_s):
                 raise PageRenderError(f"no result within {self.limits.wall_s:g} s", stalled=True)
-            return Reply(**json.loads(worker.pipe.recv_bytes()))
+            return Reply(**json.loads(worker.pipe.recv_bytes(MAX_REPLY_BYTES)))
+        except (TypeError, json.JSONDecodeError) as error:
+            raise PageRenderError("the PDF reader answered nonsense", stalled=True) from error
         except (EOFError, OSError) as error:
-            code = worker.process.wait()
+            with suppress(subprocess.TimeoutExpired):
+                worker.process.wait(timeout=EXIT_TIMEOUT_S)
+            code = worker.process.returncode
             if code == -signal.SIGPROF:
                 reason = f"needs more than {self.limits.cpu_s:g} s of processor time"
             else:
                 reason = f"the PDF reader crashed (exit code {code})"
-            lasting = code not in (-signal.SIGKILL, -signal.SIGTERM)  # somebody else's doing
+            lasting = code not in (None, -signal.SIGKILL, -signal.SIGTERM)  # somebody else's doing
             raise PageRenderError(reason, stalled=True, lasting=lasting) from error
 
     def _living(self) -> _Worker:
@@ -116,7 +124,7 @@ class Renderer:
         if self._worker is None:
             # Not by multiprocessing, whose children import the main module anew: a script without a guard, or verl's.
             ours, theirs = Pipe()
-            command = [sys.executable, "-c", _START, str(theirs.fileno())]
+            command = [sys.executable, "-P", "-c", _START, str(theirs.fileno())]
             process = subprocess.Popen(
                 [*command, str(self.limits.memory_bytes), str(self.limits.cpu_s)],
                 pass_fds=[theirs.fileno()],

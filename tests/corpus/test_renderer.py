@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -131,6 +133,21 @@ def test_a_worker_that_waits_is_given_up_by_the_clock(tmp_path, make_pdf):
         renderer.render(request(tmp_path / "sound.pdf", tmp_path / "a.png"))
     assert failed.value.stalled and not failed.value.lasting
     assert renderer._worker is None
+
+
+@pytest.mark.parametrize("said", [b"", b"null", b"[1]", b'{"action": "rm"}', b"x" * (1 << 17)])
+def test_a_worker_that_is_taken_over_can_say_nothing_that_acts(tmp_path, make_pdf, monkeypatch, said):
+    (tmp_path / "sound.pdf").write_bytes(make_pdf(["Sound"]))
+    renderer = Renderer(RenderLimits(wall_s=5))
+    process = subprocess.Popen(["sleep", "60"])
+    ours, theirs = multiprocessing.Pipe()
+    renderer._worker = type("Worker", (), {"process": process, "pipe": ours})
+    threading.Thread(target=theirs.send_bytes, args=(said,), daemon=True).start()
+    monkeypatch.setattr("drag_rl.corpus.renderer.EXIT_TIMEOUT_S", 0.05)
+    with pytest.raises(PageRenderError, match=r"nonsense|crashed") as failed:
+        renderer.render(request(tmp_path / "sound.pdf", tmp_path / "a.png"))
+    assert failed.value.stalled and not failed.value.lasting
+    assert process.returncode == -signal.SIGKILL
 
 
 def test_a_forked_process_does_not_use_its_parents_worker(renderer):
