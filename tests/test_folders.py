@@ -237,6 +237,14 @@ def test_a_kill_leaves_the_old_files_or_the_new_ones(tmp_path, monkeypatch, mome
     assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", "c", "manifest.json"}
 
 
+def test_files_of_an_older_version_which_kept_no_list_are_those_of_its_names(tmp_path):
+    put_files(tmp_path, a="1", b="1")
+    (tmp_path / "notes.txt").write_text("mine")
+    forget_files(tmp_path)
+    put_files(tmp_path, b="2")
+    assert content(tmp_path) == {"notes.txt": "mine", "b": "2"}
+
+
 def test_a_hostile_list_of_files_removes_nothing_elsewhere(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     put_files(tmp_path / "data", a="1")
