@@ -6,7 +6,6 @@ import os
 
 import pytest
 
-
 # Else a rollout that fails where there is no queue starts a Ray to look for one, which takes a minute and hides why.
 os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
 
