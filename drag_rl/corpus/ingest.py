@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -92,8 +91,9 @@ def ingest_pdfs(
         readable = readable or any(page.status == "ok" for page in result.pages)
     if not readable:
         if not manifest_path(pages_dir).exists():
-            shutil.rmtree(parts.folder)
-            with suppress(OSError):  # what else is in the folder is not ours
+            parts.keep_only([])
+            with suppress(OSError):  # what else is in the folders is not ours
+                parts.folder.rmdir()
                 pages_dir.rmdir()
         listed = "; ".join(f"{problem.where}: {problem.reason}" for problem in problems[:3])
         raise InputError(

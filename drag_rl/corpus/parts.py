@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,10 @@ from drag_rl.types import Page
 
 READER_VERSION = 1
 """Raised whenever the same PDF would be read differently: parts of another version are not used."""
+
+
+_OURS = re.compile(r"[0-9a-f]{64}\.json|\.[0-9a-f]{64}\.json\.[0-9a-f]{12}\.tmp")
+"""Names of parts, and of parts being written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +55,10 @@ class Parts:
             json.dump(asdict(result), file, ensure_ascii=False)
 
     def keep_only(self, sources: Iterable[Source]) -> None:
-        """Remove all other parts, and what killed runs left behind."""
+        """Remove all other parts, and what killed runs left behind; what else is in the folder is the user's."""
         kept = {self._path(source).name for source in sources}
         for path in self.folder.iterdir():
-            if path.name not in kept:
+            if path.name not in kept and _OURS.fullmatch(path.name):
                 path.unlink(missing_ok=True)
 
     def _path(self, source: Source) -> Path:

@@ -105,11 +105,15 @@ def test_only_what_is_new_is_read(pdf_dir, tmp_path, make_pdf):
     (pdf_dir / "engine.pdf").write_bytes(make_pdf(["A new engine"]))
     assert ingest_pdfs(pdf_dir, pages_dir, ReadOptions()).documents_read == 1
     assert [page.text for page in load_pages(pages_dir)] == ["A new engine", "Rotor blades", "Rotor brake"]
-    assert len(list((pages_dir / PARTS_FOLDER).iterdir())) == 2
+    parts = pages_dir / PARTS_FOLDER
+    assert len(list(parts.iterdir())) == 2
 
+    (parts / "notes.txt").write_text("mine")
+    (parts / f".{'0' * 64}.json.0123456789ab.tmp").touch()  # of a killed run
     (pdf_dir / "engine.pdf").unlink()
     assert ingest_pdfs(pdf_dir, pages_dir, ReadOptions()).documents_read == 0
     assert [page.doc_id for page in load_pages(pages_dir)] == ["manuals/rotor", "manuals/rotor"]
+    assert len(list(parts.iterdir())) == 2 and (parts / "notes.txt").exists()
 
     assert ingest_pdfs(pdf_dir, pages_dir, ReadOptions(ocr="off")).documents_read == 1
 
