@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -166,3 +167,30 @@ def test_sft_resumed_at_the_end_of_an_epoch_has_no_next_one_in_stock_verl(tmp_pa
 @pytest.mark.parametrize(("step", "left"), [(1, [1, 2]), (5, [2]), (3, [0, 1, 2]), (6, [0, 1, 2])])
 def test_sft_resumed_at_any_step_goes_on_with_the_next_batch_with_the_patch(tmp_path, step, left):
     assert resumed(tmp_path, step, stock=False) == left
+
+
+def critic(tiny, load):
+    """What verl's critic loads of a tiny Qwen3-VL."""
+    import torch
+    from transformers import AutoConfig
+
+    return load(str(tiny), torch.float32, AutoConfig.from_pretrained(tiny, num_labels=1), False)
+
+
+@pytest.mark.skipif(find_spec("flash_attn") is not None, reason="verl then goes on to another class")
+def test_a_critic_of_qwen3_vl_cannot_be_loaded_in_stock_verl(tiny, monkeypatch):
+    from transformers import AutoModelForTokenClassification
+    from verl.utils.model import load_valuehead_model
+
+    monkeypatch.setattr(AutoModelForTokenClassification._model_mapping, "_extra_content", {})
+    with pytest.raises(ImportError, match="FlashAttention2"):
+        critic(tiny, load_valuehead_model.__wrapped__)
+
+
+def test_a_critic_of_qwen3_vl_has_a_value_for_each_token_with_the_patch(tiny):
+    import torch
+    from verl.utils.model import load_valuehead_model
+
+    model = critic(tiny, load_valuehead_model)
+    assert type(model).__name__ == "Qwen3VLForTokenClassification"
+    assert model(input_ids=torch.tensor([[5, 6, 7]])).logits.shape == (1, 3, 1)
