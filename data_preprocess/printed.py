@@ -18,6 +18,9 @@ Place = TypeVar("Place")
 Span = tuple[int, int]
 """Start and end offset in a text, in characters."""
 
+FULL_STOP = "\u3002"
+"""Ends a sentence of Chinese and Japanese, and a word here, for no space does."""
+_PRINTED = re.compile(rf"[^\s{FULL_STOP}]+{FULL_STOP}?|{FULL_STOP}")
 _LABEL = re.compile(r"(chapter|section|appendix|part)?[a-z]?[\d]*|[ivxlc]+")
 MAX_LABELS = 3
 """Words before a heading on its line, such as its number, at most."""
@@ -48,7 +51,7 @@ def words_of_text(text: str) -> list[Word[Span]]:
     """The words of a page's text with their offsets."""
     words, offset = [], 0
     for number, line in enumerate(text.splitlines(keepends=True)):
-        for match in re.finditer(r"\S+", line):
+        for match in _PRINTED.finditer(line):
             span = (offset + match.start(), offset + match.end())
             words.append(Word(key_of(match.group()), number, span))
         offset += len(line)
@@ -60,7 +63,7 @@ def words_of_pdf(page: Any) -> list[Word[Box]]:
     lines: dict[tuple[int, int], int] = {}
     return [
         Word(key_of(text), lines.setdefault((block, line), len(lines)), (x0, y0, x1, y1))
-        for x0, y0, x1, y1, text, block, line, _ in page.get_text("words")
+        for x0, y0, x1, y1, text, block, line, _ in page.get_text("words", delimiters=FULL_STOP)
     ]
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pymupdf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_preprocess.printed import cut_spans, key_of, standing_alone, words_of_text
+from data_preprocess.printed import cut_spans, key_of, printed_at, standing_alone, words_of_pdf, words_of_text
 
 words = st.text(alphabet="abcxyz", min_size=2, max_size=6)
 titles = st.lists(words, min_size=2, max_size=6)
@@ -42,3 +43,15 @@ def test_what_is_not_cut_stays_in_order(text: str, cuts: list[tuple[int, int]]) 
 def test_keys_ignore_quotes_dashes_and_ligatures() -> None:
     assert key_of("\u2018Di\ufb00er\u2013ence\u2019?") == key_of("'differ-ence'")
     assert key_of("...") == "" and standing_alone(words_of_text("a b"), "") == []
+
+
+def test_a_sentence_without_spaces_is_found_between_full_stops() -> None:
+    text, key = "这是第一句。这是第二句。这是第三句。", key_of("这是第二句。")
+    page = pymupdf.open().new_page()
+    page.insert_text((72, 72), text, fontname="china-s")
+    for words in (words_of_text(text), words_of_pdf(page)):
+        ((first, last),) = printed_at(words, key)
+        assert "".join(word.key for word in words[first : last + 1]) == key
+    ((first, last),) = printed_at(words_of_text(text), key)
+    place = words_of_text(text)[first].place[0], words_of_text(text)[last].place[1]
+    assert cut_spans(text, [place]) == "这是第一句。这是第三句。"
