@@ -76,7 +76,7 @@ def test_time_outs_retries_and_concurrency_are_the_users(data, tmp_path, capsys)
         _, said, _ = drag(capsys, *words, "--concurrency", 1)
         assert "3 errors" in said and len(server.requests) == 3
         done = list(read_trajectories(tmp_path / "a.jsonl"))
-        assert {t.error for t in done} == {"no answer within 0.1 s"}
+        assert {t.error for t in done} == {"no whole reply within 0.1 s"}
         drag(capsys, *words, "--out", tmp_path / "b.jsonl", "--retries", 1)
         assert len(server.requests) == 3 + 6
     with FakeServer(lambda _: slow) as server:
