@@ -137,7 +137,7 @@ def test_what_is_preferred_can_hang_on_the_image_alone(world, tmp_path):
     ("rows", "options", "message"),
     [
         ([], (), "holds no pairs"),
-        ([{"images": [{"image": "a.png"}]}], (), "row 0: a.png: is not there"),
+        ([{"images": [{"image": "a.png"}]}], (), "row 0: image a.png cannot be read"),
         ([{}], ("max_length=3",), "row 0: has "),
         ([{}], ("no_such_option=3",), "no_such_option"),
     ],
