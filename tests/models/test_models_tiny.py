@@ -105,6 +105,6 @@ def test_building_again_keeps_what_is_whole_and_mends_what_is_not(tmp_path):
 
 def test_a_folder_of_someone_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(InputError, match="has no manifest that says drag_rl.models.tiny made it"):
+    with pytest.raises(InputError, match=r"has no manifest that says drag_rl\.models\.tiny made it"):
         build_tiny(tmp_path)
     assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "mine"
