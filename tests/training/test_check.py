@@ -201,6 +201,10 @@ def test_a_program_is_bounded_watched_and_ended_with_all_it_started(tmp_path):
         ("run_grpo: the trainer has failed, see x", "run_grpo: the trainer has failed, see x"),
         ("RuntimeError: x\nrun_sft: 5 rows are few", "run_sft: 5 rows are few"),
         ("a\nb", "b"),
+        (
+            "\x1b[36m(Worker pid=7)\x1b[0m ray.exceptions.OutOfMemoryError: killed\nError log: see\nSet X",
+            "\x1b[36m(Worker pid=7)\x1b[0m ray.exceptions.OutOfMemoryError: killed",
+        ),
     ],
 )
 def test_the_cause_is_one_line(log, says):

@@ -18,7 +18,10 @@ import psutil
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
 _STEP = re.compile(r"\bstep:(\d+) - (.*)")
 _METRIC = re.compile(r"(?<![^\s:])([^\s:]+):(?:np\.\w+\()?([-+.\deE]+|nan|inf)\)?(?= - |$)")
-_REASON = re.compile(r"^(?>.*?\b\w+(?:Error|Exception|Exit)\b).*: |out of memory|Killed")
+_RAISED = re.compile(
+    r"(?:\S*\([^()]{0,60}\)\S* )?[A-Za-z_.]{1,100}(?:Error|Exception|Exit)(?:\([^()]{0,60}\))?: "
+)
+_REASON = re.compile(r"out of memory|Killed|Error")
 
 
 class StageError(Exception):
@@ -142,8 +145,9 @@ def cause(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     lines = [line for line in lines if "the trainer has failed" not in line] or lines
     ours = [line for line in lines if re.match(r"(run_\w+|serve_vllm|drag \w+|export): ", line)]
-    reasons = [line for line in lines if _REASON.search(line)]
-    return (ours or reasons or lines or ["it said nothing"])[-1][-300:]
+    raised = [line for line in lines if _RAISED.match(line)]
+    hints = [line for line in lines if _REASON.search(line)]
+    return (ours or raised or hints or lines or ["it said nothing"])[-1][:300]
 
 
 def mean(values: Sequence[float]) -> float:
