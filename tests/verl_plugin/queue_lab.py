@@ -20,7 +20,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 Says = Callable[[str, int, int], Any]
-"""The word that the question asks for, the episode's number from 0 on, its turn from 1 on -> the policy's message."""
+"""The question's word, which of its rollouts (from 0 on), the turn (from 1 on) -> the policy's message."""
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
@@ -111,14 +111,15 @@ class ScriptedEngine:
 
     def __init__(self, says: Says, tokenizer: Any):
         self.says, self.tokenizer = says, tokenizer
-        self.turns: dict[str, int] = {}
+        self.turns: dict[tuple[str, str], int] = {}
 
     async def generate(self, *, request_id: str, prompt_ids: Sequence[int], **_: Any) -> Any:
         from verl.workers.rollout.replica import TokenOutput
 
-        self.turns[request_id] = self.turns.get(request_id, 0) + 1
         word = re.search(r"about the (\w+)\?", self.tokenizer.decode(prompt_ids))[1]
-        text = self.says(word, list(self.turns).index(request_id), self.turns[request_id])
+        turn = self.turns[word, request_id] = self.turns.get((word, request_id), 0) + 1
+        rollout = [request for asked, request in self.turns if asked == word].index(request_id)
+        text = self.says(word, rollout, turn)
         if inspect.isawaitable(text):
             text = await text
         if text is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import defaultdict
 
 import pytest
@@ -12,6 +13,7 @@ from queue_lab import Trainer, defaults
 from drag_rl.codec import from_json
 from drag_rl.types import Outcome
 from drag_rl.verl_plugin.shaping import ShapingConfig, token_rewards
+from reward.table import RewardConfig, compute_reward
 
 pytestmark = pytest.mark.slow
 
@@ -40,10 +42,15 @@ def queue(ray_and_queue):  # noqa: ARG001
         tq.kv_clear(keys=list(keys), partition_id=partition)
 
 
-def finds(word, episode, turn):
-    """Every other episode finds the gold page by its second search, the rest of them find nothing."""
-    searches = ["zebra", word if episode % 2 else "giraffe"]
+def finds(word, rollout, turn):
+    """Every other rollout of a question finds the gold page by its second search, the rest of them find nothing."""
+    searches = ["zebra", word if rollout % 2 else "giraffe"]
     return f"<search>{searches[turn - 1]}</search>" if turn < 3 else "<answer>It needs care.</answer>"
+
+
+def finds_nothing(word, _rollout, turn):
+    """All rollouts of a question do the same."""
+    return finds(word, 0, turn)
 
 
 def test_what_is_shaped_and_dumped_is_what_the_trainer_reads(queue, tiny, data, tmp_path):
@@ -53,7 +60,7 @@ def test_what_is_shaped_and_dumped_is_what_the_trainer_reads(queue, tiny, data, 
         data,
         finds,
         PAIRS,
-        "drag.shaping.turn_credit={weights:{rank_score_gain:0.5}}",
+        "drag.shaping.turn_credit.weights.rank_score_gain=0.5",
         "drag.shaping.group.combine=multiply",
         f"trainer.rollout_data_dir={tmp_path}",
         "trainer.v1.sampler.sampler_kwargs.dump_tokens=true",
@@ -72,37 +79,48 @@ def test_what_is_shaped_and_dumped_is_what_the_trainer_reads(queue, tiny, data, 
     for row, rewards, seen in zip(rows, wanted, read, strict=True):
         assert row["rm_scores"] == pytest.approx(rewards)
         assert seen.tolist() == pytest.approx(rewards)
-    assert metrics["drag/hit@1/mean"] == 0.5
+    found = [row["breakdown"]["deep_rank"] for row in rows]
+    assert sum(value > 0 for value in found) == 2
+    assert metrics["drag/deep_rank/mean"] == pytest.approx(sum(found) / 4)
     assert metrics["guard/zero_variance_groups"] == 0.0
     assert metrics["drag/sampled_entropy"] == 0.5  # the script's engine says -0.5 of each token
 
 
 def test_validation_is_written_apart_and_not_shaped(queue, tiny, data, tmp_path):  # noqa: ARG001
     folders = [f"trainer.rollout_data_dir={tmp_path}/train", f"trainer.validation_data_dir={tmp_path}/val"]
-    trainer = Trainer(tiny, data, finds, *folders, "drag.shaping.turn_credit={weights:{novelty:1.0}}")
+    says = lambda word, _, turn: finds(word, 1, turn)  # noqa: E731
+    trainer = Trainer(tiny, data, says, *folders, "drag.shaping.turn_credit.weights.novelty=1.0")
     batch, metrics = trainer.step(3, partition="val")
     rows = [json.loads(line) for line in (tmp_path / "val" / "3.trajectories.jsonl").read_text().splitlines()]
     assert len(rows) == len(batch.keys) == 2
-    assert [row["reward"] for row in rows] == pytest.approx([row["breakdown"]["rank_score"] for row in rows])
+    earned = [
+        compute_reward(from_json(Outcome, json.dumps(row["outcome"])), RewardConfig())[0] for row in rows
+    ]
+    assert [row["reward"] for row in rows] == pytest.approx(earned) and all(earned)
     assert not (tmp_path / "train").exists()
     assert not any(name.startswith(("drag/", "guard/")) for name in metrics)
 
 
 def test_groups_without_variance_are_replaced(queue, tiny, data):  # noqa: ARG001
-    """The first questions' rollouts all find nothing."""
+    """All rollouts of the first two questions find nothing."""
+    words = []
+
+    def says(word, rollout, turn):
+        words.extend([word] if word not in words else [])
+        return finds(word, rollout if words.index(word) > 1 else 0, turn)
+
     trainer = Trainer(
         tiny,
         data,
-        lambda word, episode, turn: finds(word, episode if episode > 3 else 0, turn),
+        says,
         PAIRS,
-        "data.gen_batch_size=1",
         "data.train_batch_size=2",
         "algorithm.filter_groups.enable=true",
-        "algorithm.filter_groups.metric=hit@1",
+        "algorithm.filter_groups.metric=deep_rank",
     )
     batch, metrics = trainer.step(1)
     assert metrics["training/filter_groups/evicted_samples"] == 2
-    assert metrics["drag/hit@1/mean"] == 0.5
+    assert metrics["guard/zero_variance_groups"] == 0.0
     groups = defaultdict(list)
     for key in batch.keys:
         groups[key.rsplit("_", 2)[0]].append(key)
@@ -146,8 +164,8 @@ def test_one_failing_rollout_of_a_group_is_enough(queue, tiny, data):  # noqa: A
     async def broken(*_):
         raise ConnectionError("the engine has gone")
 
-    def says(word, episode, turn):
-        return broken() if (episode, turn) == (3, 2) else finds(word, episode, turn)
+    def says(word, rollout, turn):
+        return broken() if (word, rollout, turn) == ("seal", 1, 2) else finds(word, rollout, turn)
 
     with pytest.raises(
         RuntimeError, match=r"^1 rollout group\(s\) failed: ConnectionError: the engine has gone"
@@ -172,26 +190,23 @@ STALL = "trainer.v1.sampler.sampler_kwargs.stall_timeout_s=1.5"
 
 def test_an_engine_that_never_answers_is_a_stall(queue, tiny, data):  # noqa: ARG001
     """All but one rollout end; the last one is never heard of again."""
-    trainer = Trainer(
-        tiny, data, lambda word, episode, turn: None if episode == 3 else finds(word, 0, turn), STALL, PAIRS
-    )
+
+    def says(word, rollout, turn):
+        return None if (word, rollout) == ("seal", 1) else finds(word, rollout, turn)
+
     with pytest.raises(RuntimeError, match=r"^no rollout moved for 1\.5 s: .*'running_keys': \{'train': 1\}"):
-        trainer.step(1)
+        Trainer(tiny, data, says, STALL, PAIRS).step(1)
 
 
 def test_rollouts_that_end_one_after_another_are_no_stall(queue, tiny, data):  # noqa: ARG001
     """Together they take longer than the limit, each of them does not."""
 
-    async def slowly(text, seconds):
-        await asyncio.sleep(seconds)
-        return text
+    async def says(word, rollout, turn):
+        if turn == 3:
+            await asyncio.sleep(1.0 * (rollout + 1))
+        return finds(word, rollout, turn)
 
-    trainer = Trainer(
-        tiny,
-        data,
-        lambda word, episode, turn: slowly(finds(word, 0, turn), 0.35 * (episode + 1)),
-        STALL,
-        PAIRS,
-    )
-    batch, _ = trainer.step(1)
-    assert len(batch.keys) == 4
+    started = time.monotonic()
+    batch, _ = Trainer(tiny, data, says, STALL, "actor_rollout_ref.rollout.n=3").step(1)
+    assert len(batch.keys) == 6
+    assert time.monotonic() - started > 3.0
