@@ -39,7 +39,8 @@ def queue(ray_and_queue):  # noqa: ARG001
 
     yield tq
     for partition, keys in (tq.kv_list() or {}).items():
-        tq.kv_clear(keys=list(keys), partition_id=partition)
+        if keys:
+            tq.kv_clear(keys=list(keys), partition_id=partition)
 
 
 def finds(word, rollout, turn):
@@ -180,12 +181,12 @@ def test_a_guard_warns_and_another_one_stops(queue, tiny, data, capsys):  # noqa
     Trainer(tiny, data, finds, *warns).step(2)
     assert "[guard] step 2: searches is 2" in capsys.readouterr().out
     with pytest.raises(
-        RuntimeError, match=r"^stopped by a guard: step 3: searches is 2 .*\(drag\.guards\.stop\)"
+        RuntimeError, match=r"^stopped by a guard: step 3: searches is 2, .*\(drag\.guards\.stop\)"
     ):
         Trainer(tiny, data, finds, *warns, "drag.guards.stop.searches=50").step(3)
 
 
-STALL = "trainer.v1.sampler.sampler_kwargs.stall_timeout_s=1.5"
+STALL = "trainer.v1.sampler.sampler_kwargs.stall_timeout_s=5"
 
 
 def test_an_engine_that_never_answers_is_a_stall(queue, tiny, data):  # noqa: ARG001
@@ -194,7 +195,7 @@ def test_an_engine_that_never_answers_is_a_stall(queue, tiny, data):  # noqa: AR
     def says(word, rollout, turn):
         return None if (word, rollout) == ("seal", 1) else finds(word, rollout, turn)
 
-    with pytest.raises(RuntimeError, match=r"^no rollout moved for 1\.5 s: .*'running_keys': \{'train': 1\}"):
+    with pytest.raises(RuntimeError, match=r"^no rollout moved for 5 s: .*'running_keys': \{'train': 1\}"):
         Trainer(tiny, data, says, STALL, PAIRS).step(1)
 
 
@@ -203,10 +204,10 @@ def test_rollouts_that_end_one_after_another_are_no_stall(queue, tiny, data):  #
 
     async def says(word, rollout, turn):
         if turn == 3:
-            await asyncio.sleep(1.0 * (rollout + 1))
+            await asyncio.sleep(3.0 * (rollout + 1))
         return finds(word, rollout, turn)
 
     started = time.monotonic()
-    batch, _ = Trainer(tiny, data, says, STALL, "actor_rollout_ref.rollout.n=3").step(1)
-    assert len(batch.keys) == 6
-    assert time.monotonic() - started > 3.0
+    batch, _ = Trainer(tiny, data, says, STALL, PAIRS).step(1)
+    assert len(batch.keys) == 4
+    assert time.monotonic() - started > 6.0
