@@ -108,4 +108,4 @@ def evaluate(
         results = evaluation.run(watcher)
     say = Console(soft_wrap=True, highlight=False)
     say.print(results_table(results), markup=False)
-    say.print(f"results: {output}", markup=False)
+    say.print(f"results: {output}", markup=False, soft_wrap=True)

@@ -35,9 +35,15 @@ def index(
     with console.status(f"Indexing {pages} ..."):
         manifest, built = build_index(pages, out, options)
     if not built:
-        console.print(f"{out} is up to date: {manifest.counts['pages_indexed']} pages.")
+        console.print(
+            f"{out} is up to date: {manifest.counts['pages_indexed']} pages.", markup=False, soft_wrap=True
+        )
         return
-    console.print(f"Indexed {manifest.counts['pages_indexed']} pages into {out} in {manifest.seconds:.1f} s.")
+    console.print(
+        f"Indexed {manifest.counts['pages_indexed']} pages into {out} in {manifest.seconds:.1f} s.",
+        markup=False,
+        soft_wrap=True,
+    )
     for name, count in manifest.counts.items():
         if count and name.startswith(("pages_failed", "pages_left_out", "pages_without_text")):
             console.print(f"  {name.removeprefix('pages_').replace('_', ' ')}: {count}")

@@ -161,7 +161,7 @@ def main(
         }
     png = png or run / "curves.png"
     draw(panels, png)
-    console.print(f"picture: {png}")
+    console.print(f"picture: {png}", markup=False, soft_wrap=True)
 
 
 def _asked(validation: Mapping[int, list[Rollout]]) -> str:

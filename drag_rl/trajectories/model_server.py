@@ -106,7 +106,7 @@ class ModelServer:
             await self._models()
             raise RequestFailed(f"no whole reply within {self.settings.timeout_s:g} s") from error
         except openai.APIConnectionError as error:
-            raise self._down(f"cannot be reached: {error.__cause__ or error}") from error
+            raise self._down(f"cannot be reached: {_cause(error)}") from error
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise self._down(f"lets nobody in: {_said(error)}; set OPENAI_API_KEY") from error
         except openai.NotFoundError as error:
@@ -178,3 +178,9 @@ def _said(error: openai.APIStatusError) -> str:
 def _text(value: object) -> str:
     """A text of the server's; it may have sent anything in its place."""
     return value[:2000] if isinstance(value, str) else ""
+
+
+def _cause(error: Exception) -> str:
+    """What went wrong below, in its own words; its kind where it has none."""
+    cause = error.__cause__ or error
+    return str(cause) or type(cause).__name__

@@ -206,7 +206,7 @@ def test_the_three_drivers_agree(data, processor, action_format, texts, on_malfo
     assert by_tokens == by_messages == by_http.outcome
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     response=st.integers(20, 700),
     observation_tokens=st.integers(10, 600),
