@@ -117,5 +117,5 @@ Next
   TURNS=2 bash scripts/quickstart.sh                           let it read the hits and search again
   STEPS=64 RUN=runs/longer bash scripts/quickstart.sh          train longer
   MODEL=Qwen/Qwen3-VL-8B-Instruct bash scripts/run_grpo.sh     the real thing, on 8 GPUs (README)
-  README.md, "Bring your own PDFs"
+  docs/data.md: bring your own PDFs
 END

@@ -63,7 +63,7 @@ fi
 LORA_RANK=${LORA_RANK:-0}
 SEED=${SEED:-1}
 for path in index questions.train.parquet; do
-    [[ -e $DATA/$path ]] || die "DATA=$DATA has no $path: build it first (README, 'Bring your own PDFs')"
+    [[ -e $DATA/$path ]] || die "DATA=$DATA has no $path: build it first (docs/data.md)"
 done
 mkdir -p "$RUN"
 pages=()

@@ -33,7 +33,7 @@ def rl_launch(algorithm: str, environment: Mapping[str, str], options: Sequence[
     data, model = Path(knobs["DATA"]), _model(knobs["MODEL"])
     for name in ("index", "questions.train.parquet"):
         if not (data / name).exists():
-            raise InputError(f"DATA={data} has no {name}: build it first (README, 'Bring your own PDFs')")
+            raise InputError(f"DATA={data} has no {name}: build it first (docs/data.md)")
     validation = _validation_questions(data, knobs["VAL"])
     rank = int(knobs["LORA_RANK"])
     adapter = knobs["ADAPTER"]
