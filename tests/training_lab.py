@@ -187,6 +187,7 @@ def start_training(
         "RUN": str(folder),
         "HARDWARE": "cpu",
         "DRAG_WEIGHT_SYNC_TIMEOUT_S": "60",
+        "RAY_worker_niceness": "0",  # Ray's workers would give way to all other tests
         **env,
     }
     small = [

@@ -207,15 +207,15 @@ def test_two_ranks_shape_groups_filter_and_validate(data, adapter, tmp_path):
 def test_with_page_images_the_reward_rises_through_a_kill_and_ends_with_its_engine(model, data, tmp_path):
     """All questions are about one document, so that eight steps can teach which words lead to it."""
     questions = tmp_path / "questions.train.parquet"
-    pumps = [one for one in read_questions(data / "questions.train.parquet") if "pumps" in one.question_id]
-    write_questions(questions, pumps[:4], "train")
+    asked = [one for one in read_questions(data / "questions.train.parquet") if "turbines" in one.question_id]
+    write_questions(questions, asked[:4], "train")
     folder = tmp_path / "run"
     options = [
-        "actor_rollout_ref.actor.optim.lr=2e-3",
+        *LEARN,
         *MANY_STEPS,
         f"data.train_files={questions}",
         "data.max_response_length=1200",
-        "actor_rollout_ref.rollout.n=8",
+        "actor_rollout_ref.rollout.n=12",
         "drag.episode.observation=both",
         "trainer.save_freq=2",
     ]
