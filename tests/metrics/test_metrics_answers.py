@@ -166,7 +166,9 @@ def test_what_was_shown_is_recorded_not_parsed_back_from_what_was_rendered(texts
     assert turn.shown == tuple(neutralise(cut(text, config.snippet_chars)) for text in texts)
     assert all(shown in turn.observation for shown in turn.shown)
     for text in turn.shown:
-        if normalise(f"x {text} x") == f"x {normalise(text)} x":  # not so where all of it is articles and signs
+        if (
+            normalise(f"x {text} x") == f"x {normalise(text)} x"
+        ):  # not so where all of it is articles and signs
             assert context(outcome, text) == 1.0
     if not any("zebra" in text.casefold() for text in texts):
         assert context(outcome, "zebra") == 0.0
