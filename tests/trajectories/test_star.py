@@ -133,6 +133,7 @@ def test_the_rounds_stand_in_one_table(world, star):
         "compare.md",
         "compare.json",
         "compare.png",
+        "manifest.json",
     }
 
 
