@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from tiny_corpus import page_of
@@ -207,6 +207,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=50)  # each reads a file
 @given(st.dictionaries(st.sampled_from(COLUMNS), JSON), st.randoms())
 def test_whatever_a_row_holds_it_is_a_question_or_one_line(values: dict[str, Any], draw: Random) -> None:
     row = GOOD | {name: value for name, value in values.items() if draw.random() < 0.7}
