@@ -27,9 +27,7 @@ collect_ignore_glob = ["tests/*/conftest.py"]
 """They hold no doctests, and several modules of one name can not be collected in one run."""
 
 FAST_S = 2.0
-"""CPU seconds of a test that is not marked slow: its own, and those of processes that it started and waited for.
-
-On a machine with more to do than it has CPUs, as many times more: shared caches make CPU time longer too."""
+"""CPU seconds of a test that is not marked slow: its own, and those of processes that it started and waited for."""
 MANY_MODULES = 50
 """A test that imports so many modules is the first of its process to need a library; another time it is not."""
 
@@ -82,9 +80,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     yield
     took = cpu_seconds() - started
     imported = len(sys.modules) - modules
-    limit = FAST_S * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-    if took > limit and imported < MANY_MODULES and not item.get_closest_marker("slow"):
+    if took > FAST_S and imported < MANY_MODULES and not item.get_closest_marker("slow"):
         pytest.fail(
-            f"it took {took:.1f} s of CPU time: make it fast (the limit is {limit:.1f} s), or mark it slow",
+            f"it took {took:.1f} s of CPU time: make it fast (the limit is {FAST_S:.0f} s), or mark it slow",
             pytrace=False,
         )
