@@ -28,19 +28,10 @@ from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode
 from drag_rl.questions import read_questions, write_questions
 from drag_rl.retrieval import SearchIndex
 from drag_rl.retrieval.build import IndexOptions, build_index
+from drag_rl.training.check.world import PARTS, WORDS
 from drag_rl.types import Question
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = {
-    "pumps": "impeller seal cavitation discharge priming",
-    "turbines": "blade nozzle rotor stage steam",
-    "cables": "copper sheath conductor insulation drum",
-    "valves": "gate stem bonnet packing seat",
-    "lamps": "filament ballast lumen socket dimmer",
-}
-"""Document -> what its pages are about, one page a word."""
-WORDS = tuple(word for words in PARTS.values() for word in words.split())
-
 LEARN = ("actor_rollout_ref.actor.optim.lr=1e-3",)
 """At this rate two steps change the tiny model."""
 MANY_STEPS = ("trainer.total_training_steps=40", "trainer.total_epochs=40")
