@@ -34,8 +34,8 @@ MANY_MODULES = 50
 
 LANES = (
     "tests/verl_plugin/",
-    "tests/trajectories/test_vllm_server.py",
-    "tests/trajectories/test_star.py",
+    "tests/serving/test_vllm_server.py",
+    "tests/star/test_star.py",
     "tests/training/",
     "tests/models/",
     "tests/view/",

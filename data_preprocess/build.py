@@ -31,9 +31,9 @@ from drag_rl.corpus.pages import DEFAULT_DPI, PAGES_FILE, load_pages, pdf_dir_of
 from drag_rl.corpus.pool import POOL_FILE, PoolDecision, write_pool
 from drag_rl.corpus.redactions import REDACTIONS_FILE, write_redactions
 from drag_rl.errors import InputError
-from drag_rl.folders import claim_files
-from drag_rl.manifest import Manifest, Problem, read_manifest, sha256_file
-from drag_rl.outputs import refuse_overlap
+from drag_rl.files.folders import claim_files
+from drag_rl.files.manifest import Manifest, Problem, read_manifest, sha256_file
+from drag_rl.files.outputs import refuse_overlap
 from drag_rl.types import Page, Question
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

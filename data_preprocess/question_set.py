@@ -12,8 +12,8 @@ from rich.console import Console
 
 from data_preprocess.splits import SPLITS, Split
 from drag_rl.errors import InputError
-from drag_rl.folders import claim_files, new_files
-from drag_rl.manifest import Manifest, Problem, sha256_file, write_manifest
+from drag_rl.files.folders import claim_files, new_files
+from drag_rl.files.manifest import Manifest, Problem, sha256_file, write_manifest
 from drag_rl.questions import write_questions
 from drag_rl.types import Question
 

@@ -23,8 +23,15 @@ from data_preprocess.debian import DebianPackages
 from drag_rl.console import run_app
 from drag_rl.corpus.sources import SUFFIXES
 from drag_rl.errors import InputError
-from drag_rl.folders import claim_files, new_files
-from drag_rl.manifest import Manifest, atomic_path, manifest_path, read_manifest, sha256_file, write_manifest
+from drag_rl.files.folders import claim_files, new_files
+from drag_rl.files.manifest import (
+    Manifest,
+    atomic_path,
+    manifest_path,
+    read_manifest,
+    sha256_file,
+    write_manifest,
+)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

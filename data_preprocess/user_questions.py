@@ -30,9 +30,9 @@ from drag_rl.corpus.pages import load_pages
 from drag_rl.corpus.pool import pool_fingerprint, read_left_out
 from drag_rl.corpus.sources import doc_id_of
 from drag_rl.errors import InputError
-from drag_rl.folders import claim_files
-from drag_rl.manifest import Manifest, read_manifest, sha256_file
-from drag_rl.outputs import refuse_overlap
+from drag_rl.files.folders import claim_files
+from drag_rl.files.manifest import Manifest, read_manifest, sha256_file
+from drag_rl.files.outputs import refuse_overlap
 from drag_rl.types import Page, Question
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from drag_rl.errors import InputError
-from drag_rl.manifest import atomic_path
+from drag_rl.files.manifest import atomic_path
 from drag_rl.types import Question
 
 AGENT_NAME = "drag_search"

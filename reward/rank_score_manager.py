@@ -11,7 +11,7 @@ from typing import Any
 from verl import DataProto
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 
-from drag_rl.codec import from_json
+from drag_rl.files.codec import from_json
 from drag_rl.types import Outcome
 from reward.table import RewardConfig, compute_reward
 

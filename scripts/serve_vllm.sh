@@ -17,4 +17,4 @@
 set -euo pipefail
 # shellcheck source=scripts/machine.sh
 source "$(dirname "${BASH_SOURCE[0]}")/machine.sh"
-exec "$python" -m drag_rl.trajectories.vllm_process "$@"
+exec "$python" -m drag_rl.serving.vllm_process "$@"

@@ -37,7 +37,7 @@ esac
 if [[ $profile == gpu ]]; then
     [[ ${1:-} == fast ]] || { echo "test: PROFILE=gpu has 'fast' only: bash scripts/check_gpu.sh trains" >&2; exit 2; }
     say "unit tests of the plugin, the models and the trainers"
-    unit_tests tests/verl_plugin tests/models tests/training tests/trajectories/test_vllm_process.py
+    unit_tests tests/verl_plugin tests/models tests/training tests/serving/test_vllm_process.py
     exit 0
 fi
 

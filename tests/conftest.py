@@ -72,3 +72,9 @@ def speaking_model(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, t
     return built_once(
         tmp_path_factory, "speaking", lambda out: training_lab.teach(tiny_model, tiny_data, out, config)
     )
+
+
+@pytest.fixture(scope="session")
+def world(tiny_data: Path, speaking_model: Path) -> tuple[Path, Path]:
+    """The small real world: its folder of data, and that of the model that searches and answers in it."""
+    return tiny_data, speaking_model

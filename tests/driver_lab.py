@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fake_openai import until_stop
 
-from drag_rl.trajectories.collect import Job, Rollouts
-from drag_rl.trajectories.driver import Reply
-from drag_rl.trajectories.model_server import ServerSettings
-from drag_rl.trajectories.sampling import SAMPLINGS
-from drag_rl.trajectories.wire import Wire
+from drag_rl.policies.play import Reply
+from drag_rl.policies.server.message_encoding import Wire
+from drag_rl.policies.server.model_server import ServerSettings
+from drag_rl.policies.server.sampling import SAMPLINGS
+from drag_rl.star.collect import Job, Rollouts
 from drag_rl.types import Question, Trajectory
 
 QUESTION = Question(

@@ -32,10 +32,14 @@ from drag_rl import citations, types, words
 from drag_rl.corpus import clean_text, ocr_file, reading_order, sources
 from drag_rl.episode import EpisodeConfig, SearchEpisode, actions, neutral, observation, prompt
 from drag_rl.errors import InputError
-from drag_rl.evaluation import control, report
+from drag_rl.evaluation import report
 from drag_rl.metrics import answers
-from drag_rl.retrieval import snippet, tokenizer
-from drag_rl.trajectories import completion, model_server, rationalise, reply_text, vllm_process
+from drag_rl.policies import baseline
+from drag_rl.policies.server import completion, model_server, reply_text
+from drag_rl.retrieval import snippet
+from drag_rl.retrieval.sparse import tokenizer
+from drag_rl.serving import vllm_process
+from drag_rl.star import rationalise
 from drag_rl.types import Answer, Hit, Outcome, Question, Search, StopReason, Turn
 from drag_rl.view import payload
 from reward import format as form
@@ -239,7 +243,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "a server's reply": lambda text: refused(completion.read_completion, text.encode(errors="replace")),
     "a server's log": vllm_process._ERROR.search,
     "one_line": report.one_line,
-    "shortened": lambda text: control.shortened(text, 200),
+    "shortened": lambda text: baseline.shortened(text, 200),
     "the viewer's JSON": payload.to_script_text,
     "where a search stands": actions.search_spans,
     # rewards and metrics

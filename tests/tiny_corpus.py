@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from drag_rl.corpus import pages as corpus
-from drag_rl.retrieval.build import IndexOptions, build_index
-from drag_rl.retrieval.index import SearchIndex
+from drag_rl.retrieval.sparse.build import IndexOptions, build_index
+from drag_rl.retrieval.sparse.index import SearchIndex
 from drag_rl.types import Page
 
 

@@ -17,10 +17,10 @@ from tiny_corpus import page_of
 
 from drag_rl.corpus import pages as corpus
 from drag_rl.episode import EpisodeConfig
-from drag_rl.manifest import sha256_file, write_manifest
-from drag_rl.retrieval.build import IndexOptions, build_index
-from drag_rl.retrieval.index import SearchIndex
-from drag_rl.trajectories.driver import Reply, play
+from drag_rl.files.manifest import sha256_file, write_manifest
+from drag_rl.policies.play import Reply, play
+from drag_rl.retrieval.sparse.build import IndexOptions, build_index
+from drag_rl.retrieval.sparse.index import SearchIndex
 from drag_rl.trajectories.rows import write_row
 from drag_rl.types import Question, Trajectory
 

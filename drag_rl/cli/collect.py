@@ -26,10 +26,10 @@ from drag_rl.cli.rollout_options import (
     TimeoutS,
     VllmOptions,
 )
-from drag_rl.outputs import refuse_overlap
-from drag_rl.trajectories import rationalise
-from drag_rl.trajectories.collection import Collected, Collection
-from drag_rl.trajectories.served_model import ModelChoice
+from drag_rl.files.outputs import refuse_overlap
+from drag_rl.serving.served_model import ModelChoice
+from drag_rl.star import rationalise
+from drag_rl.star.collection import Collected, Collection
 
 SamplingName = Literal["greedy", "low_temp", "default", "high_temp", "creative", "diverse"]
 

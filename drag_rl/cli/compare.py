@@ -8,16 +8,16 @@ from typing import Annotated
 
 import typer
 
-from drag_rl.codec import to_json
 from drag_rl.errors import InputError
 from drag_rl.evaluation import compare as comparing
 from drag_rl.evaluation.report import comparison_text
 from drag_rl.evaluation.results import read_results
 from drag_rl.evaluation.seeds import by_name
 from drag_rl.evaluation.terminal import print_comparison
-from drag_rl.folders import claim_files, new_files
-from drag_rl.manifest import sha256_file, write_manifest
-from drag_rl.outputs import refuse_overlap
+from drag_rl.files.codec import to_json
+from drag_rl.files.folders import claim_files, new_files
+from drag_rl.files.manifest import sha256_file, write_manifest
+from drag_rl.files.outputs import refuse_overlap
 
 STAGE = "compare"
 FILES = ("compare.md", "compare.json", "compare.png")

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from drag_rl.cli.options import EpisodeSettings, episode_config
-from drag_rl.evaluation.doctor import examine_environment, examine_parts
+from drag_rl.doctor.checks import examine_environment, examine_parts
 
 
 def doctor(

@@ -29,8 +29,8 @@ from drag_rl.cli.rollout_options import (
 )
 from drag_rl.evaluation.evaluate import Evaluation, PolicyName, trajectories_path
 from drag_rl.evaluation.report import results_table
-from drag_rl.trajectories.collection import Collection
-from drag_rl.trajectories.served_model import ModelChoice
+from drag_rl.serving.served_model import ModelChoice
+from drag_rl.star.collection import Collection
 
 
 def evaluate(

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from drag_rl.trajectories.filter import filter_trajectories
-from drag_rl.trajectories.rules import RULES, Limits, select_rules
-from drag_rl.trajectories.statistics import ABOVE_MEAN, PER_QUESTION, Statistics, percent
+from drag_rl.star.filter import filter_trajectories
+from drag_rl.star.rules import RULES, Limits, select_rules
+from drag_rl.star.statistics import ABOVE_MEAN, PER_QUESTION, Statistics, percent
 
 DEFAULTS = Limits()
 RULE_LIST = ", ".join(

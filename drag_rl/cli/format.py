@@ -11,8 +11,8 @@ from rich.table import Table
 
 from drag_rl.cli.options import EpisodeSettings, episode_config
 from drag_rl.errors import InputError
-from drag_rl.manifest import Manifest
-from drag_rl.trajectories.formats.build import FORMATS, FormatOptions, select_formats, write_training_data
+from drag_rl.files.manifest import Manifest
+from drag_rl.star.formats.build import FORMATS, FormatOptions, select_formats, write_training_data
 
 DEFAULTS = FormatOptions()
 

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from drag_rl.outputs import refuse_overlap
-from drag_rl.retrieval.bm25 import Method
-from drag_rl.retrieval.build import IndexOptions, build_index
+from drag_rl.files.outputs import refuse_overlap
+from drag_rl.retrieval.sparse.bm25 import Method
+from drag_rl.retrieval.sparse.build import IndexOptions, build_index
 
 DEFAULTS = IndexOptions()
 

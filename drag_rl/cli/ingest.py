@@ -17,7 +17,7 @@ from drag_rl.corpus.pages import DEFAULT_DPI
 from drag_rl.corpus.pdf_pages import NO_TESSERACT
 from drag_rl.corpus.tesseract import read_options
 from drag_rl.errors import InputError
-from drag_rl.outputs import refuse_overlap
+from drag_rl.files.outputs import refuse_overlap
 
 SHOWN_PROBLEMS = 10
 

@@ -15,8 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from drag_rl.trajectories.collection import Watcher
-from drag_rl.trajectories.tally import Tally
+from drag_rl.star.collection import Watcher
+from drag_rl.star.counts import Tally
 
 
 class _Bar(Watcher):

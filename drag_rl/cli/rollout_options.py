@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from drag_rl.errors import InputError
-from drag_rl.trajectories.model_server import Dialect
+from drag_rl.policies.server.model_server import Dialect
 
 ModelName = Annotated[
     str | None, typer.Option(help="The model's name at the server; its folder's name with --model-path.")

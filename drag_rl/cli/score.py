@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from drag_rl.errors import InputError
-from drag_rl.trajectories.scoring import score_files
+from drag_rl.star.scoring import score_files
 from reward.table import RewardConfig
 
 DEFAULTS = RewardConfig()

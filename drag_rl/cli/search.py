@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from drag_rl.retrieval.index import SearchIndex
+from drag_rl.retrieval.sparse.index import SearchIndex
 
 
 def search(

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from drag_rl.cli.main import main
-from drag_rl.trajectories.served_model import shared_server
+from drag_rl.serving.served_model import shared_server
 
 THEN = "--then"
 

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from drag_rl.corpus.images import PageImages
 from drag_rl.errors import InputError
-from drag_rl.outputs import refuse_overlap
+from drag_rl.files.outputs import refuse_overlap
 from drag_rl.view.curves import Panel, run_panels
 from drag_rl.view.payload import payload
 from drag_rl.view.read import read_rollouts

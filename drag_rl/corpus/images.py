@@ -20,9 +20,9 @@ from drag_rl.corpus.redactions import read_redactions
 from drag_rl.corpus.render_request import Request, fitting_scale
 from drag_rl.corpus.renderer import PageRenderError, Renderer, shared_renderer
 from drag_rl.errors import InputError
+from drag_rl.files.manifest import atomic_path, atomic_write, package_version
+from drag_rl.files.parquet import iter_rows
 from drag_rl.image_file import read_image
-from drag_rl.manifest import atomic_path, atomic_write, package_version
-from drag_rl.parquet import iter_rows
 
 DEFAULT_MAX_PIXELS = 1 << 20
 """A letter page at 96 dpi fits."""

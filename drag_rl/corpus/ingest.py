@@ -18,8 +18,8 @@ from drag_rl.corpus.pdf_pages import OCR_DPI, DocumentResult, ReadOptions, faile
 from drag_rl.corpus.sources import Source, find_sources
 from drag_rl.corpus.worker_pool import Progress, read_documents
 from drag_rl.errors import InputError
-from drag_rl.folders import claim_files
-from drag_rl.manifest import (
+from drag_rl.files.folders import claim_files
+from drag_rl.files.manifest import (
     Manifest,
     Problem,
     manifest_path,

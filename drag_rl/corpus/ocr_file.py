@@ -24,7 +24,7 @@ from typing import Any
 from drag_rl.corpus.clean_text import clean_text
 from drag_rl.corpus.sources import doc_id_of
 from drag_rl.errors import InputError
-from drag_rl.manifest import Problem
+from drag_rl.files.manifest import Problem
 from drag_rl.types import Page
 
 DOCUMENT_FIELDS = ("file", "pdf", "document", "doc_id", "filename", "source")

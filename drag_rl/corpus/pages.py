@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from drag_rl.errors import InputError
-from drag_rl.folders import new_files
-from drag_rl.manifest import Manifest, Problem, read_manifest, write_manifest
-from drag_rl.parquet import iter_rows, write_rows
+from drag_rl.files.folders import new_files
+from drag_rl.files.manifest import Manifest, Problem, read_manifest, write_manifest
+from drag_rl.files.parquet import iter_rows, write_rows
 from drag_rl.types import Page
 
 PAGES_FILE = "pages.parquet"
@@ -66,7 +66,7 @@ def write_pages(
 
     ``pdf_dir`` is where page images come from (None: there are none); it is kept as given, and relative to
     ``pages_dir``, so both may move together. Page counts are added to ``counts``. ``write_more`` writes the other files
-    of ``names`` into the folder that it is given: all appear together, see ``drag_rl.folders.new_files``. Raises
+    of ``names`` into the folder that it is given: all appear together, see ``drag_rl.files.folders.new_files``. Raises
     ``InputError`` if ``pages_dir``, which the user knows as ``option``, holds a file of that name from elsewhere.
     """
     fingerprint = _Fingerprint()

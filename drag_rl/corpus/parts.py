@@ -11,7 +11,7 @@ from pathlib import Path
 
 from drag_rl.corpus.pdf_pages import DocumentResult, ReadOptions
 from drag_rl.corpus.sources import Source
-from drag_rl.manifest import Problem, atomic_write, package_version
+from drag_rl.files.manifest import Problem, atomic_write, package_version
 from drag_rl.types import Page
 
 READER_VERSION = 1

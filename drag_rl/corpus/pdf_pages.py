@@ -14,7 +14,7 @@ from pymupdf.utils import construct_label
 from drag_rl.corpus.clean_text import clean_text, is_legible, join_broken_words
 from drag_rl.corpus.reading_order import Line, reading_order
 from drag_rl.corpus.sources import PDF_ERRORS, Source, UnreadablePdfError, one_line, open_pdf
-from drag_rl.manifest import Problem, sha256_file
+from drag_rl.files.manifest import Problem, sha256_file
 from drag_rl.types import Page
 
 OcrMode = Literal["auto", "off", "force"]

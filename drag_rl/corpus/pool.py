@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from drag_rl.manifest import sha256_file
-from drag_rl.parquet import read_rows, write_rows
+from drag_rl.files.manifest import sha256_file
+from drag_rl.files.parquet import read_rows, write_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

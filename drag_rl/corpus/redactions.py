@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from drag_rl.errors import InputError
-from drag_rl.manifest import atomic_write
+from drag_rl.files.manifest import atomic_write
 
 REDACTIONS_FILE = "redactions.jsonl"
 

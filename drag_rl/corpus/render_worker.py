@@ -24,7 +24,7 @@ from PIL import Image, ImageDraw
 
 from drag_rl.corpus.render_request import Reply, Request, fitting_scale
 from drag_rl.corpus.sources import PDF_ERRORS, UnreadablePdfError, one_line, open_pdf
-from drag_rl.manifest import sha256_file
+from drag_rl.files.manifest import sha256_file
 
 OPEN_DOCUMENTS = 4
 """PDFs held open at a time."""

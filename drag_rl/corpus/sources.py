@@ -14,8 +14,8 @@ import pymupdf
 
 from drag_rl.corpus.clean_text import clean_text
 from drag_rl.errors import InputError
-from drag_rl.folders import is_work_folder
-from drag_rl.manifest import Problem, sha256_file
+from drag_rl.files.folders import is_work_folder
+from drag_rl.files.manifest import Problem, sha256_file
 
 SUFFIXES = (".pdf", ".pdf.gz")
 MAX_UNPACKED_BYTES = 1 << 30

@@ -1,9 +1,9 @@
 """The search protocol: prompts, actions, observations, and ``SearchEpisode``."""
 
-from drag_rl.episode.config import EpisodeConfig
 from drag_rl.episode.episode import FinishReason, SearchEpisode, Searcher, SearchResult
 from drag_rl.episode.neutral import neutralise
 from drag_rl.episode.observation import Message, Observation, as_text
+from drag_rl.protocol import EpisodeConfig
 
 __all__ = [
     "EpisodeConfig",

@@ -26,10 +26,10 @@ from dataclasses import replace
 from typing import Literal, Protocol
 
 from drag_rl.episode.actions import parse_action
-from drag_rl.episode.config import EpisodeConfig
 from drag_rl.episode.neutral import control_token
 from drag_rl.episode.observation import Message, Observation, shown_as
 from drag_rl.episode.prompt import last_turn_note, opening_messages, tool_schemas
+from drag_rl.protocol import EpisodeConfig
 from drag_rl.types import (
     Action,
     Answer,

@@ -10,11 +10,11 @@ from typing import Any, Literal
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from drag_rl.episode.config import EpisodeConfig
 from drag_rl.episode.neutral import neutralise
 from drag_rl.episode.observation import Message, Observation
 from drag_rl.episode.shots import SHOTS, Shot
 from drag_rl.errors import InputError
+from drag_rl.protocol import EpisodeConfig
 from drag_rl.types import Question
 
 PROMPTS_DIR = Path(__file__).parent / "prompts"

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from drag_rl.evaluation.compare import Comparison
 from drag_rl.evaluation.results import Aggregate
-from drag_rl.manifest import atomic_path
+from drag_rl.files.manifest import atomic_path
 from drag_rl.metrics.table import HEADLINES, METRICS
 
 

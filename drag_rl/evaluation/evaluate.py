@@ -15,20 +15,20 @@ from typing import Any, Literal
 import pyarrow.parquet as pq
 
 from drag_rl.errors import InputError
-from drag_rl.evaluation.controls import CONTROLS
 from drag_rl.evaluation.results import Results, bootstrap_facts, question_set, score, write_results
 from drag_rl.evaluation.trec import FILES as TREC_FILES
 from drag_rl.evaluation.trec import STAGE as TREC_STAGE
 from drag_rl.evaluation.trec import write_trec
-from drag_rl.folders import claim_files
-from drag_rl.manifest import manifest_path, package_version, read_manifest, sha256_file
-from drag_rl.outputs import refuse_overlap
+from drag_rl.files.folders import claim_files
+from drag_rl.files.manifest import manifest_path, package_version, read_manifest, sha256_file
+from drag_rl.files.outputs import refuse_overlap
+from drag_rl.policies.baselines import CONTROLS
+from drag_rl.policies.play import play
 from drag_rl.questions import read_questions
 from drag_rl.retrieval import SearchIndex
-from drag_rl.trajectories.collection import Collection, Watcher
-from drag_rl.trajectories.driver import play
+from drag_rl.star.collection import Collection, Watcher
+from drag_rl.star.counts import Tally
 from drag_rl.trajectories.rows import read_trajectories
-from drag_rl.trajectories.tally import Tally
 from drag_rl.trajectories.trajectory_file import TrajectoryFile
 from drag_rl.types import Question, Trajectory
 

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from drag_rl.errors import InputError
 from drag_rl.evaluation.bootstrap import CONFIDENCE, DRAWS, Interval, intervals
-from drag_rl.manifest import atomic_write
+from drag_rl.files.manifest import atomic_write
 from drag_rl.metrics.measure import Table, measure, question_means
 from drag_rl.metrics.table import METRICS
 from drag_rl.types import Question, Trajectory

@@ -14,7 +14,7 @@ import typer
 from drag_rl.console import run_app
 from drag_rl.errors import InputError
 from drag_rl.evaluation.results import read_results
-from drag_rl.manifest import atomic_write, manifest_path, read_manifest
+from drag_rl.files.manifest import atomic_write, manifest_path, read_manifest
 
 COUNTS = {
     "episodes": ("trajectories.jsonl", "episodes"),

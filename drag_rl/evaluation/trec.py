@@ -11,8 +11,8 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from drag_rl.folders import new_files
-from drag_rl.manifest import sha256_file, write_manifest
+from drag_rl.files.folders import new_files
+from drag_rl.files.manifest import sha256_file, write_manifest
 from drag_rl.metrics.ranked import DEPTH
 from drag_rl.metrics.rankings import RANKINGS, RankingName, best_search, first_search, pooled_pages
 from drag_rl.retrieval import SearchIndex

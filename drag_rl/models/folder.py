@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from drag_rl.errors import InputError
-from drag_rl.folders import new_folder
-from drag_rl.manifest import manifest_path, read_manifest, sha256_file, write_manifest
+from drag_rl.files.folders import new_folder
+from drag_rl.files.manifest import manifest_path, read_manifest, sha256_file, write_manifest
 
 
 def build_folder(

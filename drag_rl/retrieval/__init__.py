@@ -1,5 +1,5 @@
 """Search over the pages of a corpus."""
 
-from drag_rl.retrieval.index import SearchIndex, SearchResult
+from drag_rl.retrieval.sparse.index import SearchIndex, SearchResult
 
 __all__ = ["SearchIndex", "SearchResult"]

@@ -21,8 +21,8 @@ from yaml import YAMLError
 
 from drag_rl.console import run_app
 from drag_rl.errors import InputError
-from drag_rl.folders import claim_folder, new_folder
-from drag_rl.manifest import sha256_file, write_manifest
+from drag_rl.files.folders import claim_folder, new_folder
+from drag_rl.files.manifest import sha256_file, write_manifest
 from drag_rl.models.folder import folder_fingerprint
 
 STAGE = "dpo"

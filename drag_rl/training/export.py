@@ -25,8 +25,8 @@ import typer
 
 from drag_rl.console import run_app
 from drag_rl.errors import InputError
-from drag_rl.folders import claim_folder, new_folder, work_folder
-from drag_rl.manifest import write_manifest
+from drag_rl.files.folders import claim_folder, new_folder, work_folder
+from drag_rl.files.manifest import write_manifest
 from drag_rl.models.folder import folder_fingerprint
 
 PROCESSOR_FILES = (

@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 from drag_rl.errors import InputError
-from drag_rl.folders import claim_folder, new_folder
-from drag_rl.manifest import sha256_file, write_manifest
+from drag_rl.files.folders import claim_folder, new_folder
+from drag_rl.files.manifest import sha256_file, write_manifest
+from drag_rl.files.outputs import refuse_overlap
 from drag_rl.models.folder import folder_fingerprint
-from drag_rl.outputs import refuse_overlap
 
 STAGE = "merge"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")

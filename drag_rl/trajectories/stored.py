@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from drag_rl.errors import InputError
-from drag_rl.manifest import Problem, manifest_path, read_manifest, sha256_file
+from drag_rl.files.manifest import Problem, manifest_path, read_manifest, sha256_file
 from drag_rl.trajectories.rows import parse_row
 from drag_rl.types import Trajectory
 

@@ -14,11 +14,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Self
 
-from drag_rl.episode.config import EpisodeConfig
 from drag_rl.errors import InputError
-from drag_rl.manifest import atomic_write, manifest_path, read_manifest, sha256_file, write_manifest
+from drag_rl.files.manifest import atomic_write, manifest_path, read_manifest, sha256_file, write_manifest
+from drag_rl.protocol import EpisodeConfig
+from drag_rl.star.counts import Tally
 from drag_rl.trajectories.rows import read_trajectories, write_row
-from drag_rl.trajectories.tally import Tally
 from drag_rl.types import StopReason, Trajectory
 
 STAGE = "collect"

@@ -22,9 +22,9 @@ import transfer_queue as tq
 from PIL import Image
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 
-from drag_rl.codec import to_json
 from drag_rl.corpus.images import PageImages
 from drag_rl.episode import Observation, SearchEpisode
+from drag_rl.files.codec import to_json
 from drag_rl.image_file import read_image
 from drag_rl.questions import question_from_row
 from drag_rl.retrieval import SearchIndex

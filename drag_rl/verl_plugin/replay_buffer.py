@@ -28,8 +28,8 @@ from pydantic import Field
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 from verl.utils import tensordict_utils as tu
 
-from drag_rl.codec import from_json
 from drag_rl.config import Config
+from drag_rl.files.codec import from_json
 from drag_rl.types import Outcome
 from drag_rl.verl_plugin.shaping import ShapingConfig, token_rewards
 from reward.guards import GuardConfig, Rollout, check, guard_metrics

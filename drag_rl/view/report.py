@@ -13,7 +13,7 @@ import jinja2
 
 from drag_rl import __version__
 from drag_rl.errors import InputError
-from drag_rl.manifest import atomic_write
+from drag_rl.files.manifest import atomic_write
 from drag_rl.view.payload import to_script_text
 from drag_rl.view.thumbnails import Thumbnail
 

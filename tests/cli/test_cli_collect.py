@@ -17,7 +17,7 @@ from collect_lab import WORDS, command, drag, model, question_of
 from fake_openai import Failure, FakeServer, Raw, Said
 from tiny_corpus import index_of
 
-from drag_rl.manifest import read_manifest
+from drag_rl.files.manifest import read_manifest
 from drag_rl.trajectories.rows import read_trajectories
 from drag_rl.types import StopReason
 

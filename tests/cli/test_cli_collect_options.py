@@ -13,10 +13,10 @@ from fake_openai import FakeServer, Said
 from PIL import Image
 
 from drag_rl.corpus.ingest import ReadOptions, ingest_pdfs
+from drag_rl.policies.server.sampling import SAMPLINGS
 from drag_rl.questions import write_questions
-from drag_rl.retrieval.build import IndexOptions, build_index
+from drag_rl.retrieval.sparse.build import IndexOptions, build_index
 from drag_rl.trajectories.rows import read_trajectories
-from drag_rl.trajectories.sampling import SAMPLINGS
 from drag_rl.types import Question
 
 

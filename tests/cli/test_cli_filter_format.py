@@ -16,9 +16,9 @@ import trajectory_lab as lab
 
 from drag_rl.cli.main import main
 from drag_rl.episode import EpisodeConfig
-from drag_rl.manifest import read_manifest
-from drag_rl.trajectories.formats.build import FORMATS
-from drag_rl.trajectories.rules import RULES
+from drag_rl.files.manifest import read_manifest
+from drag_rl.star.formats.build import FORMATS
+from drag_rl.star.rules import RULES
 
 INDEX = lab.make_index(Path(tempfile.mkdtemp()))
 

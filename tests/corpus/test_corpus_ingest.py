@@ -22,7 +22,7 @@ from drag_rl.corpus.sources import Source, find_sources
 from drag_rl.corpus.tesseract import read_options
 from drag_rl.corpus.worker_pool import read_documents
 from drag_rl.errors import InputError
-from drag_rl.manifest import manifest_path, read_manifest
+from drag_rl.files.manifest import manifest_path, read_manifest
 
 
 def with_nested_drawings(data: bytes, page_number: int, depth: int) -> bytes:

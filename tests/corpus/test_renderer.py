@@ -21,7 +21,7 @@ from drag_rl.corpus.pages import write_pages
 from drag_rl.corpus.render_request import Request
 from drag_rl.corpus.renderer import PageRenderError, Renderer, RenderLimits
 from drag_rl.errors import InputError
-from drag_rl.manifest import sha256_file
+from drag_rl.files.manifest import sha256_file
 from drag_rl.types import Page
 
 HOSTILE = ("nested_patterns", "nested_forms", "nested_glyphs", "many_strokes")

@@ -21,7 +21,7 @@ from drag_rl.corpus.pdf_pages import ReadOptions, read_document
 from drag_rl.corpus.pool import read_left_out
 from drag_rl.corpus.sources import find_sources
 from drag_rl.errors import InputError
-from drag_rl.manifest import read_manifest
+from drag_rl.files.manifest import read_manifest
 from drag_rl.questions import read_questions
 from drag_rl.types import Page
 

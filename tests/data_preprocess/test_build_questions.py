@@ -21,10 +21,10 @@ from drag_rl.corpus.pages import load_pages
 from drag_rl.corpus.pool import read_left_out
 from drag_rl.corpus.redactions import read_redactions
 from drag_rl.errors import InputError
-from drag_rl.manifest import read_manifest
+from drag_rl.files.manifest import read_manifest
 from drag_rl.questions import read_questions
 from drag_rl.retrieval import SearchIndex
-from drag_rl.retrieval.build import IndexOptions, build_index
+from drag_rl.retrieval.sparse.build import IndexOptions, build_index
 from drag_rl.types import Question
 
 MANUAL: list[Section] = [

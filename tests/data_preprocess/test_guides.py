@@ -15,7 +15,7 @@ from tiny_corpus import write_pages
 from data_preprocess.debian import DebianPackages
 from drag_rl.corpus.pages import load_pages
 from drag_rl.retrieval import SearchIndex
-from drag_rl.retrieval.build import IndexOptions, build_index
+from drag_rl.retrieval.sparse.build import IndexOptions, build_index
 from drag_rl.words import UNSPACED
 
 LANGUAGES = {

@@ -19,10 +19,10 @@ from data_preprocess.sample_corpus import MANUALS, STAGE, Manual, fetch_manuals,
 from drag_rl.corpus.pages import load_pages
 from drag_rl.corpus.sources import open_pdf
 from drag_rl.errors import InputError
-from drag_rl.manifest import write_manifest
+from drag_rl.files.manifest import write_manifest
 from drag_rl.questions import read_questions
 from drag_rl.retrieval import SearchIndex
-from drag_rl.retrieval.build import IndexOptions, build_index
+from drag_rl.retrieval.sparse.build import IndexOptions, build_index
 from drag_rl.types import best_rank
 
 PRINTED = {

@@ -18,7 +18,7 @@ from data_preprocess.sentences import MAX_WORDS, MIN_WORDS, askable_sentences
 from drag_rl.corpus.images import PageImages
 from drag_rl.corpus.pages import load_pages
 from drag_rl.corpus.redactions import read_redactions
-from drag_rl.manifest import read_manifest
+from drag_rl.files.manifest import read_manifest
 from drag_rl.questions import read_questions
 from drag_rl.types import Question
 

@@ -30,7 +30,7 @@ from data_preprocess.user_questions import (
 from drag_rl.console import run_app
 from drag_rl.corpus.pages import write_pages
 from drag_rl.errors import InputError
-from drag_rl.manifest import read_manifest
+from drag_rl.files.manifest import read_manifest
 from drag_rl.questions import read_questions
 from drag_rl.types import Page
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drag_rl.codec import from_json, to_json
 from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode, as_text
 from drag_rl.errors import InputError
+from drag_rl.files.codec import from_json, to_json
 from drag_rl.types import Hit, Outcome, Search, StopReason
 
 CALL = '<tool_call>\n{"name": "search", "arguments": {"query": "data frames"}}\n</tool_call>'

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from results_lab import QUESTIONS, N, results_of
 
-from drag_rl.codec import to_json
 from drag_rl.errors import InputError
 from drag_rl.evaluation.chart import draw
 from drag_rl.evaluation.compare import compare
@@ -21,6 +20,7 @@ from drag_rl.evaluation.results import (
     read_results,
     write_results,
 )
+from drag_rl.files.codec import to_json
 from drag_rl.metrics.table import HEADLINES, METRICS
 from drag_rl.types import Question
 

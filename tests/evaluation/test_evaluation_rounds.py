@@ -11,7 +11,7 @@ import trajectory_lab as lab
 from drag_rl.cli.main import main
 from drag_rl.errors import InputError
 from drag_rl.evaluation.rounds import rounds_table
-from drag_rl.manifest import write_manifest
+from drag_rl.files.manifest import write_manifest
 from drag_rl.questions import write_questions
 
 

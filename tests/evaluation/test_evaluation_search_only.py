@@ -15,8 +15,8 @@ from drag_rl.evaluation.evaluate import Evaluation, trajectories_path
 from drag_rl.evaluation.results import question_set, score
 from drag_rl.metrics.table import METRICS
 from drag_rl.questions import write_questions
-from drag_rl.trajectories.collection import Collection, Watcher
-from drag_rl.trajectories.served_model import ModelChoice
+from drag_rl.serving.served_model import ModelChoice
+from drag_rl.star.collection import Collection, Watcher
 
 OF_ANSWERS = {"answered", "answer_success", "exact_match", "token_f1", "anls"} | {
     f"citation_{name}" for name in ("precision", "recall", "f1")

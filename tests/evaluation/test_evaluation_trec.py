@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from ir_measures import RR
 
 from drag_rl.episode import EpisodeConfig
-from drag_rl.evaluation.controls import CONTROLS
 from drag_rl.evaluation.results import score
 from drag_rl.evaluation.trec import encoded, ranked_pages, write_trec
 from drag_rl.metrics.ranked import MEASURES
 from drag_rl.metrics.rankings import RANKINGS, best_search
-from drag_rl.trajectories.driver import play
+from drag_rl.policies.baselines import CONTROLS
+from drag_rl.policies.play import play
 from drag_rl.types import Trajectory
 
 

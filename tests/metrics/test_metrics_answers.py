@@ -27,8 +27,8 @@ from drag_rl.metrics.answers import (
 )
 from drag_rl.metrics.citations import citation_scores
 from drag_rl.metrics.measure import measure
-from drag_rl.retrieval.index import SearchResult
-from drag_rl.trajectories.rules import RULES, Limits
+from drag_rl.retrieval.sparse.index import SearchResult
+from drag_rl.star.rules import RULES, Limits
 from drag_rl.types import Answer, Hit, Outcome, Question, Search, Trajectory, Turn
 from reward.table import RewardConfig, compute_reward
 

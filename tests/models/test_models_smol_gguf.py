@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from drag_rl.errors import InputError
-from drag_rl.manifest import sha256_file
+from drag_rl.files.manifest import sha256_file
 from drag_rl.models.smol import build_smol
 from drag_rl.models.smol_gguf import GGUF_SHA256, cached_gguf, default_cache, verified_gguf
 

@@ -10,8 +10,8 @@ from tiny_corpus import index_of, write_pages
 
 from drag_rl.corpus.pool import PoolDecision, write_pool
 from drag_rl.errors import InputError
-from drag_rl.retrieval.build import IndexOptions, build_index
-from drag_rl.retrieval.index import SearchIndex
+from drag_rl.retrieval.sparse.build import IndexOptions, build_index
+from drag_rl.retrieval.sparse.index import SearchIndex
 
 TEXTS = ["red fox", "blue fox", "green tree", "index of foxes"]
 

@@ -13,8 +13,8 @@ from tiny_corpus import index_of, write_pages
 
 from drag_rl.errors import InputError
 from drag_rl.retrieval import SearchIndex
-from drag_rl.retrieval.build import IndexOptions, build_index
-from drag_rl.retrieval.folder import WORD_RULE
+from drag_rl.retrieval.index_folder import WORD_RULE
+from drag_rl.retrieval.sparse.build import IndexOptions, build_index
 from drag_rl.types import query_key
 
 PAGES = {

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reward_outcomes import answer, malformed, outcome_of, outcomes, search
 
-from drag_rl.codec import to_json
 from drag_rl.errors import InputError
+from drag_rl.files.codec import to_json
 from drag_rl.types import Search, Turn
 from reward.guards import GUARDS, GuardConfig, Rollout, check, guard_metrics, rollout_from_row
 

@@ -7,8 +7,8 @@ from statistics import fmean
 import pytest
 from tiny_corpus import index_of
 
+from drag_rl.doctor.probing import knowledge_of, play_probe
 from drag_rl.episode import EpisodeConfig
-from drag_rl.evaluation.probing import knowledge_of, play_probe
 from drag_rl.types import Question
 from reward import RewardConfig, compute_reward
 from reward.probes import HONEST, PROBES

@@ -14,7 +14,7 @@ import trajectory_lab as lab
 from drag_rl.episode import EpisodeConfig, as_text
 from drag_rl.questions import read_questions
 from drag_rl.retrieval import SearchIndex
-from drag_rl.trajectories.formats.build import FormatOptions, write_training_data
+from drag_rl.star.formats.build import FormatOptions, write_training_data
 
 
 @pytest.fixture(scope="session")

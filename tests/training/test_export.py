@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from drag_rl.errors import InputError
-from drag_rl.manifest import read_manifest
+from drag_rl.files.manifest import read_manifest
 from drag_rl.models.folder import build_folder
 from drag_rl.training import export
 from drag_rl.training.export import export_run

@@ -8,7 +8,7 @@ import pytest
 import trajectory_lab as lab
 
 from drag_rl.cli.main import main
-from drag_rl.codec import to_json
+from drag_rl.files.codec import to_json
 from drag_rl.trajectories.rows import trajectory_to_row
 
 

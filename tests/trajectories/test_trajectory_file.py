@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from drag_rl.episode import EpisodeConfig
 from drag_rl.errors import InputError
-from drag_rl.manifest import manifest_path, read_manifest, sha256_file, write_manifest
+from drag_rl.files.manifest import manifest_path, read_manifest, sha256_file, write_manifest
 from drag_rl.trajectories.rows import read_trajectories
 from drag_rl.trajectories.trajectory_file import TrajectoryFile
 from drag_rl.types import Answer, Outcome, Question, StopReason, Trajectory, Turn

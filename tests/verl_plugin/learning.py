@@ -8,7 +8,7 @@ from collections import defaultdict
 import pytest
 from training_lab import Run
 
-from drag_rl.codec import from_json
+from drag_rl.files.codec import from_json
 from drag_rl.types import Outcome
 from reward.turn_credit import TurnCreditConfig, turn_credits
 

@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from drag_rl.codec import from_json
 from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode
+from drag_rl.files.codec import from_json
+from drag_rl.policies.play import play
 from drag_rl.questions import question_to_row, read_questions
-from drag_rl.trajectories.driver import play
 from drag_rl.types import Outcome, StopReason
 from drag_rl.verl_plugin.shaping import ShapingConfig, token_rewards
 from reward.turn_credit import TurnCreditConfig

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from test_agent_loop import CALLS, ROOMY, SEARCHES, policy_texts, rollout
 
 from drag_rl.episode import EpisodeConfig
-from drag_rl.trajectories.formats.build import FormatOptions, write_training_data
+from drag_rl.star.formats.build import FormatOptions, write_training_data
 from drag_rl.types import Trajectory
 
 THOUGHTS = [

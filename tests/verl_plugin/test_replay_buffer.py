@@ -10,7 +10,7 @@ from collections import defaultdict
 import pytest
 from queue_lab import Trainer, defaults
 
-from drag_rl.codec import from_json
+from drag_rl.files.codec import from_json
 from drag_rl.types import Outcome
 from drag_rl.verl_plugin.shaping import ShapingConfig, token_rewards
 from reward.table import RewardConfig, compute_reward

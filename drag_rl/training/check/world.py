@@ -16,8 +16,8 @@ from drag_rl.corpus.pdf_pages import ReadOptions
 from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode
 from drag_rl.questions import write_questions
 from drag_rl.retrieval import SearchIndex
-from drag_rl.retrieval.build import IndexOptions, build_index
-from drag_rl.trajectories.formats.sft import schema
+from drag_rl.retrieval.sparse.build import IndexOptions, build_index
+from drag_rl.star.formats.sft import schema
 from drag_rl.types import Question
 
 PARTS = {

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from drag_rl.errors import InputError
-from drag_rl.trajectories.sampling import SAMPLINGS
+from drag_rl.policies.server.sampling import SAMPLINGS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Files as every stage writes them: whole or not at all, with a manifest, without pickle."""

@@ -1,0 +1,96 @@
+"""What lies in an INDEX_DIR, and refusing one that is damaged or of other pages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from drag_rl.corpus.pool import pool_fingerprint
+from drag_rl.errors import InputError
+from drag_rl.files.manifest import Manifest, read_manifest
+from drag_rl.retrieval.sparse.tokenizer import Tokenizer
+from drag_rl.words import has_other_scripts
+
+BM25_FOLDER, TOKENIZER = "bm25", "tokenizer.json"
+STAGE = "index"
+WORD_RULE, WORD_RULE_NOW = "word_rule", 2
+"""In the manifest: by which rule pages were told into words; 1, which none says, knew words between spaces only."""
+SAMPLE_BYTES = 1 << 20
+SAMPLES = 16
+
+
+def check_files(index_dir: Path) -> Manifest:
+    """The manifest of an index whose files are all there and unchanged.
+
+    A file's fingerprint is the SHA-256 of its size and of up to 16 evenly spaced pieces of 1 MiB: all of a
+    file up to 16 MiB, a sample of a larger one, so that loading a large index stays quick.
+    Raises ``InputError``.
+    """
+    manifest = read_manifest(index_dir)
+    files = manifest.config.get("files")
+    if manifest.stage != STAGE or not isinstance(files, dict):
+        raise InputError(f"{index_dir} is no search index; run drag index")
+    for name, fingerprint in files.items():
+        try:
+            found = _file_fingerprint(index_dir / name)
+        except OSError as error:
+            raise InputError(f"{index_dir / name}: missing or unreadable; run drag index again") from error
+        if found != fingerprint:
+            raise InputError(f"{index_dir / name}: truncated or changed; run drag index again")
+    return manifest
+
+
+def check_corpus(index_dir: Path, manifest: Manifest, pages_dir: Path) -> None:
+    """Raise ``InputError`` unless the index was made from ``pages_dir`` as it is now."""
+    if manifest.inputs != corpus_inputs(pages_dir):
+        raise InputError(f"{index_dir} was not made from {pages_dir} as it is now; run drag index again")
+
+
+def check_words(index_dir: Path, manifest: Manifest, terms: Iterable[str]) -> None:
+    """Raise ``InputError`` for an index whose terms were told apart by an older rule than a query's are.
+
+    Latin, Greek and Cyrillic words are told apart as ever, so an older index of these is as good as a new one.
+    """
+    if manifest.config.get(WORD_RULE) != WORD_RULE_NOW and any(map(has_other_scripts, terms)):
+        raise InputError(
+            f"{index_dir} is of an older version, which finds no Chinese, Japanese, Korean or Thai word; "
+            "run drag index again"
+        )
+
+
+def corpus_inputs(pages_dir: Path) -> dict[str, str]:
+    """What an index depends on: the fingerprints of the pages and of the pool."""
+    return {"pages": read_manifest(pages_dir).fingerprint, "pool": pool_fingerprint(pages_dir)}
+
+
+def write_tokenizer(index_dir: Path, tokenizer: Tokenizer) -> None:
+    """Keep the tokenizer, words and all, with the index."""
+    settings = {"stemmer": tokenizer.stemmer, "stopwords": tokenizer.stopwords}
+    (index_dir / TOKENIZER).write_text(json.dumps(settings, ensure_ascii=False), encoding="utf-8")
+
+
+def read_tokenizer(index_dir: Path) -> Tokenizer:
+    """The tokenizer that the index was built with."""
+    found = json.loads((index_dir / TOKENIZER).read_text(encoding="utf-8"))
+    return Tokenizer(stemmer=found["stemmer"], stopwords=tuple(found["stopwords"]))
+
+
+def fingerprint_files(folder: Path) -> dict[str, str]:
+    """The fingerprint of every file of a folder, by its path inside."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): _file_fingerprint(path) for path in files}
+
+
+def _file_fingerprint(path: Path) -> str:
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb", buffering=0) as file:
+        if size <= SAMPLES * SAMPLE_BYTES:
+            digest.update(file.readall())
+        else:
+            for sample in range(SAMPLES):
+                file.seek(sample * (size - SAMPLE_BYTES) // (SAMPLES - 1))
+                digest.update(file.read(SAMPLE_BYTES))
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Model servers that drag-rl starts itself."""

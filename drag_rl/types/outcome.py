@@ -1,0 +1,98 @@
+"""A finished episode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from drag_rl.types.action import Answer, Search, StopReason
+from drag_rl.types.question import Question
+from drag_rl.types.rank import best_rank, query_key, within
+from drag_rl.types.turn import Turn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A finished episode: all that a reward may read, and the core of a trajectory.
+
+    What can be said of an episode is a property here, so that rewards, metrics and the viewer say the same.
+    """
+
+    question: Question
+    turns: tuple[Turn, ...]
+    stop_reason: StopReason
+    top_k: int
+    """How many hits a search returned at most."""
+    max_turns: int
+    """The budget of assistant turns."""
+    corpus_pages: int
+    """How many pages were searched; the worst rank that a page can have."""
+    repeat_pages: bool = True
+    """Whether a search could list pages that an earlier one had listed; if not, ``gold_ranks`` count the others."""
+    expand_question: bool = False
+    """Whether the question's words were searched with those of each query."""
+    search_only: bool = False
+    """Whether the policy was asked for searches and no answer; an episode of one turn is so in any case."""
+
+    @property
+    def searches(self) -> tuple[Turn, ...]:
+        """The turns that searched, in order."""
+        return tuple(turn for turn in self.turns if isinstance(turn.action, Search))
+
+    @property
+    def answer(self) -> Answer | None:
+        """The final answer, if the episode ended with one."""
+        last = self.turns[-1].action if self.turns else None
+        return last if isinstance(last, Answer) else None
+
+    @property
+    def answer_asked(self) -> bool:
+        """Whether the policy was asked for an answer; if not, what measures answers does not apply."""
+        return not self.search_only and self.max_turns > 1
+
+    @property
+    def best_gold_rank(self) -> int | None:
+        """The best rank of a gold page over all searches; None if none was ever ranked."""
+        return best_rank(tuple(turn.gold_rank for turn in self.turns))
+
+    @property
+    def first_find(self) -> Turn | None:
+        """The first search that had a gold page in its top k, if one did."""
+        return next((turn for turn in self.turns if self.finds(turn)), None)
+
+    @property
+    def solved(self) -> bool:
+        """Whether some search had a gold page in its top k."""
+        return self.first_find is not None
+
+    @property
+    def repeated(self) -> tuple[bool, ...]:
+        """For each turn, whether it searches words that were searched before, and lists no page not listed before.
+
+        With ``repeat_pages=false`` the same words read on in the ranking: such a search repeats nothing.
+        """
+        keys: set[tuple[str, ...]] = set()
+        listed: set[str] = set()
+        repeated = []
+        for turn in self.turns:
+            pages = {hit.page_id for hit in turn.hits}
+            key = query_key(turn.action.query) if isinstance(turn.action, Search) else None
+            repeated.append(key in keys and pages <= listed)
+            if key is not None:
+                keys.add(key)
+            listed |= pages
+        return tuple(repeated)
+
+    def finds(self, turn: Turn) -> bool:
+        """Whether a turn's search had a gold page in its top k."""
+        return within(turn.gold_rank, self.top_k)
+
+    def corpus_ranks(self, turn: Turn) -> tuple[int | None, ...] | None:
+        """The exact rank over the whole corpus of each gold page in a turn's search.
+
+        None where the record is too old to say: pages were not repeated, and earlier searches had listed some.
+        """
+        if turn.corpus_ranks is not None:
+            return turn.corpus_ranks
+        earlier = self.turns[: turn.step - 1]
+        left_out = not self.repeat_pages and any(other.hits for other in earlier)
+        return None if left_out else turn.gold_ranks

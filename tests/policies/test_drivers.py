@@ -1,0 +1,104 @@
+"""The drivers law: what a scripted policy says leads to the same outcome by ``play`` and over HTTP.
+
+The third driver, verl's agent loop, joins in tests/verl_plugin/test_agent_loop.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from dataclasses import replace
+
+import pytest
+from driver_lab import QUESTION, Script, collected
+from fake_openai import FakeServer, Said
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tiny_corpus import index_of
+
+from drag_rl.episode import EpisodeConfig
+from drag_rl.policies.play import play
+
+CALL = '<tool_call>\n{"name": "search", "arguments": {"query": "%s"}}\n</tool_call>'
+TEXTS = {
+    "xml": [
+        "<search>red fox</search>",
+        "<think>Keywords: red.</think>\n<search>red</search>",
+        "<think>\nI could <search> or not.\n</think>\n\n<search>blue fox</search>",
+        "<search>zebra</search>",
+        "<answer>The first [doc#1].</answer>",
+        "<think>Done.</think><answer>It is [doc#1], [doc#2].</answer>",
+    ],
+    "tools": [
+        CALL % "red fox",
+        "<think>Keywords: red.</think>\n" + CALL % "red",
+        "Let me look.\n" + CALL % "blue fox",
+        CALL % "zebra",
+        "The first [doc#1].",
+        "<think>\nDone.\n</think>\n\nIt is [doc#1], [doc#2].",
+    ],
+}
+MALFORMED = [
+    "I do not know the protocol of <search",
+    "<think>never closed",
+    "",
+    "<search>a</search><information>forged</information>",
+    "<search></search>",
+    "<tool_call>\n{no json}\n</tool_call>",
+    '<tool_call>\n{"name": "shell", "arguments": {}}\n</tool_call>',
+    "<search>red<|image_pad|></search>",
+    "<SEARCH>red</SEARCH>",
+    "<search>" + "long " * 60 + "</search>",
+]
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    return index_of(
+        tmp_path_factory.mktemp("drivers"), ["a red fox runs", "a blue fox sleeps", "a green tree"]
+    )
+
+
+@pytest.fixture(scope="module")
+def servers():
+    """Dialect -> servers whose script is set by assigning to ``say``."""
+    with (
+        FakeServer(str) as raw,
+        FakeServer(str, parses=True) as parsing,
+        FakeServer(str, parses=True, tells_stop=False) as stranger,
+    ):
+        yield [(raw, "vllm"), (parsing, "vllm"), (parsing, "openai"), (stranger, "openai")]
+
+
+def said(action_format):
+    """A message, whole or cut; not cut right after a tool call, where OpenAI's API says ``tool_calls`` instead."""
+    texts = st.sampled_from(TEXTS[action_format] * 2 + MALFORMED)
+    messages = st.builds(Said, text=texts, finish_reason=st.sampled_from(["stop"] * 7 + ["length"]))
+    return messages.filter(lambda one: one.finish_reason == "stop" or not one.text.endswith("</tool_call>"))
+
+
+@pytest.mark.parametrize("action_format", ["xml", "tools"])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_the_same_script_gives_the_same_outcome(index, servers, action_format, data):
+    script = data.draw(st.lists(said(action_format), min_size=4, max_size=4))
+    config = EpisodeConfig(
+        action_format=action_format,
+        on_malformed=data.draw(st.sampled_from(["end", "correct"])),
+        stop_at_action=data.draw(st.booleans()),
+    )
+    expected, _ = asyncio.run(play(QUESTION, Script(script), index, config))
+    for server, dialect in servers:
+        texts = itertools.chain(script)
+        server.say = lambda _, texts=texts: next(texts)
+        found = collected(server, index, config, dialect)
+        assert found.error == ""
+        assert without_spelling(found.outcome, dialect) == without_spelling(expected, dialect)
+        assert len(found.generations) == len(found.outcome.turns)
+
+
+def without_spelling(outcome, dialect):
+    """A server that takes tool calls out of the text may give them back with other white space."""
+    if dialect == "vllm":
+        return outcome
+    return replace(outcome, turns=tuple(replace(turn, text="") for turn in outcome.turns))
