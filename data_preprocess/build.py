@@ -25,7 +25,6 @@ from data_preprocess.document_questions import DocumentQuestions, SentenceOption
 from data_preprocess.kinds import Kind
 from data_preprocess.printed import key_of
 from data_preprocess.question_set import FILES, STAGES, report, write_question_set
-from data_preprocess.splits import Split, document_of, draw, split_documents, split_questions
 from drag_rl.console import run_app
 from drag_rl.corpus.pages import DEFAULT_DPI, PAGES_FILE, load_pages, pdf_dir_of, write_pages
 from drag_rl.corpus.pool import POOL_FILE, PoolDecision, write_pool
@@ -34,6 +33,7 @@ from drag_rl.errors import InputError
 from drag_rl.files.folders import claim_files
 from drag_rl.files.manifest import Manifest, Problem, read_manifest, sha256_file
 from drag_rl.files.outputs import refuse_overlap
+from drag_rl.splits import Split, document_of, draw, split_documents, split_questions
 from drag_rl.types import Page, Question
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

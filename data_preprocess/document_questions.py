@@ -29,8 +29,8 @@ from data_preprocess.printed import (
     words_of_text,
 )
 from data_preprocess.sentences import askable_sentences
-from data_preprocess.splits import draw
 from drag_rl.corpus.redactions import Box
+from drag_rl.splits import draw
 from drag_rl.types import Page, Question
 
 MAX_GOLD_PAGES = 8

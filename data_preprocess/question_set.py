@@ -10,11 +10,11 @@ from typing import Any
 
 from rich.console import Console
 
-from data_preprocess.splits import SPLITS, Split
 from drag_rl.errors import InputError
 from drag_rl.files.folders import claim_files, new_files
 from drag_rl.files.manifest import Manifest, Problem, sha256_file, write_manifest
 from drag_rl.questions import write_questions
+from drag_rl.splits import SPLITS, Split
 from drag_rl.types import Question
 
 STAGES = ("questions", "user_questions")

@@ -24,7 +24,6 @@ from data_preprocess.copies import copies
 from data_preprocess.question_images import check_image
 from data_preprocess.question_rows import Row, read_rows, shown
 from data_preprocess.question_set import FILES, STAGES, report, write_question_set
-from data_preprocess.splits import ROUNDING, Split, document_of, split_documents, split_questions
 from drag_rl.console import run_app
 from drag_rl.corpus.pages import load_pages
 from drag_rl.corpus.pool import pool_fingerprint, read_left_out
@@ -33,6 +32,7 @@ from drag_rl.errors import InputError
 from drag_rl.files.folders import claim_files
 from drag_rl.files.manifest import Manifest, read_manifest, sha256_file
 from drag_rl.files.outputs import refuse_overlap
+from drag_rl.splits import ROUNDING, Split, document_of, split_documents, split_questions
 from drag_rl.types import Page, Question
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

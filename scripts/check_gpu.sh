@@ -13,4 +13,4 @@
 set -euo pipefail
 # shellcheck source=scripts/machine.sh
 source "$(dirname "${BASH_SOURCE[0]}")/machine.sh"
-exec "$python" -m drag_rl.training.check "$@"
+exec "$python" -m drag_rl.doctor.machine "$@"

@@ -25,10 +25,9 @@ from data_preprocess import (
     page_kinds,
     printed,
     sentences,
-    splits,
     user_questions,
 )
-from drag_rl import citations, types, words
+from drag_rl import citations, splits, types, words
 from drag_rl.corpus import clean_text, ocr_file, reading_order, sources
 from drag_rl.episode import EpisodeConfig, SearchEpisode, actions, neutral, observation, prompt
 from drag_rl.errors import InputError

@@ -24,11 +24,11 @@ import psutil
 import pymupdf
 
 from drag_rl.corpus.ingest import ReadOptions, ingest_pdfs
+from drag_rl.doctor.machine.world import PARTS, WORDS
 from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode
 from drag_rl.questions import read_questions, write_questions
 from drag_rl.retrieval import SearchIndex
 from drag_rl.retrieval.sparse.build import IndexOptions, build_index
-from drag_rl.training.check.world import PARTS, WORDS
 from drag_rl.types import Question
 
 ROOT = Path(__file__).resolve().parent.parent

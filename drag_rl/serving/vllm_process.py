@@ -148,7 +148,7 @@ async def answers(url: str, timeout_s: float = 5.0) -> bool:
     import httpx2  # not above: the process that becomes vLLM does without
     import openai
 
-    from drag_rl.policies.server.bounded_http import BoundedClient
+    from drag_rl.serving.bounded_http import BoundedClient
 
     try:
         async with BoundedClient(trust_env=False, verify=False, timeout=timeout_s) as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +28,9 @@ class Page:
     """Path of the source below the PDF folder, suffix included; empty when the page came from an OCR file."""
     source_sha256: str
     """Hex SHA-256 of the source file's bytes."""
-    text_source: Literal[pdf, ocr, none]
+    text_source: Literal["pdf", "ocr", "none"]
     """Where the text came from: the PDF's text layer, OCR, or nowhere."""
-    status: Literal[ok, failed]
+    status: Literal["ok", "failed"]
     """``failed`` pages are kept as rows, and are neither indexed nor shown."""
     reason: str
     """Why the page failed or has no text; empty otherwise."""

@@ -20,8 +20,8 @@ from tiny_corpus import index_of
 
 from drag_rl.episode import EpisodeConfig
 from drag_rl.errors import InputError
-from drag_rl.policies.server.bounded_http import MAX_REPLY_BYTES
 from drag_rl.policies.server.model_server import ModelServer, ServerDown, ServerSettings
+from drag_rl.serving.bounded_http import MAX_REPLY_BYTES
 from drag_rl.serving.vllm_process import answers
 from drag_rl.star.collect import Job
 from drag_rl.trajectories.rows import parse_row, write_row

@@ -12,7 +12,6 @@ import openai
 
 from drag_rl.errors import InputError
 from drag_rl.policies.play import ContextFull
-from drag_rl.policies.server.bounded_http import BoundedClient, UnreadableReply
 from drag_rl.policies.server.completion import (
     Completion,
     NoCompletion,
@@ -21,6 +20,7 @@ from drag_rl.policies.server.completion import (
     one_line,
     read_completion,
 )
+from drag_rl.serving.bounded_http import BoundedClient, UnreadableReply
 
 Dialect = Literal["vllm", "openai"]
 """What a server understands: vLLM's further fields (raw text, repetition penalty), or OpenAI's own fields alone."""

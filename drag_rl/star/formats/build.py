@@ -12,13 +12,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from data_preprocess.splits import Split, split_documents
 from drag_rl.corpus.images import PageImages
 from drag_rl.episode import EpisodeConfig, Message
 from drag_rl.errors import InputError
 from drag_rl.files.folders import claim_files
 from drag_rl.files.manifest import Manifest, read_manifest, sha256_file, write_manifest
 from drag_rl.files.outputs import refuse_overlap
+from drag_rl.splits import Split, split_documents
 from drag_rl.star.formats import dpo, reward, sft
 from drag_rl.star.formats.catalogue import Catalogue
 from drag_rl.star.formats.conversation import Conversations, QuestionGroup, document_of

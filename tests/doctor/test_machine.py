@@ -8,14 +8,14 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from drag_rl.doctor.machine import __main__ as main
+from drag_rl.doctor.machine import report as reporting
+from drag_rl.doctor.machine import stages
+from drag_rl.doctor.machine.report import Result, report
+from drag_rl.doctor.machine.runs import Peak, StageError, cause, metrics, running
+from drag_rl.doctor.machine.stages import STAGES, Check
+from drag_rl.doctor.machine.world import World, make_world
 from drag_rl.questions import read_questions
-from drag_rl.training.check import __main__ as main
-from drag_rl.training.check import report as reporting
-from drag_rl.training.check import stages
-from drag_rl.training.check.report import Result, report
-from drag_rl.training.check.runs import Peak, StageError, cause, metrics, running
-from drag_rl.training.check.stages import STAGES, Check
-from drag_rl.training.check.world import World, make_world
 
 STEP = (
     "(TaskRunner pid=7) step:{} - actor/grad_norm:{} - training/rollout_actor_probs_pearson_corr:{} - "

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tiny_corpus import page_of
 
 from data_preprocess.copies import copies
-from data_preprocess.splits import SPLITS, document_of, split_documents, split_questions
 from drag_rl.errors import InputError
+from drag_rl.splits import SPLITS, document_of, split_documents, split_questions
 from drag_rl.types import Page, Question
 
 counts_strategy = st.dictionaries(

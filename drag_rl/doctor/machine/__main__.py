@@ -1,4 +1,4 @@
-"""``python -m drag_rl.training.check``: what ``scripts/check_gpu.sh`` starts. Exit code 1 if a stage failed."""
+"""``python -m drag_rl.doctor.machine``: what ``scripts/check_gpu.sh`` starts. Exit code 1 if a stage failed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from drag_rl.doctor.machine.report import Result, report
+from drag_rl.doctor.machine.runs import Peak, StageError
+from drag_rl.doctor.machine.stages import REAL_MODEL_STAGES, STAGES, Check, Seen
+from drag_rl.doctor.machine.world import make_world
 from drag_rl.errors import InputError
-from drag_rl.training.check.report import Result, report
-from drag_rl.training.check.runs import Peak, StageError
-from drag_rl.training.check.stages import REAL_MODEL_STAGES, STAGES, Check, Seen
-from drag_rl.training.check.world import make_world
 from drag_rl.training.launch.knobs import read_knobs
 from drag_rl.training.launch.plans import known_hardware
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from drag_rl.training.check.runs import Peak, Program, StageError, mean, metrics, running, script
-from drag_rl.training.check.world import EPISODE, World
+from drag_rl.doctor.machine.runs import Peak, Program, StageError, mean, metrics, running, script
+from drag_rl.doctor.machine.world import EPISODE, World
 
 LEAST_CORRELATION = 0.99
 """Of the probabilities of sampled tokens, engine against trainer: bfloat16 stays above 0.999."""

