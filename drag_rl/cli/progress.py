@@ -16,7 +16,7 @@ from rich.progress import (
 )
 
 from drag_rl.star.collection import Watcher
-from drag_rl.star.counts import Tally
+from drag_rl.trajectories.counts import Tally
 
 
 class _Bar(Watcher):

@@ -27,7 +27,7 @@ from drag_rl.policies.play import play
 from drag_rl.questions import read_questions
 from drag_rl.retrieval import SearchIndex
 from drag_rl.star.collection import Collection, Watcher
-from drag_rl.star.counts import Tally
+from drag_rl.trajectories.counts import Tally
 from drag_rl.trajectories.rows import read_trajectories
 from drag_rl.trajectories.trajectory_file import TrajectoryFile
 from drag_rl.types import Question, Trajectory

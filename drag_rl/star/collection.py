@@ -23,7 +23,7 @@ from drag_rl.retrieval import SearchIndex
 from drag_rl.serving.served_model import ModelChoice
 from drag_rl.star import rationalise
 from drag_rl.star.collect import Job, Rollouts
-from drag_rl.star.counts import Tally
+from drag_rl.trajectories.counts import Tally
 from drag_rl.trajectories.trajectory_file import TrajectoryFile
 from drag_rl.types import Question, Trajectory
 

@@ -17,7 +17,7 @@ from typing import IO, Any, Self
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import atomic_write, manifest_path, read_manifest, sha256_file, write_manifest
 from drag_rl.protocol import EpisodeConfig
-from drag_rl.star.counts import Tally
+from drag_rl.trajectories.counts import Tally
 from drag_rl.trajectories.rows import read_trajectories, write_row
 from drag_rl.types import StopReason, Trajectory
 
