@@ -35,8 +35,7 @@ from drag_rl.evaluation import report
 from drag_rl.metrics import answers
 from drag_rl.policies import baseline
 from drag_rl.policies.server import completion, model_server, reply_text
-from drag_rl.retrieval import snippet
-from drag_rl.retrieval.sparse import tokenizer
+from drag_rl.retrieval import snippet, tokenizer
 from drag_rl.serving import vllm_process
 from drag_rl.star import rationalise
 from drag_rl.types import Answer, Hit, Outcome, Question, Search, StopReason, Turn

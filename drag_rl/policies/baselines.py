@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from drag_rl.policies.baseline import Control
 from drag_rl.policies.feedback import feedback_query
 from drag_rl.policies.oracles import OracleDepth, OracleWords
-from drag_rl.retrieval.sparse.bm25 import STOPWORDS
+from drag_rl.retrieval.stopwords import STOPWORDS
 
 
 class RawQuestion(Control):

@@ -10,7 +10,7 @@ from pathlib import Path
 from drag_rl.corpus.pool import pool_fingerprint
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import Manifest, read_manifest
-from drag_rl.retrieval.sparse.tokenizer import Tokenizer
+from drag_rl.retrieval.tokenizer import Tokenizer
 from drag_rl.words import has_other_scripts
 
 BM25_FOLDER, TOKENIZER = "bm25", "tokenizer.json"

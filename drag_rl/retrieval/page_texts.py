@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from drag_rl.retrieval.sparse.tokenizer import Tokenizer
+from drag_rl.retrieval.tokenizer import Tokenizer
 
 TEXTS = "texts.arrow"
 TERM_IDS = "term_ids.npy"

@@ -10,7 +10,6 @@ from typing import Any, Literal, get_args
 import bm25s
 import numpy as np
 import numpy.typing as npt
-from bm25s import stopwords
 
 from drag_rl.errors import InputError
 
@@ -18,27 +17,6 @@ logging.getLogger("bm25s").setLevel(logging.WARNING)  # it logs every step at DE
 
 Method = Literal["lucene", "robertson", "atire"]
 """The BM25 variants in which a page that shares no term with the query scores 0: a rank needs that."""
-
-STOPWORDS: dict[str, tuple[str, ...]] = {
-    "none": (),
-    "en": stopwords.STOPWORDS_EN,
-    "en_plus": stopwords.STOPWORDS_EN_PLUS,
-    "da": stopwords.STOPWORDS_DANISH,
-    "de": stopwords.STOPWORDS_GERMAN,
-    "es": stopwords.STOPWORDS_SPANISH,
-    "fr": stopwords.STOPWORDS_FRENCH,
-    "it": stopwords.STOPWORDS_ITALIAN,
-    "ko": stopwords.STOPWORDS_KOREAN,
-    "nl": stopwords.STOPWORDS_DUTCH,
-    "no": stopwords.STOPWORDS_NORWEGIAN,
-    "pt": stopwords.STOPWORDS_PORTUGUESE,
-    "ru": stopwords.STOPWORDS_RUSSIAN,
-    "sv": stopwords.STOPWORDS_SWEDISH,
-    "tr": stopwords.STOPWORDS_TURKISH,
-    "zh": stopwords.STOPWORDS_CHINESE,
-}
-"""Stop-word lists by language code."""
-
 
 def build_bm25(
     folder: Path,

@@ -27,8 +27,9 @@ from drag_rl.retrieval.index_folder import (
     write_tokenizer,
 )
 from drag_rl.retrieval.page_texts import write_texts
-from drag_rl.retrieval.sparse.bm25 import STOPWORDS, Method, build_bm25
-from drag_rl.retrieval.sparse.tokenizer import Tokenizer
+from drag_rl.retrieval.sparse.bm25 import Method, build_bm25
+from drag_rl.retrieval.stopwords import STOPWORDS
+from drag_rl.retrieval.tokenizer import Tokenizer
 from drag_rl.types import Page
 
 

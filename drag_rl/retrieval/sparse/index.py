@@ -16,7 +16,7 @@ from drag_rl.retrieval.index_folder import BM25_FOLDER, check_corpus, check_file
 from drag_rl.retrieval.page_texts import TextStore
 from drag_rl.retrieval.snippet import best_window, cut_snippet
 from drag_rl.retrieval.sparse.bm25 import Bm25
-from drag_rl.retrieval.sparse.tokenizer import Tokenizer
+from drag_rl.retrieval.tokenizer import Tokenizer
 from drag_rl.types import Hit
 
 
