@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from drag_rl.corpus.pool import pool_fingerprint
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import Manifest, read_manifest
-from drag_rl.retrieval.tokenizer import Tokenizer
 from drag_rl.words import has_other_scripts
 
-BM25_FOLDER, TOKENIZER = "bm25", "tokenizer.json"
 STAGE = "index"
+KIND, OLDER_KIND = "kind", "bm25"
+"""In the manifest's ``config``: the back end that searches the index. Indexes from when there was but one do not say."""
 WORD_RULE, WORD_RULE_NOW = "word_rule", 2
 """In the manifest: by which rule pages were told into words; 1, which none says, knew words between spaces only."""
 SAMPLE_BYTES = 1 << 20
 SAMPLES = 16
+
+
+def kind_of(manifest: Manifest) -> str:
+    """Which back end an index is for: a name in the table of ``drag_rl.retrieval.open``."""
+    return str(manifest.config.get(KIND, OLDER_KIND))
 
 
 def check_files(index_dir: Path) -> Manifest:
@@ -63,18 +67,6 @@ def check_words(index_dir: Path, manifest: Manifest, terms: Iterable[str]) -> No
 def corpus_inputs(pages_dir: Path) -> dict[str, str]:
     """What an index depends on: the fingerprints of the pages and of the pool."""
     return {"pages": read_manifest(pages_dir).fingerprint, "pool": pool_fingerprint(pages_dir)}
-
-
-def write_tokenizer(index_dir: Path, tokenizer: Tokenizer) -> None:
-    """Keep the tokenizer, words and all, with the index."""
-    settings = {"stemmer": tokenizer.stemmer, "stopwords": tokenizer.stopwords}
-    (index_dir / TOKENIZER).write_text(json.dumps(settings, ensure_ascii=False), encoding="utf-8")
-
-
-def read_tokenizer(index_dir: Path) -> Tokenizer:
-    """The tokenizer that the index was built with."""
-    found = json.loads((index_dir / TOKENIZER).read_text(encoding="utf-8"))
-    return Tokenizer(stemmer=found["stemmer"], stopwords=tuple(found["stopwords"]))
 
 
 def fingerprint_files(folder: Path) -> dict[str, str]:

@@ -1,72 +1,140 @@
-"""The page texts of an index and where their terms stand, memory-mapped: nothing is held as Python lists."""
+"""The texts of the pages that can be found, and the snippets that fit a query: the same for every retriever."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from drag_rl.retrieval.tokenizer import Tokenizer
+from drag_rl.corpus.clean_text import clean_text
+from drag_rl.errors import InputError
+from drag_rl.retrieval.page_terms import PageTerms
+from drag_rl.retrieval.snippet import fitting_snippet
+from drag_rl.retrieval.stopwords import STOPWORDS
+from drag_rl.retrieval.tokenizer import Tokenizer, read_tokenizer, write_tokenizer
 
 TEXTS = "texts.arrow"
-TERM_IDS = "term_ids.npy"
-TERM_STARTS = "term_starts.npy"
-PAGE_STARTS = "page_starts.npy"
+DEFAULT_TOKENIZER = Tokenizer(stemmer="english", stopwords=STOPWORDS["en"])
+QUERIES_KEPT = 1024
+"""The terms of so many queries are kept, as every page that a query found asks for them."""
+
+
+class PageTexts:
+    """Texts by page id, in page order; reads only, safe to share between threads."""
+
+    def __init__(self, texts: pa.RecordBatch, terms: PageTerms, tokenizer: Tokenizer) -> None:
+        """``texts`` has the columns ``page_id`` and ``text``. See :meth:`of` and :meth:`open`."""
+        self.page_ids: tuple[str, ...] = tuple(map(str, texts.column("page_id").to_pylist()))
+        self.terms = terms
+        self.tokenizer = tokenizer
+        self._texts = texts.column("text")
+        self._rows = {page_id: row for row, page_id in enumerate(self.page_ids)}
+        self._query_terms = lru_cache(QUERIES_KEPT)(self._weighted_terms)
+
+    @classmethod
+    def of(cls, texts: Mapping[str, str], *, tokenizer: Tokenizer = DEFAULT_TOKENIZER) -> PageTexts:
+        """The pages of a mapping from page id to text, in its order, held in memory.
+
+        >>> pages = PageTexts.of({"manual#1": "Saving a workspace", "manual#2": "Loading a saved workspace"})
+        >>> len(pages), pages.pages_with("save"), pages.snippet("manual#2", "load", 14)
+        (2, 2, 'Loading a')
+        """
+        return cls(_batch(texts), PageTerms.of(texts.values(), tokenizer), tokenizer)
+
+    @classmethod
+    def open(cls, folder: Path, terms: PageTerms | None = None) -> PageTexts:
+        """The pages of an index folder, memory-mapped; ``terms`` are given where the folder has no vocabulary file."""
+        with pa.ipc.open_file(pa.memory_map(str(folder / TEXTS))) as reader:
+            texts = reader.get_batch(0)
+        return cls(texts, terms or PageTerms.open(folder), read_tokenizer(folder))
+
+    def __len__(self) -> int:
+        return len(self.page_ids)
+
+    def __contains__(self, page_id: object) -> bool:
+        return page_id in self._rows
+
+    def text(self, page_id: str) -> str:
+        """The text of a page. Raises ``InputError`` for a page that is not in the index."""
+        return str(self._texts[self.row(page_id)].as_py())
+
+    def snippet(self, page_id: str, query: str, max_chars: int) -> str:
+        """The part of a page that fits a query best, at most ``max_chars`` characters of whole words.
+
+        Rare terms weigh more than common ones; a page without any term of the query shows its beginning.
+        Raises ``InputError`` for a page that is not in the index.
+        """
+        row = self.row(page_id)
+        if max_chars <= 0:
+            return ""
+        wanted, weights = self._query_terms(query)
+        starts, terms = self.terms.matches(row, wanted)
+        matches = [(term, weights[term]) for term in terms]
+        return fitting_snippet(str(self._texts[row].as_py()), starts, matches, max_chars)
+
+    def query_terms(self, query: str) -> list[str]:
+        """The terms of a query, normalised as the pages' texts are, in order, repeats kept."""
+        return self.tokenizer.terms(clean_text(query))
+
+    def pages_with(self, term: str) -> int:
+        """How many pages hold a term, as the tokenizer makes terms."""
+        term_id = self.terms.vocabulary.get(term)
+        return 0 if term_id is None else int(self.terms.holding[term_id])
+
+    def row(self, page_id: str) -> int:
+        """The place of a page in page order, 0-based. Raises ``InputError`` for a page that is not in the index."""
+        try:
+            return self._rows[page_id]
+        except KeyError:
+            raise InputError(f"page {page_id!r} is not in the index; was it left out of the pool?") from None
+
+    def rows(self, page_ids: Collection[str]) -> list[int]:
+        """The places of some pages. Raises ``InputError`` for a page that is not in the index."""
+        return [self.row(page_id) for page_id in page_ids]
+
+    def rows_of(self, document: str) -> npt.NDArray[np.int64]:
+        """The places of a document's pages, rising. Raises ``InputError`` for a document that is not in the index."""
+        try:
+            return self._documents[document]
+        except KeyError:
+            raise InputError(f"document {document!r} has no page in the index") from None
+
+    @cached_property
+    def _documents(self) -> dict[str, npt.NDArray[np.int64]]:
+        rows: dict[str, list[int]] = defaultdict(list)
+        for row, page_id in enumerate(self.page_ids):
+            rows[page_id.rpartition("#")[0]].append(row)
+        return {document: np.array(places, dtype=np.int64) for document, places in rows.items()}
+
+    def _weighted_terms(self, query: str) -> tuple[npt.NDArray[np.int32], dict[int, float]]:
+        """The ids of a query's terms that some page holds, and the weight of each."""
+        vocabulary = self.terms.vocabulary
+        term_ids = [vocabulary[term] for term in self.query_terms(query) if term in vocabulary]
+        weights = {term_id: self.terms.weight(term_id) for term_id in term_ids}
+        return np.fromiter(weights, np.int32, len(weights)), weights
 
 
 def write_texts(
-    folder: Path, pages: Iterable[tuple[str, str]], tokenizer: Tokenizer
-) -> tuple[list[Sequence[int]], dict[str, int]]:
-    """Write ``(page_id, text)`` pairs and their terms; returns the term ids of each page and term -> id.
+    folder: Path, texts: Mapping[str, str], tokenizer: Tokenizer, *, with_vocabulary: bool = True
+) -> PageTerms:
+    """Write the pages of an index folder for :meth:`PageTexts.open`; the same pages give the same files.
 
-    Ids are given in order of first sight, so the same pages give the same files.
+    Without ``with_vocabulary`` the caller stores the vocabulary itself, and gives it to :meth:`PageTerms.open`.
     """
-    vocabulary: dict[str, int] = {}
-    ids: list[str] = []
-    texts: list[str] = []
-    page_terms: list[Sequence[int]] = []
-    term_starts: list[npt.NDArray[np.int32]] = []
-    for page_id, text in pages:
-        spans = list(tokenizer.spans(text))
-        page_terms.append([vocabulary.setdefault(term, len(vocabulary)) for _, _, term in spans])
-        term_starts.append(np.array([start for start, _, _ in spans], dtype=np.int32))
-        ids.append(page_id)
-        texts.append(text)
-    lengths = np.array([len(terms) for terms in page_terms], dtype=np.int64)
-    np.save(folder / PAGE_STARTS, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
-    np.save(folder / TERM_STARTS, np.concatenate([*term_starts, np.empty(0, dtype=np.int32)]))
-    np.save(folder / TERM_IDS, np.fromiter(chain.from_iterable(page_terms), np.int32))
-    table = pa.record_batch(
-        [pa.array(ids, pa.large_string()), pa.array(texts, pa.large_string())], names=["page_id", "text"]
-    )
+    terms = PageTerms.of(texts.values(), tokenizer)
+    terms.save(folder, with_vocabulary=with_vocabulary)
+    table = _batch(texts)
     with pa.OSFile(str(folder / TEXTS), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_batch(table)
-    return page_terms, vocabulary
+    write_tokenizer(folder, tokenizer)
+    return terms
 
 
-class TextStore:
-    """Page texts by position (0-based, in index order); reads only, safe to share between threads."""
-
-    def __init__(self, folder: Path) -> None:
-        with pa.ipc.open_file(pa.memory_map(str(folder / TEXTS))) as reader:
-            batch = reader.get_batch(0)
-        self.page_ids: tuple[str, ...] = tuple(map(str, batch.column("page_id").to_pylist()))
-        self._texts = batch.column("text")
-        self._page_starts = np.asarray(np.load(folder / PAGE_STARTS, mmap_mode="r"))
-        self._term_ids = np.asarray(np.load(folder / TERM_IDS, mmap_mode="r"))
-        self._term_starts = np.asarray(np.load(folder / TERM_STARTS, mmap_mode="r"))
-
-    def text(self, row: int) -> str:
-        """The text of one page."""
-        return str(self._texts[row].as_py())
-
-    def matches(self, row: int, term_ids: npt.NDArray[np.int32]) -> tuple[list[int], list[int]]:
-        """Where the given terms stand on one page: character offsets, rising, and the term id at each."""
-        begin, end = self._page_starts[row], self._page_starts[row + 1]
-        page_terms = self._term_ids[begin:end]
-        where = np.flatnonzero(np.isin(page_terms, term_ids))
-        return self._term_starts[begin:end][where].tolist(), page_terms[where].tolist()
+def _batch(texts: Mapping[str, str]) -> pa.RecordBatch:
+    columns = [pa.array(list(texts), pa.large_string()), pa.array(list(texts.values()), pa.large_string())]
+    return pa.record_batch(columns, names=["page_id", "text"])

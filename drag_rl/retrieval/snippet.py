@@ -7,6 +7,26 @@ from collections.abc import Sequence
 from drag_rl.words import UNSPACED, word_at
 
 
+def fitting_snippet(
+    text: str, starts: Sequence[int], weights: Sequence[tuple[int, float]], snippet_chars: int
+) -> str:
+    """Up to ``snippet_chars`` characters around the matches that weigh most; the text's beginning without any.
+
+    ``starts`` are the offsets of the matched words, rising; ``weights`` the (term id, weight) of each.
+
+    >>> fitting_snippet("one two three four five", [8, 14], [(0, 1.0), (1, 2.0)], 10)
+    'three four'
+    >>> fitting_snippet("one two three four five", [], [], 10)
+    'one two'
+    """
+    first, last = best_window(starts, weights, snippet_chars * 4 // 5)
+    return (
+        cut_snippet(text, starts[first], starts[last], snippet_chars)
+        if starts
+        else _beginning(text, snippet_chars)
+    )
+
+
 def best_window(starts: Sequence[int], weights: Sequence[tuple[int, float]], width: int) -> tuple[int, int]:
     """The run of matches ``(first, last)``, within ``width`` characters, with the most distinct-term weight.
 
@@ -59,6 +79,12 @@ def cut_snippet(text: str, first: int, last: int, snippet_chars: int) -> str:
     if len(backward) > room:
         backward = _end(backward, room) if room > 0 else ""
     return f"{backward} {forward}".strip()
+
+
+def _beginning(text: str, snippet_chars: int) -> str:
+    words = text.split(maxsplit=snippet_chars // 2 + 1)
+    squeezed = " ".join(words)
+    return squeezed if len(squeezed) <= snippet_chars else _cut(squeezed, snippet_chars)
 
 
 def _cut(text: str, room: int) -> str:

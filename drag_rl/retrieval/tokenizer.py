@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import Stemmer
 
@@ -12,6 +14,7 @@ from drag_rl.errors import InputError
 from drag_rl.words import words
 
 NONE = "none"
+TOKENIZER = "tokenizer.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,3 +61,15 @@ class Tokenizer:
             stemmer = self._local.stemmer = Stemmer.Stemmer(self.stemmer)
         stem: Callable[[str], str] = stemmer.stemWord
         return stem
+
+
+def write_tokenizer(index_dir: Path, tokenizer: Tokenizer) -> None:
+    """Keep the tokenizer, words and all, with an index."""
+    settings = {"stemmer": tokenizer.stemmer, "stopwords": tokenizer.stopwords}
+    (index_dir / TOKENIZER).write_text(json.dumps(settings, ensure_ascii=False), encoding="utf-8")
+
+
+def read_tokenizer(index_dir: Path) -> Tokenizer:
+    """The tokenizer that an index was built with."""
+    found = json.loads((index_dir / TOKENIZER).read_text(encoding="utf-8"))
+    return Tokenizer(stemmer=found["stemmer"], stopwords=tuple(found["stopwords"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -15,8 +15,11 @@ from drag_rl.errors import InputError
 
 logging.getLogger("bm25s").setLevel(logging.WARNING)  # it logs every step at DEBUG otherwise
 
+BM25_FOLDER = "bm25"
+"""Inside an index folder."""
 Method = Literal["lucene", "robertson", "atire"]
 """The BM25 variants in which a page that shares no term with the query scores 0: a rank needs that."""
+
 
 def build_bm25(
     folder: Path,
@@ -58,26 +61,17 @@ class Bm25:
     def __len__(self) -> int:
         return int(self._retriever.scores["num_docs"])
 
-    def terms(self) -> Iterable[str]:
-        """Every term that some page holds."""
+    @property
+    def vocabulary(self) -> dict[str, int]:
+        """Term -> its id, of every term that some page holds."""
         return self._vocabulary
 
-    def term_ids(self, terms: Iterable[str]) -> list[int]:
-        """The ids of the terms that some page holds; other terms are left out, repeats are kept."""
-        vocabulary = self._vocabulary
-        return [vocabulary[term] for term in terms if term in vocabulary]
+    def holding(self) -> npt.NDArray[np.integer[Any]]:
+        """How many pages hold each term, shape (terms,)."""
+        holding: npt.NDArray[np.integer[Any]] = np.diff(self._retriever.scores["indptr"])
+        return holding
 
     def scores(self, term_ids: Sequence[int]) -> npt.NDArray[np.float32]:
         """BM25 score of each page, shape (pages,), higher is better, 0 where no term matches."""
         scores: npt.NDArray[np.float32] = self._retriever.get_scores_from_ids(list(term_ids))
         return scores
-
-    def pages_with(self, term_id: int) -> int:
-        """How many pages hold a term."""
-        indptr = self._retriever.scores["indptr"]
-        return int(indptr[term_id + 1] - indptr[term_id])
-
-    def weight(self, term_id: int) -> float:
-        """How telling a term is: ``ln(1 + (N - n + 0.5) / (n + 0.5))`` for n of N pages that hold it; > 0."""
-        pages_with = self.pages_with(term_id)
-        return float(np.log1p((len(self) - pages_with + 0.5) / (pages_with + 0.5)))

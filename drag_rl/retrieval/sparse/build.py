@@ -17,20 +17,22 @@ from drag_rl.errors import InputError
 from drag_rl.files.folders import new_folder
 from drag_rl.files.manifest import Manifest, read_manifest, write_manifest
 from drag_rl.retrieval.index_folder import (
-    BM25_FOLDER,
+    KIND,
     STAGE,
     WORD_RULE,
     WORD_RULE_NOW,
     check_files,
     corpus_inputs,
     fingerprint_files,
-    write_tokenizer,
+    kind_of,
 )
 from drag_rl.retrieval.page_texts import write_texts
-from drag_rl.retrieval.sparse.bm25 import Method, build_bm25
+from drag_rl.retrieval.sparse.bm25 import BM25_FOLDER, Method, build_bm25
 from drag_rl.retrieval.stopwords import STOPWORDS
 from drag_rl.retrieval.tokenizer import Tokenizer
 from drag_rl.types import Page
+
+KIND_NAME = "bm25"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +70,12 @@ def build_index(pages_dir: Path, index_dir: Path, options: IndexOptions) -> tupl
     if not indexed:
         raise InputError(f"{pages_dir}: no page to index: all failed or are left out of the pool")
     with new_folder(index_dir, STAGE) as folder:
-        texts = ((page.page_id, page.text) for page in indexed)
-        page_terms, vocabulary = write_texts(folder, texts, tokenizer)
+        texts = {page.page_id: page.text for page in indexed}
+        terms = write_texts(folder, texts, tokenizer, with_vocabulary=False)
+        page_terms, vocabulary = terms.by_page(), dict(terms.vocabulary)
         build_bm25(
             folder / BM25_FOLDER, page_terms, vocabulary, k1=options.k1, b=options.b, method=options.method
         )
-        write_tokenizer(folder, tokenizer)
         files = fingerprint_files(folder)
         manifest = write_manifest(
             folder,
@@ -102,14 +104,16 @@ def _counts(
 
 
 def _settings(options: IndexOptions) -> dict[str, Any]:
-    return asdict(options) | {WORD_RULE: WORD_RULE_NOW}
+    return asdict(options) | {KIND: KIND_NAME, WORD_RULE: WORD_RULE_NOW}
 
 
 def _same(index_dir: Path, inputs: dict[str, str], options: IndexOptions) -> Manifest | None:
     """The manifest of an index of the same pages and options that is there and whole, None without one."""
     try:
         present = read_manifest(index_dir)
-        if present.inputs != inputs or any(present.config.get(k) != v for k, v in _settings(options).items()):
+        if present.inputs != inputs or any(
+            (present.config | {KIND: kind_of(present)}).get(k) != v for k, v in _settings(options).items()
+        ):
             return None
         return check_files(index_dir)
     except InputError:

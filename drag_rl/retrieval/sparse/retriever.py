@@ -1,0 +1,80 @@
+"""The BM25 back end: hits and the exact rank of any page, from one memory-mapped folder."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from drag_rl.errors import InputError
+from drag_rl.files.manifest import Manifest
+from drag_rl.retrieval.base import Query, Ranking
+from drag_rl.retrieval.page_terms import PageTerms
+from drag_rl.retrieval.page_texts import PageTexts
+from drag_rl.retrieval.scored_pages import ScoredPages, Scores
+from drag_rl.retrieval.sparse.bm25 import BM25_FOLDER, Bm25
+from drag_rl.types import Hit
+
+
+def open_bm25(folder: Path, manifest: Manifest) -> Bm25Retriever:
+    """The retriever of a folder whose files and ``manifest`` have been checked."""
+    bm25 = Bm25(folder / BM25_FOLDER)
+    terms = PageTerms.open(folder, bm25.vocabulary, bm25.holding())
+    return Bm25Retriever(bm25, PageTexts.open(folder, terms), manifest.fingerprint)
+
+
+class Bm25Retriever:
+    """BM25 over the terms of pages; a page that shares no term with the query, and so scores 0, is not ranked.
+
+    Reads only: any number of threads and event loops may share it.
+    """
+
+    def __init__(self, bm25: Bm25, pages: PageTexts, fingerprint: str) -> None:
+        self.pages = pages
+        self.fingerprint = fingerprint
+        self._bm25 = bm25
+
+    async def search(self, queries: Sequence[Query], top_k: int) -> list[Ranking]:
+        """See :class:`drag_rl.retrieval.base.Retriever`; queries of equal text share one scoring."""
+        return await asyncio.to_thread(self.search_now, queries, top_k)
+
+    def search_now(self, queries: Sequence[Query], top_k: int) -> list[Ranking]:
+        """The same as :meth:`search`, in the calling thread."""
+        if top_k < 0:
+            raise InputError(f"top_k must be 0 or more, not {top_k}")
+        depth = top_k + max((len(query.without) for query in queries), default=0)
+        scores = cache(self._scores)
+
+        @cache
+        def scored(text: str, scope: str | None) -> ScoredPages:
+            return ScoredPages(self._within(scores(text), scope), depth)
+
+        return [self._ranking(query, top_k, scored(query.text, query.scope)) for query in queries]
+
+    def _scores(self, text: str) -> Scores:
+        """The score of every page, shape (D,), 0 where no term matches."""
+        vocabulary = self._bm25.vocabulary
+        term_ids = [vocabulary[term] for term in self.pages.query_terms(text) if term in vocabulary]
+        return self._bm25.scores(term_ids) if term_ids else np.zeros(len(self.pages), dtype=np.float32)
+
+    def _within(self, scores: Scores, scope: str | None) -> Scores:
+        if scope is None:
+            return scores
+        rows = self.pages.rows_of(scope)
+        inside = np.zeros_like(scores)
+        inside[rows] = scores[rows]
+        return inside
+
+    def _ranking(self, query: Query, top_k: int, scored: ScoredPages) -> Ranking:
+        without = frozenset(self.pages.rows(query.without))
+        best = scored.best(top_k, without)
+        return Ranking(
+            hits=tuple(
+                Hit(page_id=self.pages.page_ids[row], rank=rank, score=score)
+                for rank, (row, score) in enumerate(best, start=1)
+            ),
+            tracked=tuple(scored.rank(row, without) for row in self.pages.rows(query.track)),
+        )
