@@ -20,12 +20,12 @@ import typer
 from rich.console import Console
 
 from data_preprocess.bounded_reading import read_bounded
-from data_preprocess.copies import copies
 from data_preprocess.document_questions import DocumentQuestions, SentenceOptions
 from data_preprocess.kinds import Kind
 from data_preprocess.printed import key_of
 from data_preprocess.question_set import FILES, STAGES, report, write_question_set
 from drag_rl.console import run_app
+from drag_rl.corpus.copies import copies
 from drag_rl.corpus.pages import DEFAULT_DPI, PAGES_FILE, load_pages, pdf_dir_of, write_pages
 from drag_rl.corpus.pool import POOL_FILE, PoolDecision, write_pool
 from drag_rl.corpus.redactions import REDACTIONS_FILE, write_redactions

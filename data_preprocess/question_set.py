@@ -17,7 +17,7 @@ from drag_rl.questions import write_questions
 from drag_rl.splits import SPLITS, Split
 from drag_rl.types import Question
 
-STAGES = ("questions", "user_questions")
+STAGES = ("questions", "user_questions", "converted_questions")
 """Who writes question sets; one may take the other's place."""
 FILES = tuple(f"questions.{split}.parquet" for split in SPLITS)
 """All that they may write."""

@@ -197,7 +197,7 @@ def _copy(source: Path, target: Path) -> Path:
     return target
 
 
-@app.command()
+@app.command("sample")
 def sample_corpus(
     data_dir: Annotated[Path, typer.Option(help="The PDFs go to DATA_DIR/pdfs.")] = Path("data"),
     size: Annotated[

@@ -20,11 +20,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from data_preprocess.copies import copies
 from data_preprocess.question_images import check_image
 from data_preprocess.question_rows import Row, read_rows, shown
 from data_preprocess.question_set import FILES, STAGES, report, write_question_set
 from drag_rl.console import run_app
+from drag_rl.corpus.copies import copies
 from drag_rl.corpus.pages import load_pages
 from drag_rl.corpus.pool import pool_fingerprint, read_left_out
 from drag_rl.corpus.sources import doc_id_of
@@ -226,7 +226,7 @@ def import_questions(
     )
 
 
-@app.command()
+@app.command("questions")
 def user_questions(
     input_file: Annotated[Path, typer.Option("--input", help="A .jsonl or .csv file of questions.")],
     pages: Annotated[Path, typer.Option(help="Pages made by `drag ingest`; every gold page must be there.")],

@@ -118,7 +118,7 @@ def read_questions(path: Path) -> list[Question]:
     try:
         rows = pq.read_table(path, columns=["data_source", "reward_model", "extra_info"]).to_pylist()
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; make it with data_preprocess") from error
+        raise InputError(f"{path}: no such file; make it with `drag data`") from error
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path}: is no file of questions ({str(error).splitlines()[0]})") from error
     if not rows:
@@ -146,7 +146,7 @@ def _check_unique(path: Path, question_ids: Iterable[str]) -> None:
 def _column(row: Mapping[str, Any], name: str, shown: str = "") -> Mapping[str, Any]:
     value = row.get(name)
     if not isinstance(value, Mapping):
-        raise InputError(f"column {shown or name} is missing; make the file with data_preprocess")
+        raise InputError(f"column {shown or name} is missing; make the file with `drag data`")
     return value
 
 

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Literal, get_args
 
 from drag_rl.errors import InputError
+from drag_rl.near_duplicates import NearDuplicates, word_set
 from drag_rl.types import Question
-from drag_rl.words import has_other_scripts, words
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
-NEAR_DUPLICATE = 0.8
-"""Questions that share this much of their words (Jaccard) are the same question."""
-
 OVERSHOOT = 1.5
 """How far a split may grow past its share for want of smaller documents."""
 
@@ -103,30 +99,16 @@ def split_questions(
     for question in sorted(questions, key=lambda question: draw(seed, question.question_id)):
         splits[documents[document_of(question)]].append(question)
     dropped: Counter[str] = Counter()
-    held_out = [word_set(question.text) for question in splits["test"]]
-    for split in ("val", "train"):
-        kept = [question for question in splits[split] if not _is_near(word_set(question.text), held_out)]
+    held_out = NearDuplicates(word_set(question.text) for question in questions)
+    for split in ("test", "val", "train"):
+        kept = [question for question in splits[split] if not held_out.has_near(word_set(question.text))]
         dropped[f"{split}_near_duplicate_of_held_out"] += len(splits[split]) - len(kept)
         splits[split] = kept
-        held_out += [word_set(question.text) for question in kept]
+        for question in kept:
+            held_out.add(word_set(question.text))
     return splits, +dropped
 
 
 def draw(seed: int, name: str) -> str:
     """A sort key that is as good as random and the same everywhere."""
     return hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()
-
-
-def word_set(text: str) -> frozenset[str]:
-    """The words of a question, lower-cased; the text itself if it has none.
-
-    >>> sorted(word_set("How do I save it, and how?")), sorted(word_set("首都"))
-    (['and', 'do', 'how', 'i', 'it', 'save'], ['都', '首', '首都'])
-    """
-    if has_other_scripts(text):
-        return frozenset(word for _, word in words(text.casefold())) or frozenset([text])
-    return frozenset(re.findall(r"\w+", text.casefold())) or frozenset([text])
-
-
-def _is_near(own: frozenset[str], others: Sequence[frozenset[str]]) -> bool:
-    return any(len(own & other) >= NEAR_DUPLICATE * len(own | other) for other in others)

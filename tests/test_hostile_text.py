@@ -27,7 +27,7 @@ from data_preprocess import (
     sentences,
     user_questions,
 )
-from drag_rl import citations, splits, types, words
+from drag_rl import citations, near_duplicates, types, words
 from drag_rl.corpus import clean_text, ocr_file, reading_order, sources
 from drag_rl.episode import EpisodeConfig, SearchEpisode, actions, neutral, observation, prompt
 from drag_rl.errors import InputError
@@ -184,7 +184,11 @@ def outcome(text: str) -> Outcome:
         Turn(step=2, text=text, action=Answer(text=text or "a", thought=text)),
     )
     return Outcome(
-        question=QUESTION, turns=turns, stop_reason=StopReason.ANSWERED, top_k=3, max_turns=2, corpus_pages=1
+        question=QUESTION,
+        turns=turns,
+        stop_reason=StopReason.ANSWERED,
+        config=EpisodeConfig(max_turns=2),
+        corpus_pages=1,
     )
 
 
@@ -280,7 +284,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "askable_sentences": lambda text: sentences.askable_sentences(clean_text.clean_text(text), "en"),
     "askable_sentences, ja": lambda text: sentences.askable_sentences(clean_text.clean_text(text), "ja"),
     "too_generic": lambda text: generic.too_generic(text, generic.Kind.OUTLINE),
-    "word_set": splits.word_set,
+    "word_set": near_duplicates.word_set,
     "parse_pages": user_questions.parse_pages,
 }
 """What reads the text of a model, a server, a PDF or a file."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_corpus import page_of
 
-from data_preprocess.copies import copies
+from drag_rl.corpus.copies import copies
 from drag_rl.errors import InputError
 from drag_rl.splits import SPLITS, document_of, split_documents, split_questions
 from drag_rl.types import Page, Question

@@ -35,7 +35,7 @@ SamplingName = Literal["greedy", "low_temp", "default", "high_temp", "creative",
 
 
 def collect(
-    questions: Annotated[Path, typer.Option(help="Questions made by data_preprocess: a .parquet file.")],
+    questions: Annotated[Path, typer.Option(help="Questions made by `drag data`: a .parquet file.")],
     index: Annotated[Path, typer.Option(help="Index made by `drag index`.")],
     out: Annotated[Path, typer.Option(help="The JSONL file to write, or to go on with.")],
     model: ModelName = None,

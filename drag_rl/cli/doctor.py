@@ -17,7 +17,7 @@ from drag_rl.doctor.checks import examine_environment, examine_parts
 def doctor(
     index: Annotated[Path | None, typer.Option(help="Index made by `drag index`.")] = None,
     questions: Annotated[
-        Path | None, typer.Option(help="Questions made by data_preprocess: a .parquet file.")
+        Path | None, typer.Option(help="Questions made by `drag data`: a .parquet file.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="Path or hub id of the model to train.")] = None,
     episode: EpisodeSettings = None,

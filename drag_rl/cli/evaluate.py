@@ -34,7 +34,7 @@ from drag_rl.star.collection import Collection
 
 
 def evaluate(
-    questions: Annotated[Path, typer.Option(help="Questions made by data_preprocess: a .parquet file.")],
+    questions: Annotated[Path, typer.Option(help="Questions made by `drag data`: a .parquet file.")],
     index: Annotated[Path, typer.Option(help="Index made by `drag index`.")],
     output: Annotated[
         Path, typer.Option(help="The results' file, NAME.json; trajectories go to NAME.trajectories.jsonl.")

@@ -48,7 +48,10 @@ def format(
         ),
     ] = None,
     pages: Annotated[
-        Path | None, typer.Option(help="Folder of pages; needed where observations showed page images.")
+        Path | None,
+        typer.Option(
+            help="Folder of pages; needed where observations showed page images; copies of a document stay together."
+        ),
     ] = None,
     max_pixels: Annotated[
         int,

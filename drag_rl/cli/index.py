@@ -16,7 +16,7 @@ DEFAULTS = IndexOptions()
 
 
 def index(
-    pages: Annotated[Path, typer.Option(help="Pages made by `drag ingest` or `data_preprocess`.")],
+    pages: Annotated[Path, typer.Option(help="Pages made by `drag ingest` or `drag data`.")],
     out: Annotated[Path, typer.Option(help="Folder of the index; an older index there is replaced.")],
     stemmer: Annotated[
         str, typer.Option(help="none, or a Snowball language: english, german, ...")

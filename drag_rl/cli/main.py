@@ -13,6 +13,7 @@ from drag_rl import __version__
 from drag_rl.console import run_app, split_debug
 
 COMMANDS: dict[str, str] = {
+    "data": "Make data: sample documents, questions, conversions of public data sets.",
     "ingest": "Read a folder of PDFs, or an OCR file, into a folder of pages.",
     "index": "Make pages searchable.",
     "search": "Ask an index by hand.",
@@ -26,7 +27,10 @@ COMMANDS: dict[str, str] = {
     "compare": "Say whether results are better than a base, metric by metric.",
     "merge": "Fold a LoRA adapter into its base model.",
 }
-"""Subcommand -> its line in ``drag --help``; ``drag_rl/cli/<name>.py`` has the function of the same name."""
+"""Subcommand -> its line in ``drag --help``.
+
+``drag_rl/cli/<name>.py`` has the function of the same name, or the Typer app with subcommands of its own.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -48,12 +52,16 @@ def build_app(called: str | None) -> typer.Typer:
     )
     app.callback()(_options)
     for name, help_line in COMMANDS.items():
-        app.command(name, short_help=help_line)(_load(name) if name == called else _not_called)
+        command = _load(name) if name == called else _not_called
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, short_help=help_line)
+        else:
+            app.command(name, short_help=help_line)(command)
     return app
 
 
-def _load(name: str) -> Callable[..., Any]:
-    command: Callable[..., Any] = getattr(import_module(f"drag_rl.cli.{name}"), name)
+def _load(name: str) -> Callable[..., Any] | typer.Typer:
+    command: Callable[..., Any] | typer.Typer = getattr(import_module(f"drag_rl.cli.{name}"), name)
     return command
 
 

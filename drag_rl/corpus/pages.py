@@ -15,8 +15,8 @@ from drag_rl.files.parquet import iter_rows, write_rows
 from drag_rl.types import Page
 
 PAGES_FILE = "pages.parquet"
-STAGES = ("ingest", "pool")
-"""Who writes folders of pages: ``drag ingest``, and ``data_preprocess.build`` with what it redacts."""
+STAGES = ("ingest", "pool", "convert")
+"""Who writes folders of pages: ``drag ingest``, ``drag data build`` (which redacts them) and ``drag data convert``."""
 DEFAULT_DPI = 96
 """Resolution of page images unless the corpus says otherwise: a letter page is 816 x 1056 pixels."""
 

@@ -12,21 +12,21 @@ from typing import Any
 
 import pyarrow as pa
 
+from drag_rl.corpus.copies import copies
 from drag_rl.corpus.images import PageImages
+from drag_rl.corpus.pages import load_pages
 from drag_rl.episode import EpisodeConfig, Message
 from drag_rl.errors import InputError
 from drag_rl.files.folders import claim_files
 from drag_rl.files.manifest import Manifest, read_manifest, sha256_file, write_manifest
 from drag_rl.files.outputs import refuse_overlap
+from drag_rl.protocol import MAX_PIXELS
 from drag_rl.splits import Split, split_documents
 from drag_rl.star.formats import dpo, reward, sft
 from drag_rl.star.formats.catalogue import Catalogue
 from drag_rl.star.formats.conversation import Conversations, QuestionGroup, document_of
 from drag_rl.star.formats.writer import OPTION, SPLITS, STAGE, SUFFIXES, TrainingFiles
 from drag_rl.trajectories.stored import provenance
-
-DEFAULT_MAX_PIXELS = 451_584
-"""Of a page image, where the trajectories' manifest does not say; as in collection and training."""
 
 Rows = Callable[[QuestionGroup, Conversations, Counter[str]], Iterator[dict[str, Any]]]
 """Makes the rows of a question, and counts what gives none."""
@@ -49,7 +49,7 @@ class FormatOptions:
     contrast: tuple[Path, ...] = ()
     """Unfiltered trajectories, whose queries too give pairs and rewards."""
     pages: Path | None = None
-    """Folder of pages, to render page images from."""
+    """Folder of pages, to render page images from, and to know documents that are copies of each other."""
     max_pixels: int = 0
     """The most pixels of a page image; 0 takes what the trajectories were collected with."""
 
@@ -125,7 +125,7 @@ def write_training_data(
         )
     for number, path in enumerate(options.contrast, start=1):
         catalogue.read(path, number)
-    max_pixels = options.max_pixels or settings.get("max_pixels") or DEFAULT_MAX_PIXELS
+    max_pixels = options.max_pixels or settings.get("max_pixels") or MAX_PIXELS
     pages = None
     if options.pages is not None and config.observation != "text":
         pages = PageImages(options.pages, output_dir.absolute() / "images", max_pixels=max_pixels)
@@ -215,4 +215,5 @@ def _split(catalogue: Catalogue, options: FormatOptions) -> dict[str, Split]:
         fixed = manifest.config.get("documents", {})
         if manifest.stage != STAGE:
             raise InputError(f"--split-from {options.split_from}: is no folder of drag format")
-    return split_documents(counts, {"val": options.val_split}, seed=0, fixed=fixed)
+    same = copies(load_pages(options.pages)) if options.pages is not None else []
+    return split_documents(counts, {"val": options.val_split}, seed=0, fixed=fixed, copies=same)

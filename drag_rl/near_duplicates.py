@@ -1,0 +1,59 @@
+"""Questions in nearly the same words, found without comparing each with each.
+
+This is prefix filtering (Bayardo, Ma and Srikant, 2007, *Scaling Up All Pairs Similarity Search*). Sort the words of
+both sets in the same order. If the sets share enough words, they share one of their first few; with rare words first,
+few sets share one by chance.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from drag_rl.words import has_other_scripts, words
+
+NEAR_DUPLICATE = 0.8
+"""Two questions are near duplicates if they share this much of their words (Jaccard)."""
+
+
+class NearDuplicates:
+    """Word sets that were seen, and whether another is a near duplicate of one of them."""
+
+    def __init__(self, corpus: Iterable[frozenset[str]]) -> None:
+        """``corpus`` has the sets to come, as a sample: it says which words are rare, which decides the speed alone."""
+        self._counts = Counter(word for word_set in corpus for word in word_set)
+        self._seen: dict[str, set[frozenset[str]]] = {}
+
+    def add(self, word_set: frozenset[str]) -> None:
+        """Remember a set."""
+        for word in self._prefix(word_set):
+            self._seen.setdefault(word, set()).add(word_set)
+
+    def has_near(self, word_set: frozenset[str]) -> bool:
+        """Whether a set that was added is a near duplicate of this one."""
+        return any(
+            is_near(word_set, other) for word in self._prefix(word_set) for other in self._seen.get(word, ())
+        )
+
+    def _prefix(self, word_set: frozenset[str]) -> list[str]:
+        """The rarest words: so many that a near duplicate, which lacks few of the words, has one of them."""
+        shared = math.ceil(NEAR_DUPLICATE * len(word_set))
+        return sorted(word_set, key=lambda word: (self._counts[word], word))[: len(word_set) - shared + 1]
+
+
+def is_near(one: frozenset[str], other: frozenset[str]) -> bool:
+    """Whether two sets share at least :data:`NEAR_DUPLICATE` of the words that either has."""
+    return len(one & other) >= NEAR_DUPLICATE * len(one | other)
+
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a question, lower-cased; the text itself if it has none.
+
+    >>> sorted(word_set("How do I save it, and how?")), sorted(word_set("首都"))
+    (['and', 'do', 'how', 'i', 'it', 'save'], ['都', '首', '首都'])
+    """
+    if has_other_scripts(text):
+        return frozenset(word for _, word in words(text.casefold())) or frozenset([text])
+    return frozenset(re.findall(r"\w+", text.casefold())) or frozenset([text])
