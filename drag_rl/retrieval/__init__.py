@@ -1,8 +1,18 @@
 """Search over the pages of a corpus: one seam, ``Retriever``, and the back ends behind it."""
 
 from drag_rl.retrieval.base import Query, Ranking, Retriever
+from drag_rl.retrieval.build import build_index
 from drag_rl.retrieval.open import open_retriever
 from drag_rl.retrieval.page_texts import PageTexts
 from drag_rl.retrieval.sparse.index import SearchIndex, SearchResult
 
-__all__ = ["PageTexts", "Query", "Ranking", "Retriever", "SearchIndex", "SearchResult", "open_retriever"]
+__all__ = [
+    "PageTexts",
+    "Query",
+    "Ranking",
+    "Retriever",
+    "SearchIndex",
+    "SearchResult",
+    "build_index",
+    "open_retriever",
+]

@@ -12,8 +12,9 @@ from drag_rl.files.manifest import Manifest, read_manifest
 from drag_rl.words import has_other_scripts
 
 STAGE = "index"
-KIND, OLDER_KIND = "kind", "bm25"
-"""In the manifest's ``config``: the back end that searches the index. Indexes from when there was but one do not say."""
+KIND, DEFAULT_KIND = "kind", "bm25"
+"""In the manifest's ``config``: the back end that searches the index. Without it the index is of the default kind, from
+when that was the only one."""
 WORD_RULE, WORD_RULE_NOW = "word_rule", 2
 """In the manifest: by which rule pages were told into words; 1, which none says, knew words between spaces only."""
 SAMPLE_BYTES = 1 << 20
@@ -22,7 +23,7 @@ SAMPLES = 16
 
 def kind_of(manifest: Manifest) -> str:
     """Which back end an index is for: a name in the table of ``drag_rl.retrieval.open``."""
-    return str(manifest.config.get(KIND, OLDER_KIND))
+    return str(manifest.config.get(KIND, DEFAULT_KIND))
 
 
 def check_files(index_dir: Path) -> Manifest:

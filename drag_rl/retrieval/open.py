@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from drag_rl.errors import InputError
-from drag_rl.files.manifest import Manifest
 from drag_rl.retrieval.base import Retriever
 from drag_rl.retrieval.index_folder import check_corpus, check_files, check_words, kind_of
-from drag_rl.tables import Table
-
-OpenIndex = Callable[[Path, Manifest], Retriever]
-"""Makes the retriever of an index folder, whose files have been checked, from the folder and its manifest."""
-
-RETRIEVERS: Table[OpenIndex] = Table(
-    "kind of index",
-    {
-        "bm25": "drag_rl.retrieval.sparse.retriever:open_bm25",
-    },
-    group="drag_rl.retrievers",
-    plural="kinds of index",
-)
-"""What opens an index, by the ``kind`` in its manifest; a new back end is a folder of its own and a line here, or an
-entry point of an installed package."""
+from drag_rl.retrieval.kinds import INDEX_KINDS
 
 
 def open_retriever(folder: Path | str, pages_dir: Path | str | None = None) -> Retriever:
@@ -37,8 +21,8 @@ def open_retriever(folder: Path | str, pages_dir: Path | str | None = None) -> R
     if pages_dir is not None:
         check_corpus(folder, manifest, Path(pages_dir))
     kind = kind_of(manifest)
-    if kind not in RETRIEVERS:
-        raise InputError(f"{folder}: {RETRIEVERS.unknown(kind)}; is the package that made it installed?")
-    retriever = RETRIEVERS[kind](folder, manifest)
+    if kind not in INDEX_KINDS:
+        raise InputError(f"{folder}: {INDEX_KINDS.unknown(kind)}; is the package that made it installed?")
+    retriever = INDEX_KINDS[kind].open(folder, manifest)
     check_words(folder, manifest, retriever.pages.terms.vocabulary)
     return retriever

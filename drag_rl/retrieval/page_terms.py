@@ -22,6 +22,8 @@ TERM_STARTS = "term_starts.npy"
 PAGE_STARTS = "page_starts.npy"
 TERMS = "terms.json"
 TERM_PAGES = "term_pages.npy"
+VOCABULARY_FILES = (TERMS, TERM_PAGES)
+"""What an index folder goes without where the back end stores the vocabulary itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,14 +80,13 @@ class PageTerms:
             holding=_mapped(folder / TERM_PAGES) if holding is None else holding,
         )
 
-    def save(self, folder: Path, *, with_vocabulary: bool) -> None:
+    def save(self, folder: Path) -> None:
         """Write the files of an index folder; the same terms give the same files."""
         np.save(folder / TERM_IDS, self.term_ids)
         np.save(folder / TERM_STARTS, self.starts)
         np.save(folder / PAGE_STARTS, self.page_starts)
-        if with_vocabulary:
-            (folder / TERMS).write_text(json.dumps([*self.vocabulary], ensure_ascii=False), encoding="utf-8")
-            np.save(folder / TERM_PAGES, self.holding)
+        (folder / TERMS).write_text(json.dumps([*self.vocabulary], ensure_ascii=False), encoding="utf-8")
+        np.save(folder / TERM_PAGES, self.holding)
 
     def by_page(self) -> list[list[int]]:
         """The term ids of each page, repeats kept."""

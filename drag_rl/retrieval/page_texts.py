@@ -119,20 +119,13 @@ class PageTexts:
         return np.fromiter(weights, np.int32, len(weights)), weights
 
 
-def write_texts(
-    folder: Path, texts: Mapping[str, str], tokenizer: Tokenizer, *, with_vocabulary: bool = True
-) -> PageTerms:
-    """Write the pages of an index folder for :meth:`PageTexts.open`; the same pages give the same files.
-
-    Without ``with_vocabulary`` the caller stores the vocabulary itself, and gives it to :meth:`PageTerms.open`.
-    """
-    terms = PageTerms.of(texts.values(), tokenizer)
-    terms.save(folder, with_vocabulary=with_vocabulary)
+def write_texts(folder: Path, texts: Mapping[str, str], tokenizer: Tokenizer) -> None:
+    """Write the pages of an index folder for :meth:`PageTexts.open`; the same pages give the same files."""
+    PageTerms.of(texts.values(), tokenizer).save(folder)
     table = _batch(texts)
     with pa.OSFile(str(folder / TEXTS), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_batch(table)
     write_tokenizer(folder, tokenizer)
-    return terms
 
 
 def _batch(texts: Mapping[str, str]) -> pa.RecordBatch:

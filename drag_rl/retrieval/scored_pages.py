@@ -35,7 +35,7 @@ class ScoredPages:
         if rank is None:
             return None
         own = (-self._scores_D[row], row)
-        return rank - sum((-self._scores_D[other], other) < own for other in without)
+        return rank - sum(bool((-self._scores_D[other], other) < own) for other in without)
 
 
 def top_rows(scores: Scores, top_k: int, floor: float = 0.0) -> list[int]:

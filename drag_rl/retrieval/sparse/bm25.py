@@ -5,45 +5,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import bm25s
 import numpy as np
 import numpy.typing as npt
 
-from drag_rl.errors import InputError
+from drag_rl.retrieval.page_terms import PageTerms
 
 logging.getLogger("bm25s").setLevel(logging.WARNING)  # it logs every step at DEBUG otherwise
 
-BM25_FOLDER = "bm25"
-"""Inside an index folder."""
 Method = Literal["lucene", "robertson", "atire"]
 """The BM25 variants in which a page that shares no term with the query scores 0: a rank needs that."""
 
 
-def build_bm25(
-    folder: Path,
-    page_terms: Sequence[Sequence[int]],
-    vocabulary: dict[str, int],
-    *,
-    k1: float,
-    b: float,
-    method: Method,
-) -> None:
-    """Score every (page, term) pair and write the sparse matrix to ``folder``.
-
-    ``page_terms`` holds the term ids of each page, repeats kept; ``vocabulary`` maps a term to its id,
-    0-based and dense. ``k1`` >= 0, ``b`` in [0, 1]. Raises ``InputError`` for settings out of range or pages
-    without any term.
-    """
-    if method not in get_args(Method):
-        raise InputError(f"--method {method!r} is not known; choose {', '.join(get_args(Method))}")
-    if not (0 <= k1 < float("inf") and 0 <= b <= 1):
-        raise InputError(f"--k1 must be at least 0 and --b between 0 and 1, not {k1} and {b}")
-    if not vocabulary:
-        raise InputError("no page has a word to index; do the PDFs need drag ingest --ocr force?")
+def write_bm25(folder: Path, terms: PageTerms, *, k1: float, b: float, method: Method) -> None:
+    """Score every (page, term) pair and write the sparse matrix to ``folder``; ``k1`` >= 0, ``b`` in [0, 1]."""
     retriever = bm25s.BM25(k1=k1, b=b, method=method, backend="numpy")
-    retriever.index((list(page_terms), vocabulary), create_empty_token=False, show_progress=False)
+    corpus = terms.by_page(), dict(terms.vocabulary)
+    retriever.index(corpus, create_empty_token=False, show_progress=False)
     retriever.save(folder, show_progress=False, allow_pickle=False)
 
 

@@ -1,16 +1,71 @@
-"""The older way to search, a thin cover over the BM25 retriever; goes away once nobody uses it."""
+"""The BM25 index: its options, its files and its retriever."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar, get_args
 
+from drag_rl.errors import InputError
+from drag_rl.files.manifest import Manifest
 from drag_rl.retrieval.base import Query
 from drag_rl.retrieval.index_folder import check_corpus, check_files, check_words
-from drag_rl.retrieval.sparse.retriever import open_bm25
+from drag_rl.retrieval.kinds import IndexKind
+from drag_rl.retrieval.page_terms import VOCABULARY_FILES, PageTerms
+from drag_rl.retrieval.page_texts import PageTexts
+from drag_rl.retrieval.sparse.bm25 import Bm25, Method, write_bm25
+from drag_rl.retrieval.sparse.retriever import Bm25Retriever
+from drag_rl.retrieval.stopwords import STOPWORDS
 from drag_rl.retrieval.tokenizer import Tokenizer
 from drag_rl.types import Hit
+
+BM25_FOLDER = "bm25"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bm25Index(IndexKind):
+    """The options of ``drag index --kind bm25``. Raises ``InputError`` for values out of range."""
+
+    packages: ClassVar[tuple[str, ...]] = ("bm25s",)
+    stemmer: str = "english"
+    """A PyStemmer algorithm, or ``none``."""
+    stopwords: str = "en"
+    """A key of ``STOPWORDS``."""
+    k1: float = 1.5
+    """BM25's term-frequency saturation, >= 0."""
+    b: float = 0.75
+    """BM25's length normalisation, in [0, 1]."""
+    method: Method = "lucene"
+
+    def __post_init__(self) -> None:
+        if self.stopwords not in STOPWORDS:
+            raise InputError(f"--stopwords {self.stopwords!r} is not known; choose {', '.join(STOPWORDS)}")
+        if self.method not in get_args(Method):
+            raise InputError(f"--method {self.method!r} is not known; choose {', '.join(get_args(Method))}")
+        if not (0 <= self.k1 < float("inf") and 0 <= self.b <= 1):
+            raise InputError(f"--k1 must be at least 0 and --b between 0 and 1, not {self.k1} and {self.b}")
+        Tokenizer(stemmer=self.stemmer)  # refuses an unknown one
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """How texts become the terms that are searched."""
+        return Tokenizer(stemmer=self.stemmer, stopwords=STOPWORDS[self.stopwords])
+
+    def write(self, folder: Path, pages: PageTexts) -> None:
+        """Write the score of every (page, term) pair. Raises ``InputError`` for pages without any term."""
+        if not pages.terms.vocabulary:
+            raise InputError("no page has a word to index; do the PDFs need drag ingest --ocr force?")
+        write_bm25(folder / BM25_FOLDER, pages.terms, k1=self.k1, b=self.b, method=self.method)
+        for name in VOCABULARY_FILES:  # bm25s keeps the same in files of its own
+            (folder / name).unlink()
+
+    @classmethod
+    def open(cls, folder: Path, manifest: Manifest) -> Bm25Retriever:
+        """The retriever of a folder."""
+        bm25 = Bm25(folder / BM25_FOLDER)
+        terms = PageTerms.open(folder, bm25.vocabulary, bm25.holding())
+        return Bm25Retriever(bm25, PageTexts.open(folder, terms), manifest.fingerprint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +89,7 @@ class SearchIndex:
         self.manifest = check_files(index_dir)
         if pages_dir is not None:
             check_corpus(index_dir, self.manifest, Path(pages_dir))
-        self.retriever = open_bm25(index_dir, self.manifest)
+        self.retriever = Bm25Index.open(index_dir, self.manifest)
         self.pages = self.retriever.pages
         check_words(index_dir, self.manifest, self.pages.terms.vocabulary)
 

@@ -5,25 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
 from drag_rl.errors import InputError
-from drag_rl.files.manifest import Manifest
 from drag_rl.retrieval.base import Query, Ranking
-from drag_rl.retrieval.page_terms import PageTerms
 from drag_rl.retrieval.page_texts import PageTexts
 from drag_rl.retrieval.scored_pages import ScoredPages, Scores
-from drag_rl.retrieval.sparse.bm25 import BM25_FOLDER, Bm25
+from drag_rl.retrieval.sparse.bm25 import Bm25
 from drag_rl.types import Hit
-
-
-def open_bm25(folder: Path, manifest: Manifest) -> Bm25Retriever:
-    """The retriever of a folder whose files and ``manifest`` have been checked."""
-    bm25 = Bm25(folder / BM25_FOLDER)
-    terms = PageTerms.open(folder, bm25.vocabulary, bm25.holding())
-    return Bm25Retriever(bm25, PageTexts.open(folder, terms), manifest.fingerprint)
 
 
 class Bm25Retriever:

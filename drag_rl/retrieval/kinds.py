@@ -1,0 +1,50 @@
+"""The kinds of index: what builds each, and what opens it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from drag_rl.files.manifest import Manifest
+from drag_rl.retrieval.base import Retriever
+from drag_rl.retrieval.page_texts import DEFAULT_TOKENIZER, PageTexts
+from drag_rl.retrieval.tokenizer import Tokenizer
+from drag_rl.tables import Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexKind(ABC):
+    """The options of one kind of index, as fields with defaults, and what is done with them."""
+
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Distributions whose versions the manifest names."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """How texts become the terms by which snippets are cut."""
+        return DEFAULT_TOKENIZER
+
+    @abstractmethod
+    def write(self, folder: Path, pages: PageTexts) -> None:
+        """Write the back end's own files into an index folder; the files of ``pages`` are there already.
+
+        The same pages must give the same files. Raises ``InputError`` for pages that cannot be indexed.
+        """
+
+    @classmethod
+    @abstractmethod
+    def open(cls, folder: Path, manifest: Manifest) -> Retriever:
+        """The retriever of an index folder, whose files have been checked against its manifest."""
+
+
+INDEX_KINDS: Table[type[IndexKind]] = Table(
+    "kind of index",
+    {
+        "bm25": "drag_rl.retrieval.sparse.index:Bm25Index",
+    },
+    group="drag_rl.retrievers",
+    plural="kinds of index",
+)
+"""By the ``kind`` in the manifest; a new one is a line here, or an entry point of an installed package."""
