@@ -21,6 +21,7 @@ from ir_measures import AP, P, R, Success, nDCG
 from rich.console import Console
 from rich.table import Table
 
+from drag_rl.protocol import EpisodeConfig
 from drag_rl.trajectories.rows import read_trajectories
 from drag_rl.types import Answer, Hit, Outcome, Question, Search, StopReason, Turn
 from reward import RewardConfig, compute_reward
@@ -110,8 +111,7 @@ def _made(number: int) -> Outcome:
         question=question,
         turns=tuple(turns),
         stop_reason=StopReason.ANSWERED,
-        top_k=3,
-        max_turns=4,
+        config=EpisodeConfig(),
         corpus_pages=828,
     )
 

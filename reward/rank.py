@@ -76,7 +76,7 @@ def effective(outcome: Outcome, variant: Variant) -> Variant:
     With ``repeat_pages=false`` the searches of an episode continue one list. Once one has listed a gold page no later
     one can, and the last would be paid nothing for it; what is found stays found.
     """
-    if variant == "last" and not outcome.repeat_pages:
+    if variant == "last" and not outcome.config.repeat_pages:
         gold = set(outcome.question.gold_page_ids)
         if any(hit.page_id in gold for turn in outcome.searches[:-1] for hit in turn.hits):
             return "best"
@@ -91,7 +91,7 @@ def discounted_best(outcome: Outcome) -> float:
     """
     return max(
         (
-            SEARCH_DISCOUNT**position * rank_score(rank, outcome.top_k)
+            SEARCH_DISCOUNT**position * rank_score(rank, outcome.config.top_k)
             for position, rank in enumerate(search_ranks(outcome))
         ),
         default=0.0,

@@ -65,7 +65,7 @@ def average_precision(ranks: Ranks, _cutoff: int = 0) -> float:
 
 def of_searches(measure: Measure, outcome: Outcome, variant: Variant) -> float:
     """A measure at ``top_k`` of the best, first or last search; 0 without a search."""
-    values = [measure(turn.gold_ranks, outcome.top_k) for turn in outcome.searches]
+    values = [measure(turn.gold_ranks, outcome.config.top_k) for turn in outcome.searches]
     if not values:
         return 0.0
     return {"best": max(values), "first": values[0], "last": values[-1]}[effective(outcome, variant)]
@@ -77,7 +77,7 @@ def gold_found(outcome: Outcome) -> float:
         position
         for turn in outcome.searches
         for position, rank in enumerate(turn.gold_ranks)
-        if within(rank, outcome.top_k)
+        if within(rank, outcome.config.top_k)
     }
     return len(found) / len(outcome.question.gold_page_ids)
 

@@ -8,8 +8,9 @@ episode scores of them. Over-search, under-search and duplicates are faults: the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
+from drag_rl.tables import Table
 from drag_rl.types import Answer, Malformed, Outcome, Search, within
 from reward.rank import deep_rank, rank_score
 
@@ -72,16 +73,22 @@ def malformed(outcome: Outcome) -> PerTurn:
     return tuple(float(isinstance(turn.action, Malformed)) for turn in outcome.turns)
 
 
-TURN_SCORES: Mapping[str, Callable[[Outcome], PerTurn]] = {
-    "rank_score_gain": lambda outcome: gains(outcome, lambda rank: rank_score(rank, outcome.top_k)),
-    "deep_rank_gain": lambda outcome: gains(outcome, deep_rank),
-    "new_gold": new_gold,
-    "novelty": novelty,
-    "over_search": over_search,
-    "under_search": under_search,
-    "duplicate_query": duplicate_query,
-    "malformed": malformed,
-}
+TURN_SCORES: Table[Callable[[Outcome], PerTurn]] = Table(
+    "turn score",
+    {
+        "rank_score_gain": lambda outcome: gains(
+            outcome, lambda rank: rank_score(rank, outcome.config.top_k)
+        ),
+        "deep_rank_gain": lambda outcome: gains(outcome, deep_rank),
+        "new_gold": new_gold,
+        "novelty": novelty,
+        "over_search": over_search,
+        "under_search": under_search,
+        "duplicate_query": duplicate_query,
+        "malformed": malformed,
+    },
+    group="drag_rl.turn_scores",
+)
 """Name -> one number in [0, 1] for each turn of an episode."""
 
 
@@ -97,7 +104,7 @@ def _fresh_gold(outcome: Outcome) -> list[tuple[set[int], set[int]]]:
     steps = []
     for turn in outcome.turns:
         ranks = enumerate(turn.gold_ranks)
-        found = {position for position, rank in ranks if within(rank, outcome.top_k)} - known
+        found = {position for position, rank in ranks if within(rank, outcome.config.top_k)} - known
         steps.append((found, set(known)))
         known |= found
     return steps

@@ -1,7 +1,7 @@
 """All scores, and how a reward is made of them.
 
-A new score is a function in a file here, a line in ``SCORES`` and its name in ``configs/search.yaml``; nothing else
-changes.
+A new score is a function in a file here and a line in ``SCORES``; an installed package adds one by an entry point in
+the group ``drag_rl.scores``. Nothing else changes: training, ``drag score`` and the reports read the table.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pydantic import Field, field_validator
 
 from drag_rl.config import Config
+from drag_rl.tables import Table
 from drag_rl.types import Outcome
 from reward import answer, ranking, search_r1, steps
 from reward.citations import citation_f1
@@ -32,41 +33,47 @@ from reward.ranking import of_searches
 from reward.steps import share_of_searches
 from reward.tiers import FORMAT_ERROR, TIERS, tiered_recall
 
-SCORES: Mapping[str, Callable[[Outcome, Variant], float]] = {
-    # where the best gold page ranks
-    "rank_score": lambda outcome, variant: rank_score(gold_rank(outcome, variant), outcome.top_k),
-    "deep_rank": lambda outcome, variant: deep_rank(gold_rank(outcome, variant)),
-    "reciprocal_rank": lambda outcome, variant: reciprocal_rank(gold_rank(outcome, variant)),
-    "hit@1": lambda outcome, variant: hit_at(gold_rank(outcome, variant), 1),
-    "hit@k": lambda outcome, variant: hit_at(gold_rank(outcome, variant), outcome.top_k),
-    "discounted_best": lambda outcome, _: discounted_best(outcome),
-    "improvement": lambda outcome, _: improvement(outcome),
-    # where all gold pages rank
-    "ndcg@k": lambda outcome, variant: of_searches(ranking.ndcg_at, outcome, variant),
-    "recall@k": lambda outcome, variant: of_searches(ranking.recall_at, outcome, variant),
-    "precision@k": lambda outcome, variant: of_searches(ranking.precision_at, outcome, variant),
-    "average_precision": lambda outcome, variant: of_searches(ranking.average_precision, outcome, variant),
-    "gold_found": lambda outcome, _: ranking.gold_found(outcome),
-    "tiered_recall": tiered_recall,
-    # the answer and its evidence
-    "exact_match": lambda outcome, _: answer.exact_match(outcome),
-    "token_f1": lambda outcome, _: answer.token_f1(outcome),
-    "anls": lambda outcome, _: answer.anls(outcome),
-    "answer_in_context": lambda outcome, _: answer.answer_in_context(outcome),
-    "search_r1_em": lambda outcome, _: search_r1.search_r1_em(outcome),
-    "search_r1_f1": lambda outcome, _: search_r1.search_r1_f1(outcome),
-    "citation_f1": lambda outcome, _: citation_f1(outcome),
-    # single steps; the first three are faults and want a negative weight
-    "over_search": lambda outcome, _: share_of_searches(outcome, steps.over_search(outcome)),
-    "under_search": lambda outcome, _: max(steps.under_search(outcome), default=0.0),
-    "duplicate_query": lambda outcome, _: share_of_searches(outcome, steps.duplicate_query(outcome)),
-    "novelty": lambda outcome, _: share_of_searches(outcome, steps.novelty(outcome)),
-    # form; query_length is a cost and wants a negative weight
-    "format": lambda outcome, _: format_score(outcome),
-    "one_action": lambda outcome, _: one_action(outcome),
-    "think_language": lambda outcome, _: think_language(outcome),
-    "query_length": lambda outcome, _: query_length(outcome),
-}
+SCORES: Table[Callable[[Outcome, Variant], float]] = Table(
+    "score",
+    {
+        # where the best gold page ranks
+        "rank_score": lambda outcome, variant: rank_score(gold_rank(outcome, variant), outcome.config.top_k),
+        "deep_rank": lambda outcome, variant: deep_rank(gold_rank(outcome, variant)),
+        "reciprocal_rank": lambda outcome, variant: reciprocal_rank(gold_rank(outcome, variant)),
+        "hit@1": lambda outcome, variant: hit_at(gold_rank(outcome, variant), 1),
+        "hit@k": lambda outcome, variant: hit_at(gold_rank(outcome, variant), outcome.config.top_k),
+        "discounted_best": lambda outcome, _: discounted_best(outcome),
+        "improvement": lambda outcome, _: improvement(outcome),
+        # where all gold pages rank
+        "ndcg@k": lambda outcome, variant: of_searches(ranking.ndcg_at, outcome, variant),
+        "recall@k": lambda outcome, variant: of_searches(ranking.recall_at, outcome, variant),
+        "precision@k": lambda outcome, variant: of_searches(ranking.precision_at, outcome, variant),
+        "average_precision": lambda outcome, variant: of_searches(
+            ranking.average_precision, outcome, variant
+        ),
+        "gold_found": lambda outcome, _: ranking.gold_found(outcome),
+        "tiered_recall": tiered_recall,
+        # the answer and its evidence
+        "exact_match": lambda outcome, _: answer.exact_match(outcome),
+        "token_f1": lambda outcome, _: answer.token_f1(outcome),
+        "anls": lambda outcome, _: answer.anls(outcome),
+        "answer_in_context": lambda outcome, _: answer.answer_in_context(outcome),
+        "search_r1_em": lambda outcome, _: search_r1.search_r1_em(outcome),
+        "search_r1_f1": lambda outcome, _: search_r1.search_r1_f1(outcome),
+        "citation_f1": lambda outcome, _: citation_f1(outcome),
+        # single steps; the first three are faults and want a negative weight
+        "over_search": lambda outcome, _: share_of_searches(outcome, steps.over_search(outcome)),
+        "under_search": lambda outcome, _: max(steps.under_search(outcome), default=0.0),
+        "duplicate_query": lambda outcome, _: share_of_searches(outcome, steps.duplicate_query(outcome)),
+        "novelty": lambda outcome, _: share_of_searches(outcome, steps.novelty(outcome)),
+        # form; query_length is a cost and wants a negative weight
+        "format": lambda outcome, _: format_score(outcome),
+        "one_action": lambda outcome, _: one_action(outcome),
+        "think_language": lambda outcome, _: think_language(outcome),
+        "query_length": lambda outcome, _: query_length(outcome),
+    },
+    group="drag_rl.scores",
+)
 """Name -> pure score of an episode, in [0, 1] unless ``BOUNDS`` says otherwise."""
 
 ANSWER_SCORES = frozenset(
@@ -93,7 +100,7 @@ class RewardConfig(Config):
     def _known_and_finite(cls, weights: dict[str, float]) -> dict[str, float]:
         for name, weight in weights.items():
             if name not in SCORES:
-                raise ValueError(f"unknown score {name!r}; known scores: {', '.join(SCORES)}")
+                raise ValueError(SCORES.unknown(name))
             if not math.isfinite(weight):
                 raise ValueError(f"the weight of {name!r} is {weight}, but must be a finite number")
         if not weights:

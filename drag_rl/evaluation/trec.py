@@ -80,9 +80,11 @@ def _whole(turn: Turn, outcome: Outcome, index: SearchIndex) -> list[str]:
     placed |= {hit.rank: hit.page_id for hit in turn.hits}
     depth = max(DEPTH, *placed) if placed else DEPTH
     known = {*placed.values(), *outcome.question.gold_page_ids}
-    query = outcome.question.searched(turn.action.query, expand=outcome.expand_question)
+    query = outcome.question.searched(turn.action.query, expand=outcome.config.expand_question)
     earlier = outcome.turns[: turn.step - 1]
-    listed = set() if outcome.repeat_pages else {hit.page_id for other in earlier for hit in other.hits}
+    listed = (
+        set() if outcome.config.repeat_pages else {hit.page_id for other in earlier for hit in other.hits}
+    )
     others = _others(index, query, depth + len(known), known, listed)
     pages = (placed.get(rank) or next(others, None) for rank in range(1, depth + 1))
     return [page_id for page_id in pages if page_id is not None]

@@ -20,8 +20,8 @@ def behaviour(trajectory: Trajectory) -> dict[str, float]:
     prompt = _total([generation.prompt_tokens for generation in generations], turns)
     completion = _total([generation.completion_tokens for generation in generations], turns)
     return {
-        "iterations": float(outcome.max_turns if failed else turns),
-        "searches": float(outcome.max_turns if failed else searches),
+        "iterations": float(outcome.config.max_turns if failed else turns),
+        "searches": float(outcome.config.max_turns if failed else searches),
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "duplicate_query_rate": sum(outcome.repeated) / searches if searches else UNDEFINED,

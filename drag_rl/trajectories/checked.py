@@ -21,8 +21,8 @@ def check_outcome(outcome: Outcome) -> Outcome:
         document, _, number = page_id.rpartition("#")
         if not (document and number.isascii() and number.isdecimal() and len(number) < 16):
             raise ValueError(f"the gold page {page_id[:80]!r} is not DOCUMENT#NUMBER")
-    if not 1 <= outcome.top_k <= MAX_RANK:
-        raise ValueError(f"top_k is {str(outcome.top_k)[:20]}, not 1 or more")
+    if outcome.config.top_k > MAX_RANK:
+        raise ValueError(f"top_k is {str(outcome.config.top_k)[:20]}, not {MAX_RANK} or less")
     for turn in outcome.turns:
         ranks = [*turn.gold_ranks, *(turn.corpus_ranks or ()), *(hit.rank for hit in turn.hits)]
         wrong = next((rank for rank in ranks if rank is not None and not 1 <= rank <= MAX_RANK), None)

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from drag_rl.errors import InputError
 from drag_rl.trajectories.checked import check_outcome
 from drag_rl.types import Answer, Outcome, Search, Trajectory, Turn
+from drag_rl.types.older import CONFIG_COLUMNS, config_of
 from reward.rank import rank_score
 
 _TRAJECTORY = TypeAdapter(Trajectory)
@@ -46,12 +47,9 @@ def trajectory_to_row(trajectory: Trajectory) -> dict[str, Any]:
         "sample": trajectory.sample,
         "model": trajectory.model,
         "sampling": trajectory.sampling,
-        "top_k": outcome.top_k,
-        "max_turns": outcome.max_turns,
+        **{name: getattr(outcome.config, name) for name in CONFIG_COLUMNS},
         "corpus_pages": outcome.corpus_pages,
-        "repeat_pages": outcome.repeat_pages,
-        "expand_question": outcome.expand_question,
-        "search_only": outcome.search_only,
+        "episode": outcome.config.model_dump(mode="json"),
         "error": trajectory.error,
         "hint_page_ids": list(trajectory.hint_page_ids),
     }
@@ -85,11 +83,13 @@ def trajectory_from_row(row: Mapping[str, Any]) -> Trajectory:
         "data_source": row["data_source"],
         "images": row["question_images"],
     }
-    outcome = {"question": question, "turns": turns} | {
-        name: row[name] for name in ("stop_reason", "top_k", "max_turns", "corpus_pages")
+    outcome = {
+        "question": question,
+        "turns": turns,
+        "stop_reason": row["stop_reason"],
+        "config": config_of(row, "episode"),
+        "corpus_pages": row["corpus_pages"],
     }
-    later = ("repeat_pages", "expand_question", "search_only")  # older files lack them
-    outcome |= {name: row[name] for name in later if name in row}
     rest = {name: row[name] for name in ("sample", "model", "sampling", "error", "hint_page_ids")}
     trajectory = _TRAJECTORY.validate_python({"outcome": outcome, "generations": generations, **rest})
     check_outcome(trajectory.outcome)
@@ -161,7 +161,7 @@ def _iteration(turn: Turn, outcome: Outcome) -> dict[str, Any]:
         "results": [asdict(hit) for hit in turn.hits],
         "gt_found": rank is not None,
         "gt_rank": rank,
-        "rank_score": rank_score(rank, outcome.top_k),
+        "rank_score": rank_score(rank, outcome.config.top_k),
         "gold_ranks": list(turn.gold_ranks),
         "corpus_ranks": None if turn.corpus_ranks is None else list(turn.corpus_ranks),
         "text": turn.text,

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from drag_rl.protocol import EpisodeConfig
 from drag_rl.types.action import Answer, Search, StopReason
+from drag_rl.types.older import with_config
 from drag_rl.types.question import Question
 from drag_rl.types.rank import best_rank, query_key, within
 from drag_rl.types.turn import Turn
@@ -20,18 +26,15 @@ class Outcome:
     question: Question
     turns: tuple[Turn, ...]
     stop_reason: StopReason
-    top_k: int
-    """How many hits a search returned at most."""
-    max_turns: int
-    """The budget of assistant turns."""
+    config: EpisodeConfig
+    """What the episode was allowed to do, and what was asked of the policy."""
     corpus_pages: int
     """How many pages were searched; the worst rank that a page can have."""
-    repeat_pages: bool = True
-    """Whether a search could list pages that an earlier one had listed; if not, ``gold_ranks`` count the others."""
-    expand_question: bool = False
-    """Whether the question's words were searched with those of each query."""
-    search_only: bool = False
-    """Whether the policy was asked for searches and no answer; an episode of one turn is so in any case."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """How pydantic reads an outcome: those of older versions too."""
+        return core_schema.no_info_before_validator_function(with_config, handler(source))
 
     @property
     def searches(self) -> tuple[Turn, ...]:
@@ -47,7 +50,7 @@ class Outcome:
     @property
     def answer_asked(self) -> bool:
         """Whether the policy was asked for an answer; if not, what measures answers does not apply."""
-        return not self.search_only and self.max_turns > 1
+        return not self.config.search_only
 
     @property
     def best_gold_rank(self) -> int | None:
@@ -84,7 +87,7 @@ class Outcome:
 
     def finds(self, turn: Turn) -> bool:
         """Whether a turn's search had a gold page in its top k."""
-        return within(turn.gold_rank, self.top_k)
+        return within(turn.gold_rank, self.config.top_k)
 
     def corpus_ranks(self, turn: Turn) -> tuple[int | None, ...] | None:
         """The exact rank over the whole corpus of each gold page in a turn's search.
@@ -94,5 +97,5 @@ class Outcome:
         if turn.corpus_ranks is not None:
             return turn.corpus_ranks
         earlier = self.turns[: turn.step - 1]
-        left_out = not self.repeat_pages and any(other.hits for other in earlier)
+        left_out = not self.config.repeat_pages and any(other.hits for other in earlier)
         return None if left_out else turn.gold_ranks

@@ -93,8 +93,8 @@ def _rollout(rollout: Rollout, pages: _Table, questions: _Table, groups: _Table)
         "found": rollout.found,
         "stop": outcome.stop_reason.value,
         "ends": list(rollout.ends),
-        "top_k": outcome.top_k,
-        "max_turns": outcome.max_turns,
+        "top_k": outcome.config.top_k,
+        "max_turns": outcome.config.max_turns,
         "answer_asked": outcome.answer_asked,
         "corpus_pages": outcome.corpus_pages,
         "error": trajectory.error,
@@ -123,7 +123,7 @@ def _turns(trajectory: Trajectory, pages: _Table) -> Iterator[dict[str, Any]]:
     for turn, repeated, generation in told:
         row = _turn(turn, pages) | {
             "repeat": repeated,
-            "ranked_pages": outcome.corpus_pages - (0 if outcome.repeat_pages else len(listed)),
+            "ranked_pages": outcome.corpus_pages - (0 if outcome.config.repeat_pages else len(listed)),
         }
         if isinstance(turn.action, Answer):
             row["citations"] = [[pages[page], page in gold, page in shown] for page in turn.action.citations]

@@ -46,7 +46,7 @@ class Rollout:
         """The reward; the rank score of the best search where there is none."""
         if self.reward is not None:
             return self.reward
-        return rank_score(self.best_rank, self.trajectory.outcome.top_k)
+        return rank_score(self.best_rank, self.trajectory.outcome.config.top_k)
 
     @property
     def applicable_scores(self) -> Mapping[str, float]:

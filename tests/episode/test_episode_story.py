@@ -109,7 +109,7 @@ def test_the_words_of_the_question_are_searched_with_the_policys(question, searc
         "the trace has the policy's own words"
     )
     assert outcome.turns[0].gold_ranks == together.gold_ranks
-    assert outcome.expand_question and outcome.repeat_pages
+    assert outcome.config.expand_question and outcome.config.repeat_pages
 
 
 def test_hostile_page_text_stays_on_its_line_and_does_not_act(question, searcher):
@@ -273,10 +273,10 @@ def test_every_episode_ends_in_budget_with_messages_only_appended(searcher, ques
         if episode.stop_reason:
             break
     outcome = episode.outcome()
-    assert len(outcome.turns) <= outcome.max_turns
+    assert len(outcome.turns) <= outcome.config.max_turns
     assert [turn.text for turn in outcome.turns] == script[: len(outcome.turns)]
     for turn in outcome.turns:
-        assert len(turn.hits) <= outcome.top_k
+        assert len(turn.hits) <= outcome.config.top_k
         assert set(turn.image_page_ids) <= {hit.page_id for hit in turn.hits}
         assert turn.observation.count("<image>") == len(turn.image_page_ids)
         assert bool(turn.gold_ranks) == isinstance(turn.action, Search)

@@ -60,6 +60,7 @@ def test_rows_of_older_versions_are_measured_by_their_files_settings(tmp_path):
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     for row in rows:
         assert row.pop("search_only") is True
+        del row["episode"]
     out.write_text("".join(json.dumps(row) + "\n" for row in rows))
     again = evaluation.run(Watcher())
     assert again.aggregate == before.aggregate and again.aggregate["answered"].value is None

@@ -102,7 +102,11 @@ def test_a_citation_is_right_if_its_page_is_gold_and_was_shown(cited, gold, show
     )
     question = Question(question_id="q", text="?", gold_page_ids=tuple(gold))
     outcome = Outcome(
-        question=question, turns=turns, stop_reason="answered", top_k=6, max_turns=2, corpus_pages=9
+        question=question,
+        turns=turns,
+        stop_reason="answered",
+        config=EpisodeConfig(top_k=6, max_turns=2),
+        corpus_pages=9,
     )
     scores = citation_scores(outcome)
     right = {page_id for page_id in cited if page_id in gold and page_id in shown}

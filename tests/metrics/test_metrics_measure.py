@@ -96,7 +96,7 @@ def test_the_headlines_of_an_episode_that_finds_the_page_in_its_second_search(in
 
 def failed(question: Question, pages: int) -> Trajectory:
     outcome = Outcome(
-        question=question, turns=(), stop_reason=StopReason.ERROR, top_k=3, max_turns=4, corpus_pages=pages
+        question=question, turns=(), stop_reason=StopReason.ERROR, config=EpisodeConfig(), corpus_pages=pages
     )
     return Trajectory(outcome=outcome, error="HTTP 500")
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import strategies as st
 
+from drag_rl.protocol import EpisodeConfig
 from drag_rl.types import Answer, Hit, Malformed, Outcome, Question, Search, StopReason, Turn
 
 PAGES = tuple(f"doc#{number}" for number in range(1, 31))
@@ -59,10 +61,14 @@ def outcome_of(
         question=question,
         turns=tuple(turns),
         stop_reason=StopReason.ANSWERED,
-        top_k=top_k,
-        max_turns=max(6, len(turns)),
+        config=EpisodeConfig(top_k=top_k, max_turns=max(6, len(turns))),
         corpus_pages=10_000,
     )
+
+
+def configured(outcome: Outcome, **options: object) -> Outcome:
+    """The outcome, had its episode been allowed something else."""
+    return replace(outcome, config=outcome.config.model_copy(update=options))
 
 
 variants = st.sampled_from(["best", "first", "last"])

@@ -35,13 +35,12 @@ def episodes(draw: st.DrawFn) -> Outcome:
         texts = tuple(draw(words) for _ in turn.hits)
         given_back = texts if turn.observation else ()
         turns.append(replace(turn, step=step, shown=draw(st.sampled_from([None, given_back]))))
-    return replace(
-        outcome,
-        turns=tuple(turns),
-        max_turns=max(len(turns), draw(st.integers(1, 6))),
-        search_only=draw(st.booleans()),
-        repeat_pages=draw(st.booleans()),
-    )
+    config = {
+        "max_turns": max(1, len(turns), draw(st.integers(1, 6))),
+        "answer": draw(st.booleans()),
+        "repeat_pages": draw(st.booleans()),
+    }
+    return replace(outcome, turns=tuple(turns), config=outcome.config.model_copy(update=config))
 
 
 @settings(max_examples=60)
@@ -62,7 +61,7 @@ def test_rewards_metrics_and_the_viewer_agree_wherever_they_share_a_name(outcome
         assert scores["hit@1"] == metrics[f"{variant}.hit@1"]
         assert scores["reciprocal_rank"] == pytest.approx(metrics[f"{variant}.mrr"])
         assert scores["gold_rank"] == metrics[f"{variant}.gold_rank"]
-    if outcome.top_k == 5:
+    if outcome.config.top_k == 5:
         assert rewards["first"]["ndcg@k"] == pytest.approx(metrics["first.ndcg@5"])
         assert rewards["first"]["recall@k"] == pytest.approx(metrics["first.recall@5"])
     scores = rewards["best"]

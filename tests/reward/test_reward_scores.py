@@ -7,7 +7,17 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reward_outcomes import answer, malformed, outcome_of, outcomes, rank, search, searched, variants
+from reward_outcomes import (
+    answer,
+    configured,
+    malformed,
+    outcome_of,
+    outcomes,
+    rank,
+    search,
+    searched,
+    variants,
+)
 
 from drag_rl.types import best_rank
 from reward import BOUNDS, SCORES, RewardConfig, compute_reward
@@ -54,8 +64,8 @@ def test_a_useless_search_never_raises_the_default_reward_nor_any_rank_score(out
     ]
     one = [*useless[:1], *([None] * (golds - 1))]  # distinct ranks, whatever was drawn
     turns = [turn for turn in outcome.turns if turn.action.kind != "answer"]
-    before = outcome_of(turns, question=outcome.question, top_k=outcome.top_k)
-    pages = ["doc#29"] * (outcome.top_k - 1)
+    before = outcome_of(turns, question=outcome.question, top_k=outcome.config.top_k)
+    pages = ["doc#29"] * (outcome.config.top_k - 1)
     after = replace(before, turns=(*turns, searched("x", pages, one)))
     assert compute_reward(after, DEFAULT)[0] <= compute_reward(before, DEFAULT)[0]
     if before.searches:
@@ -76,7 +86,7 @@ def test_a_better_rank_never_scores_less(one, other, top_k):
 
 @given(outcomes(), st.booleans())
 def test_best_is_at_least_first_and_last(outcome, repeat_pages):
-    outcome = replace(outcome, repeat_pages=repeat_pages)
+    outcome = configured(outcome, repeat_pages=repeat_pages)
     rewards = {
         name: compute_reward(outcome, RewardConfig(variant=name))[0] for name in ("best", "first", "last")
     }
@@ -96,13 +106,15 @@ def test_what_was_found_stays_found_where_no_later_search_can_list_it_again():
     last = RewardConfig(variant="last")
     once = compute_reward(outcome_of([found]), last)
     for read in (gold_rank, SCORES["hit@k"], SCORES["ndcg@k"], SCORES["recall@k"]):
-        reading_on = replace(outcome_of([found, after]), repeat_pages=False)
+        reading_on = configured(outcome_of([found, after]), repeat_pages=False)
         assert read(reading_on, "last") == read(outcome_of([found]), "last") > 0
         # Where pages are repeated it could have listed it, and did worse.
         assert read(outcome_of([found, after]), "last") in (80, 0)
     assert compute_reward(reading_on, last)[0] == once[0]
     # As long as nothing is found the last search is the last one.
-    assert gold_rank(replace(outcome_of([search(7, None), search(9, None)]), repeat_pages=False), "last") == 9
+    assert (
+        gold_rank(configured(outcome_of([search(7, None), search(9, None)]), repeat_pages=False), "last") == 9
+    )
 
 
 def test_a_later_find_is_worth_less_and_refining_shows():

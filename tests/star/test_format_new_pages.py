@@ -73,7 +73,7 @@ def test_every_query_alone_has_its_rank_over_the_whole_corpus(scripts):
 def older(trajectory):
     """The trajectory as a file of an older version holds it."""
     row = trajectory_to_row(trajectory)
-    del row["search_only"]
+    del row["search_only"], row["episode"]
     for iteration in row["iterations"]:
         del iteration["corpus_ranks"], iteration["shown"]
     return trajectory_from_row(json.loads(json.dumps(row)))
@@ -99,4 +99,6 @@ def test_an_older_file_is_refused_only_where_it_cannot_say_the_rank(tmp_path):
     repeating = older(lab.played(INDEX, PUMPS, [lab.search("packing"), lab.search("impeller")]))
     rows, _ = build(tmp_path / "repeating", [repeating])
     assert [row["best_rank"] for row in all_rows(rows, "sft_query")] == [3, 1]
-    assert replace(repeating.outcome, turns=()) == replace(repeating.outcome, turns=(), search_only=False)
+    assert replace(repeating.outcome, turns=()) == replace(
+        repeating.outcome, turns=(), config=EpisodeConfig()
+    ), "a row of before says no more of its configuration than it says"

@@ -24,7 +24,7 @@ def trajectory(number, sample=0, error=""):
     turns = () if error else (Turn(step=1, text="é\u2028", action=Answer(text="é\u2028")),)
     reason = StopReason.ERROR if error else StopReason.ANSWERED
     outcome = Outcome(
-        question=question, turns=turns, stop_reason=reason, top_k=3, max_turns=2, corpus_pages=9
+        question=question, turns=turns, stop_reason=reason, config=EpisodeConfig(max_turns=2), corpus_pages=9
     )
     return Trajectory(outcome=outcome, sample=sample, error=error)
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drag_rl.protocol import EpisodeConfig
 from drag_rl.types import Answer, Hit, Outcome, Question, Search, StopReason, Turn
 from drag_rl.verl_plugin.shaping import ShapingConfig, token_rewards
 from reward.table import RewardConfig, compute_reward
@@ -29,8 +30,7 @@ def outcome(*ranks: int, pages: str = "abc") -> Outcome:
         question=Question(question_id="q", text="?", gold_page_ids=("gold#1",)),
         turns=tuple(turns),
         stop_reason=StopReason.ANSWERED,
-        top_k=3,
-        max_turns=9,
+        config=EpisodeConfig(max_turns=9),
         corpus_pages=100,
     )
 

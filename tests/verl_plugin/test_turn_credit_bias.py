@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from drag_rl.protocol import EpisodeConfig
 from drag_rl.types import Answer, Hit, Outcome, Question, Search, StopReason, Turn
 from drag_rl.verl_plugin.shaping import ShapingConfig, token_rewards
 from reward.turn_credit import TurnCreditConfig, turn_credits
@@ -57,8 +58,8 @@ def episode(draws) -> Episode:
         mask += [0] * OBSERVATION * (step < TURNS)
     question = Question(question_id="q", text="?", gold_page_ids=("gold#1",))
     end = StopReason.ANSWERED if not searches else StopReason.MAX_TURNS
-    sizes = {"top_k": 1, "max_turns": TURNS, "corpus_pages": 99}
-    outcome = Outcome(question=question, turns=tuple(turns), stop_reason=end, **sizes)
+    config = EpisodeConfig(top_k=1, max_turns=TURNS)
+    outcome = Outcome(question=question, turns=tuple(turns), stop_reason=end, config=config, corpus_pages=99)
     return Episode(outcome, tuple(mask), tuple(decisions))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from drag_rl.protocol import EpisodeConfig
 from drag_rl.trajectories.rows import write_row
 from drag_rl.types import Answer, Hit, Malformed, Outcome, Question, Search, StopReason, Trajectory, Turn
 
@@ -55,8 +56,7 @@ def hostile_rows() -> list[str]:
             question=question,
             turns=turns,
             stop_reason=StopReason.ANSWERED if len(turns) == 3 else StopReason.ERROR,
-            top_k=3,
-            max_turns=3,
+            config=EpisodeConfig(max_turns=3),
             corpus_pages=3,
         )
         row = write_row(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from drag_rl.files.codec import to_json
+from drag_rl.protocol import EpisodeConfig
 from drag_rl.trajectories.rows import write_row
 from drag_rl.types import Answer, Generation, Hit, Outcome, Question, Search, StopReason, Trajectory, Turn
 from reward.table import RewardConfig, compute_reward
@@ -52,8 +53,7 @@ def outcome_of(question: Question, ranks: Sequence[int | None], *, answered: boo
         question=question,
         turns=tuple(turns),
         stop_reason=StopReason.ANSWERED if answered else StopReason.MAX_TURNS,
-        top_k=3,
-        max_turns=4,
+        config=EpisodeConfig(),
         corpus_pages=500,
     )
 

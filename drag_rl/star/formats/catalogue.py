@@ -64,7 +64,7 @@ class Catalogue:
         outcome = trajectory.outcome
         where = f"{path}: {trajectory.trajectory_id}"
         for name in ("top_k", "max_turns"):
-            made, said = getattr(outcome, name), getattr(self.config, name)
+            made, said = getattr(outcome.config, name), getattr(self.config, name)
             if made != said:
                 raise InputError(
                     f"{where} was collected with {name}={made}, not {said}; give --episode {name}={made}"

@@ -132,7 +132,7 @@ class Pairs:
     def _pairs(
         self, source: Source, prompt: Chat, tries: Sequence[_Try], group: QuestionGroup, counts: Counter[str]
     ) -> Iterator[_Pair]:
-        top_k = (*group.kept, *group.others)[0].outcome.top_k
+        top_k = (*group.kept, *group.others)[0].outcome.config.top_k
         for one, other in combinations(tries, 2):
             margin = preference(one.rank, other.rank, top_k)
             if one.key == other.key:

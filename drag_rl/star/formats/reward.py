@@ -43,7 +43,7 @@ def rows(group: QuestionGroup, _: Conversations, counts: Counter[str]) -> Iterat
             yield {
                 "question": group.question.text,
                 "query": query,
-                "rank_score": rank_score(rank, trajectory.outcome.top_k),
+                "rank_score": rank_score(rank, trajectory.outcome.config.top_k),
                 "deep_rank": deep_rank(rank),
                 "best_rank": rank,
                 "question_id": group.question.question_id,

@@ -111,7 +111,7 @@ def context_rows(group: QuestionGroup, talk: Conversations, _: Counter[str]) -> 
 def _successes(group: QuestionGroup) -> Iterator[tuple[Trajectory, Turn, int]]:
     for trajectory in group.kept:
         for turn, _, rank in queries_alone(trajectory.outcome):
-            if within(rank, trajectory.outcome.top_k):
+            if within(rank, trajectory.outcome.config.top_k):
                 yield trajectory, turn, rank
 
 
@@ -135,7 +135,7 @@ def _row(
         **({"tools": talk.tools} if talk.tools else {}),
         "images": talk.image_files(chat),
         "turn_train": [False] * (said - len(train)) + list(train),
-        "rank_score": rank_score(rank, trajectory.outcome.top_k),
+        "rank_score": rank_score(rank, trajectory.outcome.config.top_k),
         "best_rank": rank,
         "question_id": question.question_id,
         "sample": trajectory.sample,
