@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import drag_rl
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("drag_rl", "reward", "data_preprocess")
 
@@ -32,6 +34,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 BOTTOM = {"drag_rl.types", "drag_rl.files"}
 FORBIDDEN: tuple[tuple[str, str], ...] = (("drag_rl.verl_plugin.agent_loop", "reward"),)
 """These meet in ``drag_rl.types.Outcome`` only, as do the rooms of one layer."""
+
+FRONT_DOOR = "drag_rl"
+"""What users import from: it knows every room, loads none before it is asked for a name, and no room asks."""
 
 HEAVY = {"torch", "verl", "ray", "vllm", "transformers", "tensordict", "peft", "trl"}
 HEAVY_ROOMS = {
@@ -90,11 +95,12 @@ def _imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_point_down(module):
-    layer = _layer(module)
+    layer = 0 if module == FRONT_DOOR else _layer(module)
     ours = [name for name in _imports(MODULES[module]) if name.split(".")[0] in PACKAGES]
     above = [name for name in ours if _layer(name) < layer]
     assert not above, f"{module} imports upwards: {above}"
-    beside = [name for name in ours if _layer(name) == layer and _room(name) != _room(module)]
+    rooms = [] if module == FRONT_DOOR else [name for name in ours if _room(name) != _room(module)]
+    beside = [name for name in rooms if _layer(name) == layer]
     assert not beside, f"{module} imports from the room beside it: {beside}"
     crossed = [
         (name, other)
@@ -103,6 +109,14 @@ def test_imports_point_down(module):
         if _under(module, one) and _under(name, other)
     ]
     assert not crossed, f"{module} imports what it must not know: {crossed}"
+
+
+def test_no_room_uses_the_front_door():
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module == FRONT_DOOR and module != FRONT_DOOR:
+                names = {alias.name for alias in node.names}
+                assert not names & (set(drag_rl.__all__) - {"__version__"}), f"{module} imports {names}"
 
 
 def _under(module: str, package: str) -> bool:
