@@ -1,12 +1,14 @@
 """Search over the pages of a corpus: one seam, ``Retriever``, and the back ends behind it."""
 
-from drag_rl.retrieval.base import Query, Ranking, Retriever
+from drag_rl.retrieval.base import Query, Ranking, Retriever, check_top_k
 from drag_rl.retrieval.build import build_index
+from drag_rl.retrieval.kinds import IndexKind
 from drag_rl.retrieval.open import open_retriever
 from drag_rl.retrieval.page_texts import PageTexts
 from drag_rl.retrieval.sparse.index import SearchIndex, SearchResult
 
 __all__ = [
+    "IndexKind",
     "PageTexts",
     "Query",
     "Ranking",
@@ -14,5 +16,6 @@ __all__ = [
     "SearchIndex",
     "SearchResult",
     "build_index",
+    "check_top_k",
     "open_retriever",
 ]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from drag_rl.errors import InputError
 from drag_rl.retrieval.page_texts import PageTexts
 from drag_rl.types import Hit
 
@@ -63,3 +64,9 @@ class Retriever(Protocol):
         Raises ``InputError`` for a negative ``top_k``, and for a tracked or left-out page, or a scope, that is not in
         the index.
         """
+
+
+def check_top_k(top_k: int) -> None:
+    """Raise ``InputError`` for a negative number of hits."""
+    if top_k < 0:
+        raise InputError(f"top_k must be 0 or more, not {top_k}")

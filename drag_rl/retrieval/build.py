@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,6 +14,7 @@ import numpy as np
 from drag_rl.corpus.pages import load_pages
 from drag_rl.corpus.pool import read_left_out
 from drag_rl.errors import InputError
+from drag_rl.files.fingerprint import combined, fingerprint_files
 from drag_rl.files.folders import new_folder
 from drag_rl.files.manifest import Manifest, read_manifest, write_manifest
 from drag_rl.retrieval.index_folder import (
@@ -26,7 +25,6 @@ from drag_rl.retrieval.index_folder import (
     WORD_RULE_NOW,
     check_files,
     corpus_inputs,
-    fingerprint_files,
     kind_of,
 )
 from drag_rl.retrieval.kinds import INDEX_KINDS, IndexKind
@@ -57,14 +55,11 @@ def build_index(
     if not texts:
         raise InputError(f"{pages_dir}: no page to index: all failed or are left out of the pool")
     with new_folder(index_dir, STAGE) as folder:
-        write_texts(folder, texts, index.tokenizer)
-        indexed = PageTexts.open(folder)
-        index.write(folder, indexed)
-        files = fingerprint_files(folder)
+        indexed, files = write_index(folder, texts, index)
         manifest = write_manifest(
             folder,
             stage=STAGE,
-            fingerprint=hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest(),
+            fingerprint=combined(files),
             inputs=inputs,
             config=settings | {"files": files},
             counts=_counts(pages, left_out, indexed),
@@ -72,6 +67,17 @@ def build_index(
             packages=("PyStemmer", "numpy", "pyarrow", *index.packages),
         )
     return manifest, True
+
+
+def write_index(folder: Path, texts: Mapping[str, str], index: IndexKind) -> tuple[PageTexts, dict[str, str]]:
+    """Write all files of an index but its manifest into an empty folder; returns the pages and the files' fingerprints.
+
+    ``texts`` are page id -> text, in page order. Raises ``InputError`` for pages that cannot be indexed.
+    """
+    write_texts(folder, texts, index.tokenizer)
+    pages = PageTexts.open(folder)
+    index.write(folder, pages)
+    return pages, fingerprint_files(folder)
 
 
 def _index(kind: str, options: Mapping[str, Any]) -> IndexKind:

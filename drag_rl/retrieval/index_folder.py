@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
 from drag_rl.corpus.pool import pool_fingerprint
 from drag_rl.errors import InputError
+from drag_rl.files.fingerprint import file_fingerprint
 from drag_rl.files.manifest import Manifest, read_manifest
 from drag_rl.words import has_other_scripts
 
@@ -17,8 +17,6 @@ KIND, DEFAULT_KIND = "kind", "bm25"
 when that was the only one."""
 WORD_RULE, WORD_RULE_NOW = "word_rule", 2
 """In the manifest: by which rule pages were told into words; 1, which none says, knew words between spaces only."""
-SAMPLE_BYTES = 1 << 20
-SAMPLES = 16
 
 
 def kind_of(manifest: Manifest) -> str:
@@ -29,8 +27,6 @@ def kind_of(manifest: Manifest) -> str:
 def check_files(index_dir: Path) -> Manifest:
     """The manifest of an index whose files are all there and unchanged.
 
-    A file's fingerprint is the SHA-256 of its size and of up to 16 evenly spaced pieces of 1 MiB: all of a
-    file up to 16 MiB, a sample of a larger one, so that loading a large index stays quick.
     Raises ``InputError``.
     """
     manifest = read_manifest(index_dir)
@@ -39,7 +35,7 @@ def check_files(index_dir: Path) -> Manifest:
         raise InputError(f"{index_dir} is no search index; run drag index")
     for name, fingerprint in files.items():
         try:
-            found = _file_fingerprint(index_dir / name)
+            found = file_fingerprint(index_dir / name)
         except OSError as error:
             raise InputError(f"{index_dir / name}: missing or unreadable; run drag index again") from error
         if found != fingerprint:
@@ -68,22 +64,3 @@ def check_words(index_dir: Path, manifest: Manifest, terms: Iterable[str]) -> No
 def corpus_inputs(pages_dir: Path) -> dict[str, str]:
     """What an index depends on: the fingerprints of the pages and of the pool."""
     return {"pages": read_manifest(pages_dir).fingerprint, "pool": pool_fingerprint(pages_dir)}
-
-
-def fingerprint_files(folder: Path) -> dict[str, str]:
-    """The fingerprint of every file of a folder, by its path inside."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): _file_fingerprint(path) for path in files}
-
-
-def _file_fingerprint(path: Path) -> str:
-    size = path.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
-    with path.open("rb", buffering=0) as file:
-        if size <= SAMPLES * SAMPLE_BYTES:
-            digest.update(file.readall())
-        else:
-            for sample in range(SAMPLES):
-                file.seek(sample * (size - SAMPLE_BYTES) // (SAMPLES - 1))
-                digest.update(file.read(SAMPLE_BYTES))
-    return digest.hexdigest()

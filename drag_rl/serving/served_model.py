@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 import shlex
@@ -15,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from drag_rl.errors import InputError
-from drag_rl.retrieval.index_folder import fingerprint_files
+from drag_rl.files.fingerprint import combined, fingerprint_files
 from drag_rl.serving.vllm_process import parse_adapter, vllm_server
 
 API_KEY_VARIABLE = "OPENAI_API_KEY"
@@ -142,4 +140,4 @@ def shared_server() -> Iterator[None]:
 
 def _folder_fingerprint(folder: Path) -> str:
     """Hex SHA-256 over all files of a folder; of large ones, evenly spaced pieces."""
-    return hashlib.sha256(json.dumps(fingerprint_files(folder), sort_keys=True).encode()).hexdigest()
+    return combined(fingerprint_files(folder))

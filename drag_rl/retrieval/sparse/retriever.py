@@ -8,8 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from drag_rl.errors import InputError
-from drag_rl.retrieval.base import Query, Ranking
+from drag_rl.retrieval.base import Query, Ranking, check_top_k
 from drag_rl.retrieval.page_texts import PageTexts
 from drag_rl.retrieval.scored_pages import ScoredPages, Scores
 from drag_rl.retrieval.sparse.bm25 import Bm25
@@ -33,8 +32,7 @@ class Bm25Retriever:
 
     def search_now(self, queries: Sequence[Query], top_k: int) -> list[Ranking]:
         """The same as :meth:`search`, in the calling thread."""
-        if top_k < 0:
-            raise InputError(f"top_k must be 0 or more, not {top_k}")
+        check_top_k(top_k)
         depth = top_k + max((len(query.without) for query in queries), default=0)
         scores = cache(self._scores)
 

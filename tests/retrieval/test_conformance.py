@@ -1,0 +1,37 @@
+"""Every retriever of ours, and a foreign one, keeps the laws of retrievers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from conformance import RetrieverConformance
+from toy_retriever import ToyIndex
+
+from drag_rl.files.fingerprint import combined
+from drag_rl.files.manifest import write_manifest
+from drag_rl.retrieval import IndexKind, Retriever
+from drag_rl.retrieval.build import write_index
+from drag_rl.retrieval.index_folder import STAGE
+from drag_rl.retrieval.sparse.index import Bm25Index
+
+
+def built(folder: Path, texts: Mapping[str, str], index: IndexKind) -> Retriever:
+    """The retriever of an index folder of these pages."""
+    _, files = write_index(folder, texts, index)
+    return index.open(folder, write_manifest(folder, stage=STAGE, fingerprint=combined(files)))
+
+
+class TestBm25(RetrieverConformance):
+    def build(self, folder: Path, texts: Mapping[str, str]) -> Retriever:
+        return built(folder, texts, Bm25Index())
+
+
+class TestBm25WithoutStemmerOrStopWords(RetrieverConformance):
+    def build(self, folder: Path, texts: Mapping[str, str]) -> Retriever:
+        return built(folder, texts, Bm25Index(stemmer="none", stopwords="none", method="atire", k1=0.9))
+
+
+class TestToy(RetrieverConformance):
+    def build(self, folder: Path, texts: Mapping[str, str]) -> Retriever:
+        return built(folder, texts, ToyIndex())
