@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -25,7 +25,7 @@ class Config(BaseModel):
         try:
             return cls.model_validate(_plain(options or {}))
         except ValidationError as error:
-            raise InputError(f"{where}: {_first_problem(error, tuple(cls.model_fields))}") from None
+            raise InputError(f"{where}: {_first_problem(error, cls)}") from None
 
 
 def _plain(value: Any) -> Any:
@@ -34,10 +34,19 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _first_problem(error: ValidationError, known: tuple[str, ...]) -> str:
+def _first_problem(error: ValidationError, config: type[BaseModel]) -> str:
     problem = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        return f"unknown option {name!r}; known options: {', '.join(known)}"
+        return f"unknown option {name!r}; known options: {', '.join(_options(config, problem['loc'][:-1]))}"
     text = problem["msg"].removeprefix("Value error, ")
     return f"option {name!r}: {text}" if name else text
+
+
+def _options(config: type[BaseModel], path: Sequence[str | int]) -> Iterable[str]:
+    """The options of the configuration at ``path`` in this one."""
+    for part in path:
+        annotation = config.model_fields[str(part)].annotation
+        choices = get_args(annotation) or (annotation,)  # a configuration, or one of ``Config | None``
+        config = next(choice for choice in choices if issubclass(choice, BaseModel))
+    return config.model_fields

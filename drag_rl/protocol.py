@@ -8,6 +8,10 @@ from pydantic import Field, model_validator
 
 from drag_rl.config import Config
 
+MAX_PIXELS = 451_584
+"""Pixels of a page image that is shown, at most, unless told otherwise: 441 visual tokens of Qwen3-VL (32 x 32 each)."""
+MESSAGE_END = "<|im_end|>"
+"""The token that ends each message in the chat templates that we train with (ChatML: Qwen and its kin)."""
 CLOSING_TAGS = {"xml": ("</search>", "</answer>"), "tools": ("</tool_call>",)}
 
 

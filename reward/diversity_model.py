@@ -20,7 +20,7 @@ from pydantic import BaseModel, FiniteFloat
 
 from drag_rl.errors import InputError
 from drag_rl.types import Outcome, Search
-from reward.group import DISTANCES, Distances, GroupConfig
+from reward.group import Distances, GroupConfig
 
 MAX_REPLY_BYTES = 64 << 20
 """Of the server's answer: a hundred vectors of some thousand numbers take a tenth of it."""
@@ -31,22 +31,25 @@ Same = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
 """Pairs of texts -> probabilities that both say the same."""
 
 
-def distances_of(config: GroupConfig) -> Distances:
-    """The distance that a configuration names; loads its model, so keep what is returned.
+def local_distances(config: GroupConfig) -> Distances:
+    """The distance by a text model that is loaded into this process.
 
-    Raises InputError where the model is not named, cannot be loaded, or is no model of its kind.
+    Raises InputError where no model is named, or what is named cannot be loaded or is no model of its kind.
     """
-    if config.distance in DISTANCES:
-        return DISTANCES[config.distance]
+    model = _named(config)
+    return _by_pairs(_local_same(model)) if config.classifier else _by_embeddings(_local_embed(model))
+
+
+def served_distances(config: GroupConfig) -> Distances:
+    """The distance by a text model that a vLLM server answers for. Raises InputError where no model is named."""
+    _named(config)
+    return _by_pairs(_served_same(config)) if config.classifier else _by_embeddings(_served_embed(config))
+
+
+def _named(config: GroupConfig) -> str:
     if not config.model:
         raise InputError(f"option 'model': distance {config.distance!r} needs one")
-    if config.distance == "vllm":
-        return _by_pairs(_served_same(config)) if config.classifier else _by_embeddings(_served_embed(config))
-    return (
-        _by_pairs(_local_same(config.model))
-        if config.classifier
-        else _by_embeddings(_local_embed(config.model))
-    )
+    return config.model
 
 
 def queries_text(outcome: Outcome) -> str:

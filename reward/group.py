@@ -13,12 +13,13 @@ Shape letter: G rollouts of a question.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from drag_rl.config import Config
+from drag_rl.tables import Table
 from drag_rl.types import Outcome, Search, query_key
 from reward.table import RewardConfig, compute_reward
 
@@ -44,10 +45,6 @@ def query_distances(outcomes: Sequence[Outcome]) -> list[list[float]]:
             for outcome in outcomes
         ]
     )
-
-
-DISTANCES: Mapping[str, Distances] = {"pages": page_distances, "queries": query_distances}
-"""The distances that need no model."""
 
 
 def diversity(outcomes: Sequence[Outcome], distances: Distances = page_distances) -> tuple[float, ...]:
@@ -79,13 +76,17 @@ def quality_x_diversity(outcomes: Sequence[Outcome]) -> tuple[float, ...]:
     return tuple(max(0.0, reward) * share for reward, share in zip(rewards, diversity(outcomes), strict=True))
 
 
-GROUP_SCORES: Mapping[str, Callable[[Sequence[Outcome]], tuple[float, ...]]] = {
-    "page_diversity": diversity,
-    "query_diversity": lambda outcomes: diversity(outcomes, query_distances),
-    "page_distinctness": distinctness,
-    "query_distinctness": lambda outcomes: distinctness(outcomes, query_distances),
-    "quality_x_diversity": quality_x_diversity,
-}
+GROUP_SCORES: Table[Callable[[Sequence[Outcome]], tuple[float, ...]]] = Table(
+    "group score",
+    {
+        "page_diversity": diversity,
+        "query_diversity": lambda outcomes: diversity(outcomes, query_distances),
+        "page_distinctness": distinctness,
+        "query_distinctness": lambda outcomes: distinctness(outcomes, query_distances),
+        "quality_x_diversity": quality_x_diversity,
+    },
+    group="drag_rl.group_scores",
+)
 """Name -> one score in [0, 1] for each rollout of a group."""
 
 
@@ -103,8 +104,9 @@ class GroupConfig(Config):
     """Mean distance to the peers, or DARLING's share of peers of another kind."""
     threshold: float = Field(default=0.5, gt=0, le=1)
     """Distance from which on two rollouts are of different kinds."""
-    distance: Literal["pages", "queries", "local", "vllm"] = "pages"
-    """By retrieved pages, by query words, or by a text model: loaded here (``local``) or served (``vllm``)."""
+    distance: str = "pages"
+    """A name in ``DISTANCES``: by retrieved pages, by query words, or by a text model, which is loaded here (``local``)
+    or served (``vllm``)."""
     model: str | None = None
     """For ``local`` the folder, for ``vllm`` the served name, of an embedding model or a pair classifier."""
     classifier: bool = False
@@ -113,6 +115,34 @@ class GroupConfig(Config):
     """Root URL of the vLLM server, for ``vllm``."""
     timeout_s: float = Field(default=60.0, gt=0)
     """Longest wait for one answer of the server."""
+
+    @field_validator("distance")
+    @classmethod
+    def _known(cls, distance: str) -> str:
+        if distance not in DISTANCES:
+            raise ValueError(DISTANCES.unknown(distance))
+        return distance
+
+
+DISTANCES: Table[Callable[[GroupConfig], Distances]] = Table(
+    "distance",
+    {
+        "pages": lambda _: page_distances,
+        "queries": lambda _: query_distances,
+        "local": "reward.diversity_model:local_distances",
+        "vllm": "reward.diversity_model:served_distances",
+    },
+    group="drag_rl.distances",
+)
+"""Name -> makes the distance of a configuration."""
+
+
+def distances_of(config: GroupConfig) -> Distances:
+    """The distance that a configuration names; it may load a model, so keep what is returned.
+
+    Raises InputError where a model is needed and not named, cannot be loaded, or is no model of its kind.
+    """
+    return DISTANCES.find(config.distance, "option 'distance'")(config)
 
 
 def group_rewards(
@@ -123,16 +153,12 @@ def group_rewards(
 ) -> tuple[float, ...]:
     """The rewards of a group's rollouts with their diversity, aligned with ``outcomes``.
 
-    ``distances`` overrides ``config.distance``; models need it (``reward.diversity_model.distances_of``), ValueError
-    is raised without it. A factor applies to positive rewards only: a penalty is no smaller for being unusual.
+    ``distances`` is what ``distances_of(config)`` gives, made now if it is None: give it where a model would be loaded
+    again and again. A factor applies to positive rewards only: a penalty is no smaller for being unusual.
     """
     if config.combine == "off":
         return tuple(rewards)
-    by = distances or DISTANCES.get(config.distance)
-    if by is None:
-        raise ValueError(
-            f"distance {config.distance!r} needs a model: pass reward.diversity_model.distances_of(config)"
-        )
+    by = distances or distances_of(config)
     shares = (
         diversity(outcomes, by) if config.measure == "mean" else distinctness(outcomes, by, config.threshold)
     )

@@ -49,7 +49,7 @@ class TurnCreditConfig(Config):
     def _known_and_finite(cls, weights: dict[str, float]) -> dict[str, float]:
         for name, weight in weights.items():
             if name not in TURN_SCORES:
-                raise ValueError(f"unknown turn score {name!r}; known turn scores: {', '.join(TURN_SCORES)}")
+                raise ValueError(TURN_SCORES.unknown(name))
             if not math.isfinite(weight):
                 raise ValueError(f"the weight of {name!r} is {weight}, but must be a finite number")
         return weights

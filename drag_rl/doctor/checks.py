@@ -19,10 +19,10 @@ from drag_rl.files.manifest import package_version
 from drag_rl.questions import read_questions
 from drag_rl.retrieval import SearchIndex
 from drag_rl.types import Question, best_rank, within
+from drag_rl.versions import VERL_VERSION
 from reward.probes import HONEST
 from reward.table import RewardConfig
 
-VERL_VERSION = "0.9.1"
 PROBED_QUESTIONS = 100
 
 PLUGIN_LOADS = """

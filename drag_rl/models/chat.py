@@ -9,10 +9,12 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from drag_rl.protocol import MESSAGE_END
+
 END_OF_TEXT = "<|endoftext|>"
 """Pads; never ends a message."""
 IM_START = "<|im_start|>"
-IM_END = "<|im_end|>"
+IM_END = MESSAGE_END
 """Ends a message: the one end-of-sequence token."""
 VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 SPECIAL_TOKENS = (END_OF_TEXT, IM_START, IM_END, *VISION_TOKENS)

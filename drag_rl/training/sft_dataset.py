@@ -13,45 +13,24 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow.parquet as pq
 import torch
 from PIL import Image
-from pydantic import Field
 from torch.utils.data import Dataset
 
-from drag_rl.config import Config
 from drag_rl.episode.actions import search_spans
 from drag_rl.errors import InputError
 from drag_rl.image_file import open_image
+from drag_rl.protocol import MESSAGE_END
+from drag_rl.sft_options import WEIGHT_SCHEMES, SFTOptions
 
-MESSAGE_END = "<|im_end|>"
 IMAGE = "<image>"
 """Stands for an image in the text of a message; assistant messages hold none."""
 
 COLUMNS = ("messages", "images", "turn_train", "rank_score", "best_rank")
 """What a file must have; ``tools`` too, where actions are tool calls."""
-
-WEIGHTS = {
-    "none": lambda row: 1.0,  # noqa: ARG005
-    "rank-score": lambda row: float(row["rank_score"]),
-    "binary": lambda row: 1.0 if row["best_rank"] == 1 else 0.5,
-}
-"""Weight scheme -> weight of a row, in [0, 1]."""
-
-
-class SFTOptions(Config):
-    """``data.drag`` of configs/sft.yaml."""
-
-    mask_strategy: Literal["none", "search-only", "assistant"] = "assistant"
-    """Which tokens carry loss: all, those of ``<search>...</search>`` (or ``<tool_call>``), the assistant's."""
-    turns: Literal["all", "useful"] = "useful"
-    """``useful``: assistant messages that the row marks as wasted (``turn_train`` false) carry no loss."""
-    weight_scheme: Literal["none", "rank-score", "binary"] = "rank-score"
-    """Weight of a row: 1, its rank score, or 1 for a gold page at rank 1 and 0.5 otherwise."""
-    max_pixels: int = Field(default=451584, ge=1)
-    """Larger images are refused: they are not what ``drag format`` wrote."""
 
 
 class SearchSFTDataset(Dataset[dict[str, Any]]):  # type: ignore[misc]
@@ -115,7 +94,7 @@ class SearchSFTDataset(Dataset[dict[str, Any]]):  # type: ignore[misc]
                 "drop long trajectories with `drag filter`"
             )
         mask[0] = 0.0  # nothing stands before it to predict it from; verl would take another row's last token
-        weight = WEIGHTS[self.options.weight_scheme](row)
+        weight = WEIGHT_SCHEMES[self.options.weight_scheme](row)
         inputs = {name: torch.cat(tensors) for name, tensors in vision.items()}
         input_ids = torch.tensor(ids)
         return {

@@ -1,6 +1,7 @@
 """The plugin that ``import verl`` loads in every process, Ray workers included (entry point ``verl.plugins``).
 
-It is inert: it adds the name of our agent loop to verl's registry, for configurations that ask for it. All else
+It is inert: it adds the name of our agent loop to verl's registry, and those of our options to Hydra's store
+(:mod:`drag_rl.verl_plugin.options`), for configurations that ask for them. All else
 (:mod:`drag_rl.verl_plugin.patches`) changes verl's own functions, so it is left alone unless the run is one of ours:
 ``DRAG_PLUGIN=1`` stands in the environment. ``configs/search.yaml`` gives it to all Ray workers of a run, and
 ``scripts/run_sft.sh`` to SFT; our SFT data set calls :func:`activate` where somebody starts verl by hand.
@@ -39,5 +40,6 @@ if drag_rl.cpu.chosen():
 wrapt.register_post_import_hook(
     patches.guarded(_register_agent_loop), "verl.experimental.agent_loop.agent_loop"
 )
+wrapt.register_post_import_hook("drag_rl.verl_plugin.options:register", "hydra.core.config_store")
 if os.environ.get(ACTIVE_ENV) == "1":
     activate()

@@ -16,7 +16,8 @@ from typing import Any
 
 import wrapt
 
-VERL_VERSION = "0.9.1"
+from drag_rl.versions import VERL_VERSION
+
 SYNC_TIMEOUT_ENV = "DRAG_WEIGHT_SYNC_TIMEOUT_S"
 SYNC_TIMEOUT_DEFAULT_S = 600.0
 

@@ -24,15 +24,14 @@ from typing import Any
 
 import torch
 import transfer_queue as tq
-from pydantic import Field
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 from verl.utils import tensordict_utils as tu
 
-from drag_rl.config import Config
 from drag_rl.files.codec import from_json
 from drag_rl.types import Outcome
-from drag_rl.verl_plugin.shaping import ShapingConfig, token_rewards
-from reward.guards import GuardConfig, Rollout, check, guard_metrics
+from drag_rl.verl_plugin.settings import SamplerSettings
+from drag_rl.verl_plugin.shaping import token_rewards
+from reward.guards import Rollout, check, guard_metrics
 
 ERROR_PARTITION = "drag_errors"
 """TransferQueue partition where a failing agent loop leaves its cause, as the tag ``error``."""
@@ -40,29 +39,6 @@ ERROR_PARTITION = "drag_errors"
 
 TOKEN_FIELDS = ["responses", "response_mask", "rollout_log_probs", "rm_scores"]
 """What ``dump_tokens`` adds to a row; lists of equal length."""
-
-
-class SamplerSettings(Config):
-    """``trainer.v1.sampler.sampler_kwargs``."""
-
-    poll_interval_s: float = 1.0
-    """Seconds between two looks at the queue."""
-    stall_timeout_s: float = 3600.0
-    """Seconds without any change in the queue after which the run stops."""
-    rollout_data_dir: Path | None = None
-    """Where training batches are written; null for nowhere."""
-    validation_data_dir: Path | None = None
-    """Where validation batches are written; null for nowhere."""
-    train_batch_size: int
-    """Questions of a training step."""
-    dump_tokens: bool = False
-    """Write each row's response token ids, mask and sampled log-probabilities too."""
-    filter_groups: dict[str, Any] = Field(default={})
-    """verl's ``algorithm.filter_groups``: a custom buffer has to apply it itself."""
-    shaping: ShapingConfig = ShapingConfig()
-    """Rewards by turn and by group (``drag.shaping``)."""
-    guards: GuardConfig = GuardConfig()
-    """When to warn and when to stop (``drag.guards``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The ``drag:`` group of our training configurations."""
+"""The settings of our training configurations: the ``drag`` group, and the replay buffer's arguments."""
 
 from __future__ import annotations
 
@@ -8,31 +8,58 @@ from typing import Any
 from pydantic import Field
 
 from drag_rl.config import Config
-from drag_rl.episode import EpisodeConfig
 from drag_rl.errors import InputError
-
-FOR_THE_BUFFER = ("shaping", "guards")
-"""Keys of the group that are read by the replay buffer, not by a rollout."""
+from drag_rl.protocol import MAX_PIXELS, EpisodeConfig
+from drag_rl.verl_plugin.shaping import ShapingConfig
+from reward.guards import GuardConfig
 
 
 class RolloutSettings(Config):
-    """What a search rollout needs beside verl's own options; an unknown key is refused."""
+    """The ``drag`` group: what a search training needs beside verl's own options; an unknown key is refused."""
 
     index: Path
-    """Folder of the bm25s index (``drag index``)."""
+    """Folder of the index (``drag index``), of any kind."""
     pages: Path | None = None
     """Folder of the pages (``drag ingest``); needed when observations hold page images."""
     image_cache: Path | None = None
     """Folder for rendered page images; null chooses the one of ``pages``."""
-    max_pixels: int = Field(default=451_584, ge=1024)
-    """The most pixels of a page image; 451,584 are 441 visual tokens of Qwen3-VL (32 x 32 pixels each)."""
+    max_pixels: int = Field(default=MAX_PIXELS, ge=1024)
+    """The most pixels of a page image."""
     episode: EpisodeConfig = EpisodeConfig()
+    """What an episode may do."""
     turn_tokens: int = Field(default=512, ge=1)
     """The most tokens of one assistant message."""
     observation_tokens: int = Field(default=4096, ge=1)
     """The most tokens of one observation; a longer one is shortened before it is shown."""
     turn_timeout_s: float = Field(default=600.0, gt=0)
     """A message that takes longer than this ends the run with an error: the engine hangs."""
+    shaping: ShapingConfig = ShapingConfig()
+    """How the rewards of a finished batch change before the trainer sees them."""
+    guards: GuardConfig = GuardConfig()
+    """Thresholds of what training does to the policy, beyond which a step warns or ends the run."""
+
+
+class SamplerSettings(Config):
+    """``trainer.v1.sampler.sampler_kwargs``: what the replay buffer is told."""
+
+    poll_interval_s: float = 1.0
+    """Seconds between two looks at the queue."""
+    stall_timeout_s: float = 3600.0
+    """Seconds without any change in the queue after which the run stops."""
+    rollout_data_dir: Path | None = None
+    """Folder where training batches are written; null writes none."""
+    validation_data_dir: Path | None = None
+    """Folder where validation batches are written; null writes none."""
+    dump_tokens: bool = False
+    """Whether each row also has its response token ids, mask and sampled log-probabilities."""
+    train_batch_size: int
+    """Questions of a training step."""
+    filter_groups: dict[str, Any] = Field(default={})
+    """veRL's ``algorithm.filter_groups``, which a custom replay buffer has to apply itself."""
+    shaping: ShapingConfig = ShapingConfig()
+    """How rewards change by turn and by group (``drag.shaping``)."""
+    guards: GuardConfig = GuardConfig()
+    """When to warn and when to stop (``drag.guards``)."""
 
 
 def rollout_settings(config: Any) -> RolloutSettings:
@@ -48,5 +75,4 @@ def rollout_settings(config: Any) -> RolloutSettings:
         raise InputError(
             "the configuration has no 'drag' group: start from configs/grpo.yaml or configs/ppo.yaml"
         )
-    own = {key: value for key, value in config["drag"].items() if key not in FOR_THE_BUFFER}
-    return RolloutSettings.from_mapping(own, "drag")
+    return RolloutSettings.from_mapping(config["drag"], "drag")

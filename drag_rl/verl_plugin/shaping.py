@@ -13,8 +13,7 @@ from functools import cache
 
 from drag_rl.config import Config
 from drag_rl.types import Outcome
-from reward.diversity_model import distances_of
-from reward.group import Distances, GroupConfig, group_rewards
+from reward.group import Distances, GroupConfig, distances_of, group_rewards
 from reward.turn_credit import TurnCreditConfig, turn_credits
 
 
@@ -71,8 +70,8 @@ def token_rewards(
 
 @cache
 def _distances(config: GroupConfig) -> Distances | None:
-    """A text model is loaded once."""
-    return distances_of(config) if config.combine != "off" and config.distance in ("local", "vllm") else None
+    """Made once, as it may load a model; None where no distance is needed."""
+    return distances_of(config) if config.combine != "off" else None
 
 
 def _at_the_end(reward: float, mask: Sequence[int]) -> list[float]:

@@ -10,8 +10,7 @@ import pytest
 from reward_outcomes import outcome_of, search
 
 from drag_rl.errors import InputError
-from reward.diversity_model import distances_of
-from reward.group import GroupConfig
+from reward.group import GroupConfig, distances_of
 
 ASKED = [outcome_of([search(1, None, query=query)]) for query in ("merge", "join")]
 

@@ -11,8 +11,15 @@ from hypothesis import given, settings
 from reward_outcomes import groups, malformed, outcome_of, search, searched
 
 from drag_rl.errors import InputError
-from reward.diversity_model import distances_of
-from reward.group import GROUP_SCORES, GroupConfig, distinctness, diversity, group_rewards, page_distances
+from reward.group import (
+    GROUP_SCORES,
+    GroupConfig,
+    distances_of,
+    distinctness,
+    diversity,
+    group_rewards,
+    page_distances,
+)
 
 
 def finding(*pages, query="q"):
@@ -71,8 +78,12 @@ def test_group_rewards():
 
 
 def test_a_model_has_to_be_given():
-    with pytest.raises(ValueError, match="distance 'local' needs a model"):
-        group_rewards([A, B], [1.0, 1.0], GroupConfig(combine="add", distance="local", model="m"))
+    with pytest.raises(InputError, match="distance 'local' needs one"):
+        group_rewards([A, B], [1.0, 1.0], GroupConfig(combine="add", distance="local"))
+    with pytest.raises(
+        ValueError, match="unknown distance 'pixels'; known distances: pages, queries, local, vllm"
+    ):
+        GroupConfig(distance="pixels")
 
 
 class Served(BaseHTTPRequestHandler):

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import cache
 from inspect import getsource
 from pathlib import Path
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
 from drag_rl.episode import EpisodeConfig
 from drag_rl.errors import InputError
-from drag_rl.verl_plugin.replay_buffer import SamplerSettings
-from drag_rl.verl_plugin.settings import FOR_THE_BUFFER, RolloutSettings, rollout_settings
-from drag_rl.verl_plugin.shaping import ShapingConfig
+from drag_rl.verl_plugin.check_options import CheckOptions
+from drag_rl.verl_plugin.options import SEARCH_OPTIONS, check
+from drag_rl.verl_plugin.settings import RolloutSettings, SamplerSettings, rollout_settings
 from reward.guards import GUARDS, GuardConfig
 from reward.table import SCORES, RewardConfig
 
@@ -68,18 +70,45 @@ def test_hardware_is_what_its_name_says():
     assert composed("grpo", "cpu").trainer.device == "cpu"
 
 
-def test_the_yaml_names_every_rollout_setting():
-    """A reader of search.yaml sees all there is to set, and its defaults are the code's."""
-    config = OmegaConf.to_container(OmegaConf.load(CONFIGS / "search.yaml").drag)
-    assert set(config) == {*RolloutSettings.model_fields, *FOR_THE_BUFFER}
-    assert set(config["episode"]) == set(EpisodeConfig.model_fields)
-    assert rollout_settings({"drag": {**config, "index": "/i"}}) == RolloutSettings(index=Path("/i"))
-    assert ShapingConfig.from_mapping(config["shaping"], "drag.shaping") == ShapingConfig()
-    guards = GuardConfig.from_mapping(config["guards"], "drag.guards")
+def test_every_option_is_there_to_be_set_and_its_default_is_the_codes():
+    config = composed("grpo", "gpu_8")
+    for where, settings in SEARCH_OPTIONS.items():
+        assert set(OmegaConf.select(config, where)) == set(settings.model_fields), where
+    assert rollout_settings(config).episode == EpisodeConfig()
+    assert rollout_settings(config).shaping == RolloutSettings(index="/i").shaping
+    guards = rollout_settings(config).guards
     assert list(guards.warn) == list(guards.stop) == list(GUARDS), "every guard can be set by its name"
     assert {name: value for name, value in guards.warn.items() if value is not None} == GuardConfig().warn
     assert not any(guards.stop.values())
     assert guards.from_step == GuardConfig().from_step
+
+
+def test_options_are_set_without_a_plus():
+    rewards = "reward.custom_reward_function.reward_kwargs"
+    config = composed(
+        "grpo",
+        "gpu_8",
+        f"{rewards}.weights.anls=1",
+        f"{rewards}.weights={{hit@1: 0.5}}",
+        f"{rewards}.variant=last",
+        "drag.guards.stop.malformed=0.9",
+        "drag.episode.max_turns=2",
+        "drag.shaping.turn_credit.weights.novelty=0.5",
+        "drag.shaping.group.combine=multiply",
+        "trainer.v1.sampler.sampler_kwargs.dump_tokens=true",
+    )
+    check(config)
+    reward = RewardConfig.from_mapping(OmegaConf.select(config, rewards), rewards)
+    assert reward.weights == dict.fromkeys(SCORES, 0.0) | RewardConfig().weights | {"anls": 1.0, "hit@1": 0.5}
+    assert reward.variant == "last"
+    settings = rollout_settings(config)
+    assert settings.guards.stop["malformed"] == 0.9
+    assert settings.episode.max_turns == 2
+    assert settings.shaping.turn_credit.weights == {"novelty": 0.5}
+    sampler = SamplerSettings.from_mapping(config.trainer.v1.sampler.sampler_kwargs, "sampler_kwargs")
+    assert sampler.dump_tokens
+    assert sampler.shaping == settings.shaping
+    assert sampler.guards == settings.guards
 
 
 @pytest.mark.parametrize("name", ["grpo", "ppo"])
@@ -90,9 +119,55 @@ def test_credit_by_turn_is_unbiased_as_the_configurations_stand(name):
     assert config.algorithm.gamma == config.algorithm.lam == 1
 
 
-def test_unknown_keys_are_refused():
-    with pytest.raises(ConfigCompositionException, match="top_n"):
-        composed("grpo", "cpu", "drag.top_n=3")
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("drag.top_n=3", "drag: unknown option 'top_n'; known options: index, pages, "),
+        (
+            "drag.episode.max_turn=3",
+            "drag: unknown option 'episode.max_turn'; known options: action_format, ",
+        ),
+        (
+            "drag.episode.max_turns=0",
+            "drag: option 'episode.max_turns': Input should be greater than or equal to 1",
+        ),
+        ("drag.episode.observation=video", "Input should be 'text', 'image' or 'both'"),
+        ("drag.guards.stop.malforme=1", "unknown guard 'malforme'; known guards: zero_variance_groups, "),
+        (
+            "drag.shaping.turn_credit.weights.gain=1",
+            "unknown turn score 'gain'; known turn scores: rank_score_gain, ",
+        ),
+        (
+            "drag.shaping.group.distance=cosine",
+            "unknown distance 'cosine'; known distances: pages, queries, local, vllm",
+        ),
+        (
+            "reward.custom_reward_function.reward_kwargs.weights.anlss=1",
+            "unknown score 'anlss'; known scores: rank_score, deep_rank, ",
+        ),
+        (
+            "trainer.v1.sampler.sampler_kwargs.poll_s=1",
+            "unknown option 'poll_s'; known options: poll_interval_s, ",
+        ),
+        ("drag.index=???", "drag: Missing mandatory value: drag.index"),
+    ],
+)
+def test_a_wrong_option_is_refused_with_the_choices_before_anything_starts(option, message, capsys):
+    config = deepcopy(composed("grpo", "cpu"))
+    key, _, value = option.partition("=")
+    OmegaConf.update(config, key, yaml.safe_load(value))  # as Hydra does
+    with pytest.raises(InputError) as caught:
+        check(config)
+    assert message in str(caught.value)
+    with pytest.raises(SystemExit) as ended:
+        CheckOptions().on_run_start(config)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"{caught.value}\n"
+
+
+def test_what_is_not_ours_is_hydras_to_refuse():
+    with pytest.raises(ConfigCompositionException, match=r"trainer\.top_n"):
+        composed("grpo", "cpu", "trainer.top_n=3")
     with pytest.raises(InputError, match="drag: unknown option 'top_n'"):
         rollout_settings({"drag": {"index": "/i", "top_n": 3}})
     with pytest.raises(InputError, match="no 'drag' group"):
@@ -101,11 +176,16 @@ def test_unknown_keys_are_refused():
 
 @pytest.mark.parametrize("hardware", sorted(path.stem for path in (CONFIGS / "sft_hardware").glob("*.yaml")))
 def test_the_sft_configuration_composes(hardware):
-    from drag_rl.training.sft_dataset import SFTOptions
+    from drag_rl.sft_options import SFTOptions
 
     with initialize_config_dir(str(CONFIGS), version_base=None):
         config = compose("sft", [f"sft_hardware={hardware}", "data.train_files=/t"])
     assert SFTOptions.from_mapping(config.data.drag, "data.drag") == SFTOptions()
+    config.data.drag.weight_scheme = "linear"
+    with pytest.raises(
+        InputError, match=r"^data\.drag: .* 'linear'; known weight schemes: rank-score, none, binary"
+    ):
+        check(config)
     assert config.trainer.device == ("cpu" if hardware == "cpu" else "cuda")
 
 
