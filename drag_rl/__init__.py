@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from drag_rl import interrupt
 
 if TYPE_CHECKING:
-    from drag_rl.episode import Message, Observation, SearchEpisode
+    from drag_rl.episode import Message, Observation, SearchEpisode, SearchRequest
     from drag_rl.errors import InputError
-    from drag_rl.policies.play import ContextFull, Policy, Reply, play
+    from drag_rl.policies.base import ContextFull, EpisodeState, Policy, Reply
+    from drag_rl.policies.play import play
     from drag_rl.protocol import EpisodeConfig
     from drag_rl.retrieval.base import Query, Ranking, Retriever
     from drag_rl.retrieval.open import open_retriever
@@ -40,8 +41,9 @@ __version__ = "0.1.0"
 _HOMES = {
     "Action": "drag_rl.types",
     "Answer": "drag_rl.types",
-    "ContextFull": "drag_rl.policies.play",
+    "ContextFull": "drag_rl.policies.base",
     "EpisodeConfig": "drag_rl.protocol",
+    "EpisodeState": "drag_rl.policies.base",
     "Generation": "drag_rl.types",
     "Hit": "drag_rl.types",
     "InputError": "drag_rl.errors",
@@ -51,14 +53,15 @@ _HOMES = {
     "Outcome": "drag_rl.types",
     "Page": "drag_rl.types",
     "PageTexts": "drag_rl.retrieval.page_texts",
-    "Policy": "drag_rl.policies.play",
+    "Policy": "drag_rl.policies.base",
     "Query": "drag_rl.retrieval.base",
     "Question": "drag_rl.types",
     "Ranking": "drag_rl.retrieval.base",
-    "Reply": "drag_rl.policies.play",
+    "Reply": "drag_rl.policies.base",
     "Retriever": "drag_rl.retrieval.base",
     "Search": "drag_rl.types",
     "SearchEpisode": "drag_rl.episode",
+    "SearchRequest": "drag_rl.episode",
     "StopReason": "drag_rl.types",
     "Trajectory": "drag_rl.types",
     "Turn": "drag_rl.types",
@@ -72,6 +75,7 @@ __all__ = [
     "Answer",
     "ContextFull",
     "EpisodeConfig",
+    "EpisodeState",
     "Generation",
     "Hit",
     "InputError",
@@ -89,6 +93,7 @@ __all__ = [
     "Retriever",
     "Search",
     "SearchEpisode",
+    "SearchRequest",
     "StopReason",
     "Trajectory",
     "Turn",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -20,31 +20,33 @@ from drag_rl.cli.rollout_options import (
     ModelName,
     ModelPath,
     PagesFolder,
+    PolicyName,
     Retries,
+    SamplingName,
     Seed,
     ServerDialect,
     TimeoutS,
     VllmOptions,
 )
 from drag_rl.files.outputs import refuse_overlap
+from drag_rl.policies.source import PolicyOptions
 from drag_rl.serving.served_model import ModelChoice
 from drag_rl.star import rationalise
 from drag_rl.star.collection import Collected, Collection
-
-SamplingName = Literal["greedy", "low_temp", "default", "high_temp", "creative", "diverse"]
 
 
 def collect(
     questions: Annotated[Path, typer.Option(help="Questions made by `drag data`: a .parquet file.")],
     index: Annotated[Path, typer.Option(help="Index made by `drag index`.")],
     out: Annotated[Path, typer.Option(help="The JSONL file to write, or to go on with.")],
+    policy: PolicyName = "model",
     model: ModelName = None,
     base_url: BaseUrl = None,
     model_path: ModelPath = None,
     adapter: AdapterChoice = None,
     vllm_options: VllmOptions = "",
     server: ServerDialect = "vllm",
-    sampling: Annotated[SamplingName, typer.Option(help="How words are drawn.")] = "default",
+    sampling: SamplingName = "default",
     samples: Annotated[int, typer.Option(min=1, help="Episodes of each question.")] = 1,
     seed: Seed = 0,
     concurrency: Concurrency = 16,
@@ -66,7 +68,7 @@ def collect(
         ),
     ] = None,
 ) -> None:
-    """Play questions against a model and keep every trajectory, one line each.
+    """Let a policy play questions and keep every trajectory, one line each.
 
     Killed at any moment and started again it goes on where it was. A server that is gone ends it with exit code 2.
     """
@@ -78,26 +80,33 @@ def collect(
         questions=questions,
         index=index,
         out=out,
-        model=ModelChoice(
-            model=model, base_url=base_url, model_path=model_path, adapter=adapter, vllm_options=vllm_options
+        policy=PolicyOptions(
+            name=policy,
+            model=ModelChoice(
+                model=model,
+                base_url=base_url,
+                model_path=model_path,
+                adapter=adapter,
+                vllm_options=vllm_options,
+            ),
+            dialect=server,
+            sampling=sampling,
+            seed=seed,
+            max_tokens=max_tokens,
+            pages=pages,
+            max_pixels=max_pixels,
+            timeout_s=timeout_s,
+            retries=retries,
         ),
-        dialect=server,
-        sampling=sampling,
         samples=samples,
-        seed=seed,
         concurrency=concurrency,
         limit=limit,
         episode=episode_config(episode),
-        max_tokens=max_tokens,
-        pages=pages,
-        max_pixels=max_pixels,
-        timeout_s=timeout_s,
-        retries=retries,
         retry_errors=retry_errors,
         hint_failures=tuple(hint_failures or ()),
     )
-    with episode_bar() as watcher:
-        collected = collection.run(watcher)
+    with episode_bar() as progress:
+        collected = collection.run(progress)
     _report(collected, out)
 
 

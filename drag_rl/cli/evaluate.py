@@ -1,4 +1,4 @@
-"""``drag evaluate``: measure a model, or a control, on questions."""
+"""``drag evaluate``: measure a policy on questions: a model, a baseline, an oracle."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from drag_rl.cli.collect import SamplingName
 from drag_rl.cli.options import EpisodeSettings, episode_config
 from drag_rl.cli.progress import episode_bar
 from drag_rl.cli.rollout_options import (
@@ -21,14 +20,17 @@ from drag_rl.cli.rollout_options import (
     ModelName,
     ModelPath,
     PagesFolder,
+    PolicyName,
     Retries,
+    SamplingName,
     Seed,
     ServerDialect,
     TimeoutS,
     VllmOptions,
 )
-from drag_rl.evaluation.evaluate import Evaluation, PolicyName, trajectories_path
+from drag_rl.evaluation.evaluate import Evaluation, trajectories_path
 from drag_rl.evaluation.report import results_table
+from drag_rl.policies.source import PolicyOptions
 from drag_rl.serving.served_model import ModelChoice
 from drag_rl.star.collection import Collection
 
@@ -39,20 +41,14 @@ def evaluate(
     output: Annotated[
         Path, typer.Option(help="The results' file, NAME.json; trajectories go to NAME.trajectories.jsonl.")
     ],
-    policy: Annotated[
-        PolicyName,
-        typer.Option(
-            help="The model; or a control: the question as the query, its keywords, the question then RM3 feedback, "
-            "or the question's ranking read as deep as the budget allows."
-        ),
-    ] = "model",
+    policy: PolicyName = "model",
     model: ModelName = None,
     base_url: BaseUrl = None,
     model_path: ModelPath = None,
     adapter: AdapterChoice = None,
     vllm_options: VllmOptions = "",
     server: ServerDialect = "vllm",
-    sampling: Annotated[SamplingName, typer.Option(help="How words are drawn.")] = "greedy",
+    sampling: SamplingName = "greedy",
     samples: Annotated[int, typer.Option(min=1, help="Episodes of each question; their mean counts.")] = 1,
     seed: Seed = 0,
     concurrency: Concurrency = 16,
@@ -76,36 +72,38 @@ def evaluate(
     """
     evaluation = Evaluation(
         output=output,
-        policy=policy,
         trec=trec,
         collection=Collection(
             questions=questions,
             index=index,
             out=trajectories_path(output),
-            model=ModelChoice(
-                model=model,
-                base_url=base_url,
-                model_path=model_path,
-                adapter=adapter,
-                vllm_options=vllm_options,
+            policy=PolicyOptions(
+                name=policy,
+                model=ModelChoice(
+                    model=model,
+                    base_url=base_url,
+                    model_path=model_path,
+                    adapter=adapter,
+                    vllm_options=vllm_options,
+                ),
+                dialect=server,
+                sampling=sampling,
+                seed=seed,
+                max_tokens=max_tokens,
+                pages=pages,
+                max_pixels=max_pixels,
+                timeout_s=timeout_s,
+                retries=retries,
             ),
-            dialect=server,
-            sampling=sampling,
             samples=samples,
-            seed=seed,
             concurrency=concurrency,
             limit=limit,
             episode=episode_config(episode),
-            max_tokens=max_tokens,
-            pages=pages,
-            max_pixels=max_pixels,
-            timeout_s=timeout_s,
-            retries=retries,
             retry_errors=retry_errors,
         ),
     )
-    with episode_bar() as watcher:
-        results = evaluation.run(watcher)
+    with episode_bar() as progress:
+        results = evaluation.run(progress)
     say = Console(soft_wrap=True, highlight=False)
     say.print(results_table(results), markup=False)
     say.print(f"results: {output}", markup=False, soft_wrap=True)

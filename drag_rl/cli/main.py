@@ -22,8 +22,8 @@ COMMANDS: dict[str, str] = {
     "format": "Write trajectories as training data.",
     "score": "Score trajectories again: rewards, and how much they can teach.",
     "view": "Write a report of trajectories as one HTML file.",
-    "collect": "Play questions against a model's server and keep every trajectory.",
-    "evaluate": "Measure a model, or a control, on questions.",
+    "collect": "Let a policy play questions and keep every trajectory.",
+    "evaluate": "Measure a policy on questions: a model, a baseline, an oracle.",
     "compare": "Say whether results are better than a base, metric by metric.",
     "merge": "Fold a LoRA adapter into its base model.",
 }

@@ -15,32 +15,32 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from drag_rl.star.collection import Watcher
-from drag_rl.trajectories.counts import Tally
+from drag_rl.star import collection
+from drag_rl.trajectories.counts import Counts
 
 
-class _Bar(Watcher):
+class _Bar(collection.Progress):
     """Shows how a run goes on."""
 
     def __init__(self, bar: Progress) -> None:
         self._bar = bar
         self._task = bar.add_task("loading", total=None)
 
-    def serving(self, model_path: str | None) -> None:
-        if model_path is not None:
-            self._bar.update(self._task, description="starting vLLM")
+    def waiting(self, what: str) -> None:
+        if what:
+            self._bar.update(self._task, description=what)
 
     def playing(self, episodes: int) -> None:
         self._bar.reset(self._task, total=episodes, description="episodes")
 
-    def ended(self, tally: Tally) -> None:
-        found = f"solved {tally.solved}, errors {tally.errors}"
-        self._bar.update(self._task, completed=tally.episodes, description=found)
+    def ended(self, counts: Counts) -> None:
+        found = f"solved {counts.solved}, errors {counts.errors}"
+        self._bar.update(self._task, completed=counts.episodes, description=found)
 
 
 @contextmanager
-def episode_bar() -> Iterator[Watcher]:
-    """A progress bar on stderr, shown on a terminal only, as the watcher of a run."""
+def episode_bar() -> Iterator[collection.Progress]:
+    """A progress bar on stderr, shown on a terminal only, for a run."""
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(

@@ -1,4 +1,4 @@
-"""What the commands ask for that play episodes against a model: ``drag collect`` and ``drag evaluate``."""
+"""What the commands ask for that play episodes: ``drag collect`` and ``drag evaluate``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ from typing import Annotated
 import typer
 
 from drag_rl.errors import InputError
-from drag_rl.policies.server.model_server import Dialect
+from drag_rl.policies.server.sampling import SAMPLINGS
+from drag_rl.policies.source import Dialect
+from drag_rl.policies.table import POLICIES
 
+PolicyName = Annotated[
+    str, typer.Option(metavar="NAME", help=f"Who plays: {POLICIES.listed()} (docs/extend.md adds others).")
+]
+SamplingName = Annotated[
+    str, typer.Option(metavar="NAME", help=f"How a model's words are drawn: {SAMPLINGS.listed()}.")
+]
 ModelName = Annotated[
     str | None, typer.Option(help="The model's name at the server; its folder's name with --model-path.")
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -11,16 +12,16 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from drag_rl.doctor.probing import probe_rewards
+from drag_rl.doctor.probing import HONEST, probe_rewards
 from drag_rl.episode import EpisodeConfig
 from drag_rl.episode.prompt import opening_messages, tool_schemas
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import package_version
 from drag_rl.questions import read_questions
-from drag_rl.retrieval import SearchIndex
+from drag_rl.retrieval import open_retriever
+from drag_rl.retrieval.base import Query, Retriever
 from drag_rl.types import Question, best_rank, within
 from drag_rl.versions import VERL_VERSION
-from reward.probes import HONEST
 from reward.table import RewardConfig
 
 PROBED_QUESTIONS = 100
@@ -52,7 +53,7 @@ def examine_parts(
     index: Path | None, questions: Path | None, model: str | None, config: EpisodeConfig
 ) -> Iterator[Check]:
     """Every check that the given parts allow, in order, each as soon as it is done."""
-    loaded: list[SearchIndex] = []
+    loaded: list[Retriever] = []
     asked: list[Question] = []
     if index:
         yield _checked("index", lambda: _index(index, loaded))
@@ -99,16 +100,16 @@ def _plugin() -> str:
     return "verl loads it; the agent loop drag_search is registered"
 
 
-def _index(path: Path, loaded: list[SearchIndex]) -> str:
-    loaded.append(SearchIndex.load(path))
-    return f"{len(loaded[0])} pages"
+def _index(path: Path, loaded: list[Retriever]) -> str:
+    loaded.append(open_retriever(path))
+    return f"{len(loaded[0].pages)} pages"
 
 
-def _questions(path: Path, loaded: list[SearchIndex], asked: list[Question]) -> str:
+def _questions(path: Path, loaded: list[Retriever], asked: list[Question]) -> str:
     found = read_questions(path)
     if loaded:
         for question in found:
-            absent = [page_id for page_id in question.gold_page_ids if page_id not in loaded[0]]
+            absent = [page_id for page_id in question.gold_page_ids if page_id not in loaded[0].pages]
             if absent:
                 raise InputError(
                     f"{path}: question {question.question_id} has the gold page {absent[0]}, which is not in the "
@@ -120,19 +121,17 @@ def _questions(path: Path, loaded: list[SearchIndex], asked: list[Question]) -> 
     return f"{len(found)} questions ({', '.join(kinds)}) on {len(documents)} documents"
 
 
-def _raw_question(asked: list[Question], index: SearchIndex, config: EpisodeConfig) -> str:
-    found = (
-        index.search(question.text, config.top_k, question.gold_page_ids, snippet_chars=0).gold_ranks
-        for question in asked
-    )
-    hits = fmean(within(best_rank(ranks), config.top_k) for ranks in found)
+def _raw_question(asked: list[Question], retriever: Retriever, config: EpisodeConfig) -> str:
+    queries = [Query(text=question.text, track=question.gold_page_ids) for question in asked]
+    rankings = asyncio.run(retriever.search(queries, config.top_k))
+    hits = fmean(within(best_rank(ranking.tracked), config.top_k) for ranking in rankings)
     note = "; there is little to learn" if hits > 0.95 else ""
     return f"finds the gold page in the top {config.top_k} for {hits:.1%} of the questions{note}"
 
 
-def _gaming(asked: list[Question], index: SearchIndex, config: EpisodeConfig) -> str:
-    rewards = probe_rewards(asked, index, config.model_copy(update={"action_format": "xml"}), RewardConfig())
-    honest = rewards.pop(HONEST.name)
+def _gaming(asked: list[Question], retriever: Retriever, config: EpisodeConfig) -> str:
+    rewards = probe_rewards(asked, retriever, config, RewardConfig())
+    honest = rewards.pop(HONEST)
     best = max(rewards, key=lambda name: rewards[name])
     if rewards[best] > honest + 0.01:
         raise InputError(

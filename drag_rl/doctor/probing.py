@@ -2,46 +2,46 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
+import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import fmean
 
-from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode
-from drag_rl.retrieval import SearchIndex
-from drag_rl.types import Hit, Outcome, Question
-from reward.probes import HONEST, PROBES, Knowledge, Probe
+from drag_rl.episode import EpisodeConfig
+from drag_rl.policies.play import play
+from drag_rl.policies.source import PolicyOptions
+from drag_rl.policies.table import policy_source, probes
+from drag_rl.retrieval.base import Retriever
+from drag_rl.types import Outcome, Question
 from reward.table import RewardConfig, compute_reward
+
+HONEST = "raw-question"
+"""The policy that no probe may out-earn."""
 
 
 def probe_rewards(
-    questions: Sequence[Question], index: SearchIndex, config: EpisodeConfig, reward: RewardConfig
+    questions: Sequence[Question], retriever: Retriever, config: EpisodeConfig, reward: RewardConfig
 ) -> dict[str, float]:
-    """The mean reward of each policy over the questions; ``HONEST`` comes first."""
-    knowledge = knowledge_of(index)
-    return {
-        probe.name: fmean(
-            compute_reward(play_probe(probe, question, knowledge, index, config), reward)[0]
-            for question in questions
-        )
-        for probe in (HONEST, *PROBES)
-    }
+    """The mean reward of each policy over the questions; ``HONEST`` comes first, then every probe of the table."""
+    rewards: dict[str, float] = {}
+    for name in (HONEST, *probes()):
+        outcomes = outcomes_of(name, questions, retriever, config)
+        rewards[name] = fmean(compute_reward(outcome, reward)[0] for outcome in outcomes)
+    return rewards
 
 
-def knowledge_of(index: SearchIndex) -> Knowledge:
-    """The corpus by heart: its words, most frequent first, and its page ids."""
-    words = Counter(word for page_id in index.page_ids for word in re.findall(r"\w+", index.page(page_id)))
-    return Knowledge(words=tuple(word for word, _ in words.most_common()), page_ids=index.page_ids)
+def outcomes_of(
+    name: str, questions: Sequence[Question], retriever: Retriever, config: EpisodeConfig
+) -> list[Outcome]:
+    """One episode of a policy of the table for each question."""
 
+    async def play_all() -> list[Outcome]:
+        outcomes = []
+        for question in questions:
+            outcome, _ = await play(question, policies.new(question, 0), retriever, source.episode(config))
+            outcomes.append(outcome)
+        return outcomes
 
-def play_probe(
-    probe: Probe, question: Question, knowledge: Knowledge, index: SearchIndex, config: EpisodeConfig
-) -> Outcome:
-    """One episode of a probe."""
-    episode, shown = SearchEpisode(question, index, config), list[tuple[Hit, ...]]()
-    while not episode.stop_reason:
-        reply = episode.step(probe.write(question, knowledge, shown), "stop")
-        if isinstance(reply, Observation):
-            shown.append(reply.hits)
-            episode.commit(reply)
-    return episode.outcome()
+    source = policy_source(PolicyOptions(name=name))
+    with source.open(retriever, Path(f"{name}.log")) as policies:
+        return asyncio.run(play_all())

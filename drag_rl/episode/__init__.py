@@ -1,6 +1,6 @@
 """The search protocol: prompts, actions, observations, and ``SearchEpisode``."""
 
-from drag_rl.episode.episode import FinishReason, SearchEpisode, Searcher, SearchResult
+from drag_rl.episode.episode import FinishReason, SearchEpisode, SearchRequest
 from drag_rl.episode.neutral import neutralise
 from drag_rl.episode.observation import Message, Observation, as_text
 from drag_rl.protocol import EpisodeConfig
@@ -11,8 +11,7 @@ __all__ = [
     "Message",
     "Observation",
     "SearchEpisode",
-    "SearchResult",
-    "Searcher",
+    "SearchRequest",
     "as_text",
     "neutralise",
 ]

@@ -1,11 +1,13 @@
-"""One episode as a state machine over messages. It knows no tokens, no trainer, no server and no pixels.
+"""One episode as a state machine over messages. It knows no tokens, no trainer, no server, no index and no pixels.
 
 A driver's whole loop::
 
-    episode = SearchEpisode(question, searcher, config)
+    episode = SearchEpisode(question, retriever.pages, config)
     while not episode.stop_reason:
         text, finish_reason = generate(episode.messages, episode.tools, config.stop_strings)
-        reply = episode.step(text, finish_reason)      # searches
+        reply = episode.step(text, finish_reason)
+        if isinstance(reply, SearchRequest):
+            reply = episode.show(await retriever.search(reply.queries, reply.top_k))
         while isinstance(reply, Observation) and not fits(reply.message):
             reply = reply.smaller() or episode.stop(StopReason.LENGTH)
         if isinstance(reply, Observation):
@@ -21,15 +23,17 @@ keeps tokens is not affected.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import replace
-from typing import Literal, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from drag_rl.episode.actions import parse_action
 from drag_rl.episode.neutral import control_token
 from drag_rl.episode.observation import Message, Observation, shown_as
 from drag_rl.episode.prompt import last_turn_note, opening_messages, tool_schemas
 from drag_rl.protocol import EpisodeConfig
+from drag_rl.retrieval.base import Query, Ranking
+from drag_rl.retrieval.page_texts import PageTexts
 from drag_rl.types import (
     Action,
     Answer,
@@ -46,44 +50,15 @@ from drag_rl.types import (
 FinishReason = Literal["stop", "length"]
 
 
-class SearchResult(Protocol):
-    """What a search gives back."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRequest:
+    """A search that the episode waits for: hand the rankings of all ``queries`` to :meth:`SearchEpisode.show`."""
 
-    @property
-    def hits(self) -> tuple[Hit, ...]:
-        """At most ``top_k`` pages, best first."""
-
-    @property
-    def gold_ranks(self) -> tuple[int | None, ...]:
-        """The exact 1-based rank of each gold page asked for among the pages that were searched, or None."""
-
-    @property
-    def corpus_ranks(self) -> tuple[int | None, ...]:
-        """The same over the whole corpus, whatever pages were left out."""
-
-
-class Searcher(Protocol):
-    """Anything that searches pages: ``drag_rl.retrieval.SearchIndex``, or a toy in a test."""
-
-    def search(
-        self,
-        query: str,
-        top_k: int,
-        gold_page_ids: Sequence[str],
-        *,
-        snippet_chars: int,
-        without: Collection[str] = (),
-    ) -> SearchResult:
-        """Find the pages that match a query, as if those of ``without`` were not there.
-
-        Must be deterministic and safe to call from threads.
-        """
-
-    def page(self, page_id: str) -> str:
-        """The text of a page."""
-
-    def __len__(self) -> int:
-        """How many pages are searched."""
+    queries: tuple[Query, ...]
+    """What is shown is the first one's ranking. Where it leaves pages out, a second one asks for the gold pages' ranks
+    over the whole corpus; a retriever scores equal texts once."""
+    top_k: int
+    """Hits of each query, at most."""
 
 
 class SearchEpisode:
@@ -92,26 +67,32 @@ class SearchEpisode:
     A search made on the last turn still counts in the trace, though nothing is shown of it.
     """
 
-    def __init__(self, question: Question, searcher: Searcher, config: EpisodeConfig | None = None) -> None:
-        """Raises InputError when the configured system prompt cannot be read."""
+    def __init__(self, question: Question, pages: PageTexts, config: EpisodeConfig | None = None) -> None:
+        """``pages`` are those that are searched. Raises InputError when the configured system prompt cannot be read."""
         self.question = question
         self.config = config or EpisodeConfig()
         self.messages: list[Message] = opening_messages(question, self.config)
         self.tools: list[Message] | None = tool_schemas(self.config)
         self.stop_reason: StopReason | None = None
-        self._searcher = searcher
+        self._pages = pages
         self._turns: list[Turn] = []
+        self._asked: SearchRequest | None = None
         self._proposed = False
         self._listed: set[str] = set()
         self._pictured: set[str] = set()
 
-    def step(self, text: str, finish_reason: FinishReason) -> Observation | StopReason:
-        """Take the assistant's message (without its end token) and search if it says so.
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The turns so far."""
+        return tuple(self._turns)
 
-        An observation is a proposal: ``commit`` it or a ``smaller`` one, or ``stop``. Raises RuntimeError
-        when the episode has ended or a proposal is open.
+    def step(self, text: str, finish_reason: FinishReason) -> SearchRequest | Observation | StopReason:
+        """Take the assistant's message, without its end token, and say what comes next.
+
+        A request wants its rankings (:meth:`show`). An observation is a proposal: ``commit`` it or a ``smaller`` one,
+        or ``stop``. Raises RuntimeError when the episode has ended, waits for rankings, or a proposal is open.
         """
-        self._must_be(proposed=False)
+        self._must(be="ready")
         config = self.config
         action = parse_action(
             text,
@@ -121,21 +102,43 @@ class SearchEpisode:
             shown={shown_as(page_id): page_id for page_id in self._listed},
         )
         self.messages.append({"role": "assistant", "content": text})
-        turn = Turn(step=len(self._turns) + 1, text=text, action=action, corpus_ranks=(), shown=())
+        self._turns.append(
+            Turn(step=len(self._turns) + 1, text=text, action=action, corpus_ranks=(), shown=())
+        )
         if isinstance(action, Search):
-            proposal, turn = self._search(action, turn)
-        else:
-            proposal = self._correction(action) if isinstance(action, Malformed) else Observation()
-        self._turns.append(turn)
+            self._asked = self._request(action)
+            return self._asked
         reason = self._reason_to_stop(action, finish_reason)
         if reason:
             return self.stop(reason)
         self._proposed = True
-        return proposal
+        return self._correction(action) if isinstance(action, Malformed) else Observation()
+
+    def show(self, rankings: Sequence[Ranking]) -> Observation | StopReason:
+        """Take the rankings that ``step`` asked for, in the order of its queries; returns as ``step`` does.
+
+        Raises RuntimeError when no search was asked for, ValueError for another number of rankings than of queries.
+        """
+        self._must(be="asking")
+        asked, turn = self._asked, self._turns[-1]
+        assert asked is not None and isinstance(turn.action, Search)
+        if len(rankings) != len(asked.queries):
+            raise ValueError(f"{len(rankings)} rankings for {len(asked.queries)} queries")
+        self._asked = None
+        shown, whole = rankings[0], rankings[-1]
+        text, chars = asked.queries[0].text, self.config.snippet_chars
+        hits = tuple(
+            replace(hit, snippet=self._pages.snippet(hit.page_id, text, chars)) for hit in shown.hits
+        )
+        self._turns[-1] = replace(turn, hits=hits, gold_ranks=shown.tracked, corpus_ranks=whole.tracked)
+        if turn.step >= self.config.max_turns:
+            return self.stop(StopReason.MAX_TURNS)
+        self._proposed = True
+        return self._found(turn.action, hits)
 
     def commit(self, observation: Observation) -> None:
         """Append the observation that the policy is really shown, and record it in the trace."""
-        self._must_be(proposed=True)
+        self._must(be="proposing")
         self._proposed = False
         self.messages.append(observation.message)
         self._listed.update(hit.page_id for hit in observation.hits)
@@ -145,14 +148,14 @@ class SearchEpisode:
             observation=observation.text,
             image_page_ids=observation.page_ids,
             shown=tuple(
-                self._searcher.page(hit.page_id) if hit.page_id in observation.page_ids else snippet
+                self._pages.text(hit.page_id) if hit.page_id in observation.page_ids else snippet
                 for hit, snippet in zip(observation.hits, observation.snippets, strict=True)
             ),
         )
 
     def stop(self, reason: StopReason) -> StopReason:
-        """End the episode, dropping an open proposal; the first reason given stays, and is returned."""
-        self._proposed = False
+        """End the episode, dropping an open search or proposal; the first reason stays, and is returned."""
+        self._asked, self._proposed = None, False
         self.stop_reason = self.stop_reason or reason
         return self.stop_reason
 
@@ -165,15 +168,20 @@ class SearchEpisode:
             turns=tuple(self._turns),
             stop_reason=self.stop_reason,
             config=self.config,
-            corpus_pages=len(self._searcher),
+            corpus_pages=len(self._pages),
         )
 
-    def _must_be(self, *, proposed: bool) -> None:
+    def _must(self, *, be: Literal["ready", "asking", "proposing"]) -> None:
         if self.stop_reason is not None:
             raise RuntimeError(f"the episode has ended ({self.stop_reason})")
-        if self._proposed != proposed:
+        state = "asking" if self._asked else "proposing" if self._proposed else "ready"
+        if state != be:
             raise RuntimeError(
-                "an observation is waiting for commit or stop" if self._proposed else "nothing to commit"
+                {
+                    "ready": "nothing to commit or to show",
+                    "asking": "a search is waiting for its rankings",
+                    "proposing": "an observation is waiting for commit or stop",
+                }[state]
             )
 
     def _reason_to_stop(self, action: Action, finish_reason: FinishReason) -> StopReason | None:
@@ -186,32 +194,28 @@ class SearchEpisode:
                 return StopReason.MALFORMED
         return StopReason.MAX_TURNS if len(self._turns) >= self.config.max_turns else None
 
-    def _search(self, action: Search, turn: Turn) -> tuple[Observation, Turn]:
+    def _request(self, action: Search) -> SearchRequest:
+        config, gold = self.config, self.question.gold_page_ids
+        text = self.question.searched(action.query, expand=config.expand_question)
+        whole = Query(text=text, track=gold)
+        if config.repeat_pages or not self._listed:
+            return SearchRequest(queries=(whole,), top_k=config.top_k)
+        others = replace(whole, without=frozenset(self._listed))
+        return SearchRequest(queries=(others, whole), top_k=config.top_k)
+
+    def _found(self, action: Search, hits: tuple[Hit, ...]) -> Observation:
         config = self.config
-        found = self._searcher.search(
-            self.question.searched(action.query, expand=config.expand_question),
-            config.top_k,
-            gold_page_ids=self.question.gold_page_ids,
-            snippet_chars=config.snippet_chars,
-            without=() if config.repeat_pages else self._listed,
-        )
-        fresh = tuple(hit.page_id for hit in found.hits if hit.page_id not in self._pictured)
-        observation = Observation(
-            hits=found.hits,
-            lead=self._lead(action, found.hits),
-            note=last_turn_note(turn.step, config),
+        fresh = tuple(hit.page_id for hit in hits if hit.page_id not in self._pictured)
+        return Observation(
+            hits=hits,
+            lead=self._lead(action, hits),
+            note=last_turn_note(len(self._turns), config),
             role="tool" if config.action_format == "tools" else "user",
             wrap=config.action_format == "xml",
             seen=frozenset(self._listed),
             page_ids=() if config.observation == "text" else fresh,
             snippet_chars=0 if config.observation == "image" else config.snippet_chars,
             show_page_ids=config.show_page_ids,
-        )
-        return observation, replace(
-            turn,
-            hits=found.hits,
-            gold_ranks=tuple(found.gold_ranks),
-            corpus_ranks=tuple(found.corpus_ranks),
         )
 
     def _lead(self, action: Search, hits: tuple[Hit, ...]) -> str:
@@ -220,7 +224,8 @@ class SearchEpisode:
             return f'No {other}page matches "{action.query}". Try other words.'
         if not self.config.repeat_pages:
             return ""
-        earlier = {query_key(turn.action.query) for turn in self._turns if isinstance(turn.action, Search)}
+        before = self._turns[:-1]
+        earlier = {query_key(turn.action.query) for turn in before if isinstance(turn.action, Search)}
         again = query_key(action.query) in earlier
         return "You have made this search before. Try other words." if again else ""
 
@@ -231,7 +236,7 @@ class SearchEpisode:
             if self.config.action_format == "xml"
             else f"Call the search tool once{'' if alone else ', or write the answer'}."
         )
-        warning = last_turn_note(len(self._turns) + 1, self.config)
+        warning = last_turn_note(len(self._turns), self.config)
         return Observation(
             lead=f"That is no action: {action.reason}.", note=f"{hint} {warning}".strip(), wrap=False
         )

@@ -194,7 +194,7 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 
 def _description(results: Results) -> str:
-    what = f"model {results.model}" if results.policy == "model" else f"control {results.policy}"
+    what = f"model {results.model}" if results.policy == "model" else f"baseline {results.policy}"
     turns = _settings(results.config).get("episode.max_turns")
     sampling = _settings(results.config).get("sampling.name")
     parts = [what, f"{turns} turns" if turns else "", str(sampling or "")]

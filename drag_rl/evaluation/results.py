@@ -72,9 +72,9 @@ class Results:
 
     format: Literal["drag-rl results 1"] = FORMAT
     policy: str
-    """``model``, or the name of a control."""
+    """Its name in the table of policies."""
     model: str
-    """Name at its server, or of the control."""
+    """The model's name at its server; the policy's own name where no server is asked."""
     samples: int
     """Episodes of each question."""
     split: str

@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from drag_rl.episode.neutral import neutralise
 from drag_rl.episode.observation import cut
 from drag_rl.errors import InputError
+from drag_rl.retrieval.page_texts import PageTexts
 from drag_rl.trajectories.rows import read_trajectories
 from drag_rl.types import Question, StopReason, Trajectory
 
@@ -32,13 +32,6 @@ _WORD = re.compile(r"\w+")
 _CONFESSION = re.compile(
     r"\b(?:hint|this help|the help|given page|page (?:above|shown|provided))\b", re.IGNORECASE
 )
-
-
-class PageTexts(Protocol):
-    """Anything that knows the text of pages: ``drag_rl.retrieval.SearchIndex``."""
-
-    def page(self, page_id: str) -> str:
-        """The text of a page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +60,9 @@ def failures(paths: Sequence[Path]) -> Failures:
     return Failures(question_ids=frozenset(tried - solved), next_sample=highest + 1)
 
 
-def hint_for(question: Question, texts: PageTexts) -> str:
+def hint_for(question: Question, pages: PageTexts) -> str:
     """What the policy is told: the text of the first gold page, tags made inert."""
-    return _HINT.format(text=neutralise(cut(texts.page(question.gold_page_ids[0]), HINT_CHARS)))
+    return _HINT.format(text=neutralise(cut(pages.text(question.gold_page_ids[0]), HINT_CHARS)))
 
 
 def verdict(trajectory: Trajectory) -> str:

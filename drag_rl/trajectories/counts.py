@@ -8,7 +8,7 @@ from drag_rl.types import StopReason, Trajectory
 
 
 @dataclass(slots=True)
-class Tally:
+class Counts:
     """What a set of trajectories came to; ``add`` one after the other."""
 
     episodes: int = 0
@@ -32,7 +32,7 @@ class Tally:
         self.completion_tokens += sum(g.completion_tokens or 0 for g in trajectory.generations)
         self.stop_reasons[outcome.stop_reason] = self.stop_reasons.get(outcome.stop_reason, 0) + 1
 
-    def counts(self) -> dict[str, int]:
+    def by_name(self) -> dict[str, int]:
         """The counts by name, for a manifest."""
         named = ("episodes", "solved", "errors", "turns", "searches", "completion_tokens")
         counts: dict[str, int] = {name: getattr(self, name) for name in named}
@@ -41,7 +41,7 @@ class Tally:
     def paragraph(self, seconds: float) -> str:
         """The counts in words; ``seconds`` of wall time give the speed.
 
-        >>> Tally(episodes=4, solved=1, turns=6, searches=5, completion_tokens=80).paragraph(2.0)
+        >>> Counts(episodes=4, solved=1, turns=6, searches=5, completion_tokens=80).paragraph(2.0)
         '4 episodes: 1 solved (25.0 %), 1.50 turns and 1.25 searches on average, 0 errors; 80 tokens, 40 tokens/s.'
         """
         answered = max(1, self.episodes - self.errors)

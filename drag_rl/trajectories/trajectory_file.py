@@ -17,7 +17,7 @@ from typing import IO, Any, Self
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import atomic_write, manifest_path, read_manifest, sha256_file, write_manifest
 from drag_rl.protocol import EpisodeConfig
-from drag_rl.trajectories.counts import Tally
+from drag_rl.trajectories.counts import Counts
 from drag_rl.trajectories.rows import read_trajectories, write_row
 from drag_rl.types import StopReason, Trajectory
 
@@ -33,7 +33,7 @@ class TrajectoryFile:
         self.path = path
         self.done: set[tuple[str, int]] = set()
         """The (question id, sample) of every row."""
-        self.tally = Tally()
+        self.counts = Counts()
         """Over all rows, those of earlier runs included."""
         self._file = file
         self._inputs, self._config = dict(inputs), dict(config)
@@ -66,7 +66,7 @@ class TrajectoryFile:
             store._check_manifest()
             _cut_torn_line(file)
             store._read()
-            if retry_errors and store.tally.errors:
+            if retry_errors and store.counts.errors:
                 store._drop_errors()
             yield store
             store._write_manifest(fingerprint=sha256_file(path))
@@ -98,10 +98,10 @@ class TrajectoryFile:
 
     def _count(self, trajectory: Trajectory) -> None:
         self.done.add((trajectory.outcome.question.question_id, trajectory.sample))
-        self.tally.add(trajectory)
+        self.counts.add(trajectory)
 
     def _read(self) -> None:
-        self.done, self.tally = set(), Tally()
+        self.done, self.counts = set(), Counts()
         for number, trajectory in enumerate(read_trajectories(self.path), start=1):
             key = (trajectory.outcome.question.question_id, trajectory.sample)
             if key in self.done:
@@ -149,7 +149,7 @@ class TrajectoryFile:
             fingerprint=fingerprint,
             inputs=self._inputs,
             config=self._config,
-            counts=self.tally.counts(),
+            counts=self.counts.by_name(),
             seconds=self._seconds_before + time.monotonic() - self._started,
             packages=("openai", "bm25s"),
         )
@@ -191,8 +191,10 @@ def _short(inputs: Mapping[str, str]) -> dict[str, str]:
 
 
 def _settings(inputs: Mapping[str, str], config: Mapping[str, Any]) -> dict[str, Any]:
-    """All that shapes the rows, by dotted names; an option of the episode that is not there is at its default."""
-    known = {"episode": EpisodeConfig().model_dump(mode="json")} if "episode" in config else {}
+    """All that shapes the rows, by dotted names; an option that older versions lack is at its default."""
+    known = (
+        {"hints": False, "episode": EpisodeConfig().model_dump(mode="json")} if "episode" in config else {}
+    )
     return _flat(known) | _flat({"input": _short(inputs), **config})
 
 

@@ -12,7 +12,7 @@ class Generation:
     """What one assistant message took."""
 
     prompt_tokens: int | None = None
-    """Tokens that the policy read; None when it does not tell, as controls that are no model."""
+    """Tokens that the policy read; None when it does not tell, as baselines that are no model."""
     completion_tokens: int | None = None
     """Tokens that the policy wrote; None when it does not tell."""
     seconds: float = 0.0
@@ -29,7 +29,7 @@ class Trajectory:
     sample: int = 0
     """0-based number among the rollouts of the question."""
     model: str = ""
-    """The model's name at its server, or the control policy's name."""
+    """The model's name at its server, or the policy's own name where no server is asked."""
     sampling: str = ""
     """Name of the sampling configuration."""
     generations: tuple[Generation, ...] = ()

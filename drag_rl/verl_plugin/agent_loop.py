@@ -3,6 +3,7 @@
 Tokens in, tokens out: the policy's tokens are kept as they were sampled, and only they carry loss (response mask 1);
 the prompt and the observations are rendered by verl's continuous-token builder. An observation that does not fit the
 remaining budget is shortened, or the episode ends, *before* anything is appended, so a multimodal prompt is never cut.
+Searches are awaited: many rollouts search at a time, and a retriever may put their queries together.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ from PIL import Image
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 
 from drag_rl.corpus.images import PageImages
-from drag_rl.episode import Observation, SearchEpisode
+from drag_rl.episode import FinishReason, Observation, SearchEpisode, SearchRequest
 from drag_rl.files.codec import to_json
 from drag_rl.image_file import read_image
 from drag_rl.questions import question_from_row
-from drag_rl.retrieval import SearchIndex
+from drag_rl.retrieval import open_retriever
+from drag_rl.retrieval.base import Retriever
 from drag_rl.types import Outcome, StopReason
 from drag_rl.verl_plugin.replay_buffer import ERROR_PARTITION
 from drag_rl.verl_plugin.settings import RolloutSettings, rollout_settings
@@ -52,8 +54,8 @@ def _once(load: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @_once
-def _load_index(path: Path) -> SearchIndex:
-    return SearchIndex.load(path)
+def _retriever(index: Path) -> Retriever:
+    return open_retriever(index)
 
 
 @_once
@@ -95,8 +97,8 @@ class DragSearchLoop(AgentLoopBase):  # type: ignore[misc]
             raise
 
     async def _run(self, sampling_params: dict[str, Any], row: dict[str, Any]) -> AgentLoopOutput:
-        index = await self.loop.run_in_executor(None, _load_index, self.settings.index)
-        episode = SearchEpisode(question_from_row(row), index, self.settings.episode)
+        retriever: Retriever = await self.loop.run_in_executor(None, _retriever, self.settings.index)
+        episode = SearchEpisode(question_from_row(row), retriever.pages, self.settings.episode)
         messages = [await self._with_images(message) for message in episode.messages]
         rollout = await self._start(messages, episode.tools)
         request_id = uuid4().hex
@@ -104,7 +106,9 @@ class DragSearchLoop(AgentLoopBase):  # type: ignore[misc]
             text, finish_reason = await self._generate(rollout, sampling_params, request_id)
             messages.append({"role": "assistant", "content": text})
             started = time.perf_counter()
-            reply = await self.loop.run_in_executor(None, episode.step, text, finish_reason)
+            reply = episode.step(text, finish_reason)
+            if isinstance(reply, SearchRequest):
+                reply = episode.show(await retriever.search(reply.queries, reply.top_k))
             rollout.metrics["tool_calls"] = (
                 rollout.metrics.get("tool_calls", 0.0) + time.perf_counter() - started
             )
@@ -149,8 +153,8 @@ class DragSearchLoop(AgentLoopBase):  # type: ignore[misc]
 
     async def _generate(
         self, rollout: _Rollout, sampling_params: dict[str, Any], request_id: str
-    ) -> tuple[str, str]:
-        """One assistant message; returns its text and why it ended (``stop`` or ``length``)."""
+    ) -> tuple[str, FinishReason]:
+        """One assistant message; returns its text and why it ended."""
         room = self.rollout_config.response_length - len(rollout.mask)
         max_tokens = min(self.settings.turn_tokens, room)
         params = {**sampling_params, "max_tokens": max_tokens}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,9 +14,10 @@ import pymupdf
 
 from drag_rl.corpus.ingest import ingest_pdfs
 from drag_rl.corpus.pdf_pages import ReadOptions
-from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode
+from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode, SearchRequest
 from drag_rl.questions import write_questions
-from drag_rl.retrieval import SearchIndex
+from drag_rl.retrieval import open_retriever
+from drag_rl.retrieval.base import Retriever
 from drag_rl.retrieval.sparse.build import IndexOptions, build_index
 from drag_rl.star.formats.sft import schema
 from drag_rl.types import Question
@@ -54,7 +56,7 @@ def make_world(folder: Path) -> World:
     for split, asked in questions.items():
         write_questions(data / f"questions.{split}.parquet", asked, split)
     conversations = folder / "conversations_train.parquet"
-    episodes = _episodes(SearchIndex.load(data / "index"), questions["train"])
+    episodes = _episodes(open_retriever(data / "index"), questions["train"])
     columns = schema(None)
     rows = [_row(next(episodes)) for _ in range(CONVERSATIONS)]
     pq.write_table(pa.Table.from_pylist(rows, schema=columns), conversations)
@@ -86,12 +88,12 @@ def _questions(split: str) -> Iterator[Question]:
                 )
 
 
-def _episodes(index: SearchIndex, questions: list[Question]) -> Iterator[SearchEpisode]:
+def _episodes(retriever: Retriever, questions: list[Question]) -> Iterator[SearchEpisode]:
     """Finished episodes of a policy that knows the protocol and searches for random words, without end."""
     draw = random.Random(1)
     config = EpisodeConfig.from_mapping(EPISODE, "check")
     while True:
-        episode = SearchEpisode(draw.choice(questions), index, config)
+        episode = SearchEpisode(draw.choice(questions), retriever.pages, config)
         turn = 0
         while not episode.stop_reason:
             turn += 1
@@ -99,6 +101,8 @@ def _episodes(index: SearchIndex, questions: list[Question]) -> Iterator[SearchE
             if turn == 1 or (turn == 2 and draw.random() < 0.7):
                 text = f"<search>{' '.join(draw.sample(WORDS, draw.choice((1, 2))))}</search>"
             reply = episode.step(text, "stop")
+            if isinstance(reply, SearchRequest):
+                reply = episode.show(asyncio.run(retriever.search(reply.queries, reply.top_k)))
             if isinstance(reply, Observation):
                 episode.commit(reply)
         yield episode

@@ -42,10 +42,24 @@ class AssistantMessage(BaseModel):
     tool_calls: list[ToolCall] | None = None
 
 
+class TokenLogProb(BaseModel):
+    """A token that the model wrote."""
+
+    logprob: float
+    """Natural logarithm of its probability."""
+
+
+class LogProbs(BaseModel):
+    """What a server says of the tokens, where it was asked."""
+
+    content: list[TokenLogProb] | None = None
+
+
 class Choice(BaseModel):
     """One of the messages that were asked for."""
 
     message: AssistantMessage
+    logprobs: LogProbs | None = None
     finish_reason: str | None = None
     stop_reason: str | int | None = None
     """The stop string that ended the message; only vLLM tells it."""

@@ -23,7 +23,7 @@ _MIME = {"PNG": "image/png", "JPEG": "image/jpeg"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wire:
+class MessageEncoding:
     """How messages are put to a server."""
 
     pages: PageImages | None = None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 import openai
 
 from drag_rl.errors import InputError
-from drag_rl.policies.play import ContextFull
+from drag_rl.policies.base import ContextFull, PolicyFailed
 from drag_rl.policies.server.completion import (
     Completion,
     NoCompletion,
@@ -20,10 +20,8 @@ from drag_rl.policies.server.completion import (
     one_line,
     read_completion,
 )
+from drag_rl.policies.source import Dialect
 from drag_rl.serving.bounded_http import BoundedClient, UnreadableReply
-
-Dialect = Literal["vllm", "openai"]
-"""What a server understands: vLLM's further fields (raw text, repetition penalty), or OpenAI's own fields alone."""
 
 _CONTEXT_FULL = re.compile(
     r"context[ _](length|window|size)|maximum (model|input|prompt|sequence) length|max_model_len",
@@ -37,7 +35,7 @@ class ServerDown(InputError):  # noqa: N818 (what happened, not whose fault)
     """The server cannot be reached, or refuses every request; collecting on makes no sense."""
 
 
-class RequestFailed(Exception):  # noqa: N818
+class RequestFailed(PolicyFailed):
     """The server answers, but not to this request; its text is what the server said."""
 
 

@@ -1,19 +1,30 @@
-"""A model behind an OpenAI-compatible server, as the policy of an episode."""
+"""A model behind an OpenAI-compatible server, as the policy of an episode.
+
+A policy that prompts a model in its own way is a class that asks differently, and a line in the table::
+
+    class Rewriter(ServerPolicy):
+        async def reply(self, state: EpisodeState) -> Reply:
+            said = await self.ask([{"role": "user", "content": f"Keywords for: {state.question.text}"}])
+            return replace(said, text=action_text("", "search", said.text, state.config))
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from drag_rl.episode import FinishReason, Message
-from drag_rl.errors import InputError
-from drag_rl.policies.play import ContextFull, Reply
-from drag_rl.policies.server.message_encoding import Wire
-from drag_rl.policies.server.model_server import Dialect, ModelServer, RequestFailed
+from drag_rl.policies.base import ContextFull, EpisodeState, Reply
+from drag_rl.policies.server.completion import Choice
+from drag_rl.policies.server.message_encoding import MessageEncoding
+from drag_rl.policies.server.model_server import ModelServer, RequestFailed
 from drag_rl.policies.server.reply_text import assistant_text
 from drag_rl.policies.server.sampling import Sampling, message_seed
+from drag_rl.policies.server.source import ServerSource
+from drag_rl.policies.source import PolicyOptions, PolicySource
+from drag_rl.retrieval.base import Retriever
 
 _FINISHED: dict[str | None, FinishReason] = {
     None: "stop",
@@ -26,31 +37,47 @@ _FINISHED: dict[str | None, FinishReason] = {
 
 @dataclass(slots=True, kw_only=True)
 class ServerPolicy:
-    """The messages of one episode, each sampled with a seed of its own."""
+    """One episode; every message is sampled with a seed of its own."""
 
     server: ModelServer
-    wire: Wire
+    encoding: MessageEncoding
     sampling: Sampling
+    retriever: Retriever
+    """The one that its episode searches."""
     max_tokens: int
     """Of one message."""
     seed: int
     question_id: str
     sample: int
-    hint: str = ""
-    """Shown below the system prompt and nowhere else: neither the episode nor its trace holds it."""
-    _turn: int = 0
+    _asked: int = 0
 
-    async def reply(
-        self, messages: Sequence[Message], tools: Sequence[Message] | None, stop: Sequence[str]
+    @classmethod
+    def source(cls, options: PolicyOptions) -> PolicySource:
+        """See :class:`drag_rl.policies.source.PolicyPart`."""
+        return ServerSource(options, cls)
+
+    async def reply(self, state: EpisodeState) -> Reply:
+        """What the model says to the conversation; see ``ModelServer.complete`` for what is raised."""
+        return await self.ask(state.messages, tools=state.tools, stop=state.stop)
+
+    async def ask(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[Message] | None = None,
+        stop: Sequence[str] = (),
+        log_probs: bool = False,
     ) -> Reply:
-        """The next message; see ``ModelServer.complete`` for what it raises."""
-        self._turn += 1
-        hinted = _with_hint(messages, self.hint) if self.hint else messages
+        """What the model says to some messages, with the log-probabilities of its tokens if ``log_probs``.
+
+        See ``ModelServer.complete`` for what it raises.
+        """
+        self._asked += 1
         try:
-            sent = await asyncio.to_thread(self.wire.messages, hinted)
-            completion = await self.server.complete(self._request(sent, tools, stop))
+            sent = await asyncio.to_thread(self.encoding.messages, messages)
+            completion = await self.server.complete(self._request(sent, tools, stop, log_probs))
         except ContextFull as error:
-            if self._turn == 1:
+            if self._asked == 1:
                 raise RequestFailed(f"the opening does not fit the model's context: {error}") from error
             raise
         choice = completion.choices[0]
@@ -62,22 +89,29 @@ class ServerPolicy:
             finish_reason=_FINISHED[choice.finish_reason],
             prompt_tokens=usage.prompt_tokens if usage else None,
             completion_tokens=usage.completion_tokens if usage else None,
+            log_probs=_log_probs(choice),
         )
 
     def _request(
-        self, messages: list[Message], tools: Sequence[Message] | None, stop: Sequence[str]
+        self,
+        messages: list[Message],
+        tools: Sequence[Message] | None,
+        stop: Sequence[str],
+        log_probs: bool,
     ) -> dict[str, Any]:
         request: dict[str, Any] = {
             "messages": messages,
             "temperature": self.sampling.temperature,
             "top_p": self.sampling.top_p,
             "max_tokens": self.max_tokens,
-            "seed": message_seed(self.seed, self.question_id, self.sample, self._turn),
+            "seed": message_seed(self.seed, self.question_id, self.sample, self._asked),
         }
         if stop:
             request["stop"] = list(stop)
         if tools:
             request["tools"] = list(tools)
+        if log_probs:
+            request["logprobs"] = True
         if self.server.settings.dialect == "vllm":
             # Every knob is said, so that no default of the model's folder acts; the text comes as the model wrote it,
             # special tokens included (an episode refuses them) and tool calls not taken out.
@@ -92,20 +126,7 @@ class ServerPolicy:
         return request
 
 
-def check_sampling(name: str, sampling: Sampling, dialect: Dialect, samples: int) -> None:
-    """Raise InputError for a sampling that the server cannot do, or that gives the same sample again and again."""
-    if dialect == "openai" and sampling.repetition_penalty != 1.0:
-        raise InputError(f"--sampling {name}: has a repetition penalty, which --server openai does not know")
-    if sampling.temperature == 0 and samples > 1:
-        raise InputError(f"--samples {samples}: with --sampling {name} all of them are the same; use 1")
-
-
-def sampling_facts(name: str, sampling: Sampling) -> dict[str, Any]:
-    """The sampling as JSON values, for a manifest."""
-    return {"name": name, **asdict(sampling)}
-
-
-def _with_hint(messages: Sequence[Message], hint: str) -> list[Message]:
-    """The messages with the hint at the end of the system prompt, so that examples and question stay as they are."""
-    system = messages[0]
-    return [{**system, "content": f"{system['content']}\n\n{hint}"}, *messages[1:]]
+def _log_probs(choice: Choice) -> tuple[float, ...] | None:
+    if choice.logprobs is None or choice.logprobs.content is None:
+        return None
+    return tuple(token.logprob for token in choice.logprobs.content)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from drag_rl.tables import Table
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
@@ -18,14 +20,18 @@ class Sampling:
     """Divides the scores of tokens that occurred before; 1 means none. No part of OpenAI's API, but of vLLM's."""
 
 
-SAMPLINGS: dict[str, Sampling] = {
-    "greedy": Sampling(temperature=0.0, top_p=1.0),
-    "low_temp": Sampling(temperature=0.3, top_p=0.9),
-    "default": Sampling(temperature=0.7, top_p=0.95),
-    "high_temp": Sampling(temperature=1.0, top_p=0.95),
-    "creative": Sampling(temperature=1.2, top_p=0.95),
-    "diverse": Sampling(temperature=0.9, top_p=0.98, repetition_penalty=1.05),
-}
+SAMPLINGS: Table[Sampling] = Table(
+    "sampling",
+    {
+        "greedy": Sampling(temperature=0.0, top_p=1.0),
+        "low_temp": Sampling(temperature=0.3, top_p=0.9),
+        "default": Sampling(temperature=0.7, top_p=0.95),
+        "high_temp": Sampling(temperature=1.0, top_p=0.95),
+        "creative": Sampling(temperature=1.2, top_p=0.95),
+        "diverse": Sampling(temperature=0.9, top_p=0.98, repetition_penalty=1.05),
+    },
+    group="drag_rl.samplings",
+)
 """Name -> setting: a new one is a new line here. Greedy makes thinking models repeat themselves; default reads best."""
 
 

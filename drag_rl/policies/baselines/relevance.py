@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from drag_rl.retrieval import SearchIndex
+from drag_rl.retrieval.page_texts import PageTexts
 from drag_rl.types import Hit
 
 QUERY_WEIGHT = 0.5
@@ -53,15 +53,15 @@ def relevance_model(
     return dict(sorted(weights.items(), key=lambda item: (-item[1], item[0])))
 
 
-def feedback_query(index: SearchIndex, question: str, hits: Sequence[Hit], max_chars: int) -> str:
+def feedback_query(texts: PageTexts, question: str, hits: Sequence[Hit], max_chars: int) -> str:
     """The question's and the hits' words, each as often as its RM3 weight asks for; empty without hits.
 
     A query carries no weights, so the lightest word is written once and the others as many times as they outweigh
     it, rounded. As many terms of the pages take part as fit into ``max_chars`` (0 means no limit).
     """
     surface: dict[str, Counter[str]] = defaultdict(Counter)
-    asked = _terms(index, question, surface)
-    pages = [(_suggested(index, index.page(hit.page_id), surface), hit.score) for hit in hits]
+    asked = _terms(texts, question, surface)
+    pages = [(_suggested(texts, texts.text(hit.page_id), surface), hit.score) for hit in hits]
     pages = [(counts, score) for counts, score in pages if counts]
     if not pages or not asked:
         return ""
@@ -78,23 +78,23 @@ def feedback_query(index: SearchIndex, question: str, hits: Sequence[Hit], max_c
     return ""
 
 
-def _terms(index: SearchIndex, text: str, surface: dict[str, Counter[str]]) -> list[str]:
+def _terms(texts: PageTexts, text: str, surface: dict[str, Counter[str]]) -> list[str]:
     """The terms of a text; counts, for each, the words that stand for it."""
     found = []
-    for _, word, term in index.tokenizer.spans(text):
+    for _, word, term in texts.tokenizer.spans(text):
         surface[term][word] += 1
         found.append(term)
     return found
 
 
-def _suggested(index: SearchIndex, text: str, surface: dict[str, Counter[str]]) -> Counter[str]:
+def _suggested(texts: PageTexts, text: str, surface: dict[str, Counter[str]]) -> Counter[str]:
     """The counts of a page's terms that say something: words, no numbers, neither too long nor too common."""
-    counts = Counter(_terms(index, text, surface))
-    common = max(COMMON_PAGES, COMMON * len(index))
+    counts = Counter(_terms(texts, text, surface))
+    common = max(COMMON_PAGES, COMMON * len(texts))
     return Counter(
         {
             term: count
             for term, count in counts.items()
-            if len(term) in TERM_CHARS and term.isalpha() and index.pages_with(term) <= common
+            if len(term) in TERM_CHARS and term.isalpha() and texts.pages_with(term) <= common
         }
     )
