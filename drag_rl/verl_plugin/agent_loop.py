@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, wraps
@@ -19,7 +18,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import transfer_queue as tq
 from PIL import Image
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 
@@ -27,18 +25,18 @@ from drag_rl.corpus.images import PageImages
 from drag_rl.episode import FinishReason, Observation, SearchEpisode, SearchRequest
 from drag_rl.files.codec import to_json
 from drag_rl.image_file import read_image
+from drag_rl.protocol import MESSAGE_END
 from drag_rl.questions import question_from_row
 from drag_rl.retrieval import open_retriever
 from drag_rl.retrieval.base import Retriever
 from drag_rl.types import Outcome, StopReason
-from drag_rl.verl_plugin.replay_buffer import ERROR_PARTITION
+from drag_rl.verl_plugin.rollout_errors import report
 from drag_rl.verl_plugin.settings import RolloutSettings, rollout_settings
 
-MESSAGE_END = "<|im_end|>"
 EMPTY_REPLIES = 3
 """How often in a row the engine may give no token, as for a request that it aborts, before the run ends."""
 EMPTY_REPLY_PAUSE_S = 1.0
-"""Before it is asked again."""
+"""Seconds before it is asked again."""
 
 
 def _once(load: Callable[..., Any]) -> Callable[..., Any]:
@@ -91,9 +89,7 @@ class DragSearchLoop(AgentLoopBase):  # type: ignore[misc]
         try:
             return await self._run(sampling_params, kwargs)
         except Exception as error:
-            cause = _cause(error)
-            key = f"{kwargs.get('uid', uuid4().hex)}_{kwargs.get('session_id', 0)}"
-            await tq.async_kv_put(key=key, partition_id=ERROR_PARTITION, tag={"error": cause})
+            await report(error, kwargs.get("uid"), kwargs.get("session_id", 0))
             raise
 
     async def _run(self, sampling_params: dict[str, Any], row: dict[str, Any]) -> AgentLoopOutput:
@@ -264,14 +260,6 @@ class DragSearchLoop(AgentLoopBase):  # type: ignore[misc]
         """How many images were blank because their page cannot be rendered."""
         shown = [page_id for turn in outcome.turns for page_id in turn.image_page_ids]
         return sum(page_id in self._pages().replaced for page_id in shown)
-
-
-def _cause(error: Exception) -> str:
-    """What went wrong, in one line, and where if the exception says nothing itself."""
-    said = " ".join(str(error).split())
-    if not said and (frames := traceback.extract_tb(error.__traceback__)):
-        said = f"raised by {frames[-1].name} ({frames[-1].filename}:{frames[-1].lineno}), without a message"
-    return f"{type(error).__name__}: {said}"
 
 
 def _images_in(messages: list[dict[str, Any]]) -> Iterator[Image.Image]:
