@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 from zlib import crc32
 
 import numpy as np
@@ -44,8 +45,7 @@ class ToyRetriever:
 
 @dataclass(frozen=True, kw_only=True)
 class ToyIndex(IndexKind):
-    dimensions: int = 64
-    """V, the length of a vector."""
+    dimensions: Annotated[int, "Length of a vector."] = 64
 
     def write(self, folder: Path, pages: PageTexts) -> None:
         terms = (pages.query_terms(pages.text(page_id)) for page_id in pages.page_ids)

@@ -2,38 +2,66 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 from rich.console import Console
 
 from drag_rl.files.outputs import refuse_overlap
-from drag_rl.retrieval.sparse.bm25 import Method
-from drag_rl.retrieval.sparse.build import IndexOptions, build_index
+from drag_rl.retrieval import build_index
+from drag_rl.retrieval.index_folder import DEFAULT_KIND
+from drag_rl.retrieval.kinds import INDEX_KINDS
 
-DEFAULTS = IndexOptions()
+
+def _with_options_of_kinds(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command, as options, the fields of every kind of index; those that a call leaves out are not passed."""
+
+    def called(**values: Any) -> None:
+        command(**{name: value for name, value in values.items() if value is not None})
+
+    own = inspect.signature(command, eval_str=True).parameters
+    parameters = [parameter for parameter in own.values() if parameter.kind != inspect.Parameter.VAR_KEYWORD]
+    parameters += {parameter.name: parameter for parameter in _options_of_kinds()}.values()
+    called.__doc__ = command.__doc__
+    vars(called)["__signature__"] = inspect.Signature(parameters)
+    return called
 
 
+def _options_of_kinds() -> Iterator[inspect.Parameter]:
+    for kind, settings in reversed(list(INDEX_KINDS.items())):
+        types = get_type_hints(settings, include_extras=True)
+        for field in fields(settings):
+            type_, help_text = get_args(types[field.name])
+            option = typer.Option(
+                help=help_text,
+                show_default=str(field.default),
+                rich_help_panel=f"Options of --kind {kind}",
+            )
+            yield inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=Annotated[type_ | None, option],
+            )
+
+
+@_with_options_of_kinds
 def index(
-    pages: Annotated[Path, typer.Option(help="Pages made by `drag ingest` or `drag data`.")],
+    *,
+    pages: Annotated[Path, typer.Option(help="Pages made by `drag ingest` or `data_preprocess`.")],
     out: Annotated[Path, typer.Option(help="Folder of the index; an older index there is replaced.")],
-    stemmer: Annotated[
-        str, typer.Option(help="none, or a Snowball language: english, german, ...")
-    ] = DEFAULTS.stemmer,
-    stopwords: Annotated[
-        str, typer.Option(help="none, or a language code: en, de, ...")
-    ] = DEFAULTS.stopwords,
-    k1: Annotated[float, typer.Option(help="BM25 term-frequency saturation, 0 or more.")] = DEFAULTS.k1,
-    b: Annotated[float, typer.Option(help="BM25 length normalisation, 0 to 1.")] = DEFAULTS.b,
-    method: Annotated[Method, typer.Option(help="BM25 variant.")] = DEFAULTS.method,
+    kind: Annotated[str, typer.Option(help=f"Kind of index: {INDEX_KINDS.listed()}.")] = DEFAULT_KIND,
+    **options: Any,
 ) -> None:
-    """Build the BM25 index that searches run against."""
+    """Build the index that searches run against."""
     refuse_overlap({"--out": out}, {"--pages": pages})
-    options = IndexOptions(stemmer=stemmer, stopwords=stopwords, k1=k1, b=b, method=method)
     console = Console()
     with console.status(f"Indexing {pages} ..."):
-        manifest, built = build_index(pages, out, options)
+        manifest, built = build_index(pages, out, kind, **options)
     if not built:
         console.print(
             f"{out} is up to date: {manifest.counts['pages_indexed']} pages.", markup=False, soft_wrap=True

@@ -16,7 +16,10 @@ from drag_rl.tables import Table
 
 @dataclass(frozen=True, kw_only=True)
 class IndexKind(ABC):
-    """The options of one kind of index, as fields with defaults, and what is done with them."""
+    """The options of one kind of index, and what is done with them.
+
+    Each field is an option of ``drag index``: it has a default, and its help text as ``Annotated[type, "text"]``.
+    """
 
     packages: ClassVar[tuple[str, ...]] = ()
     """Distributions whose versions the manifest names."""

@@ -71,7 +71,7 @@ HOSTILE = (
 
 texts_of_queries = st.lists(st.sampled_from([*WORDS, "unknown"]), min_size=1, max_size=5).map(" ".join)
 laws = settings(
-    max_examples=15,
+    max_examples=10,
     deadline=None,
     suppress_health_check=[HealthCheck.differing_executors, HealthCheck.function_scoped_fixture],
 )
@@ -148,7 +148,7 @@ class RetrieverConformance(ABC):
         assert not ranks.keys() & without
 
     @laws
-    @given(texts=st.lists(texts_of_queries, max_size=6), top_k=st.integers(1, 5), data=st.data())
+    @given(texts=st.lists(texts_of_queries, max_size=4), top_k=st.integers(1, 5), data=st.data())
     def test_a_batch_finds_what_its_queries_find_alone(
         self, retriever: Retriever, texts: list[str], top_k: int, data: st.DataObject
     ) -> None:

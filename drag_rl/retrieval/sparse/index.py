@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, get_args
+from typing import Annotated, ClassVar, get_args
 
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import Manifest
@@ -28,15 +28,11 @@ class Bm25Index(IndexKind):
     """The options of ``drag index --kind bm25``. Raises ``InputError`` for values out of range."""
 
     packages: ClassVar[tuple[str, ...]] = ("bm25s",)
-    stemmer: str = "english"
-    """A PyStemmer algorithm, or ``none``."""
-    stopwords: str = "en"
-    """A key of ``STOPWORDS``."""
-    k1: float = 1.5
-    """BM25's term-frequency saturation, >= 0."""
-    b: float = 0.75
-    """BM25's length normalisation, in [0, 1]."""
-    method: Method = "lucene"
+    stemmer: Annotated[str, "none, or a Snowball language: english, german, ..."] = "english"
+    stopwords: Annotated[str, "none, or a language code: en, de, ..."] = "en"
+    k1: Annotated[float, "BM25 term-frequency saturation, 0 or more."] = 1.5
+    b: Annotated[float, "BM25 length normalisation, 0 to 1."] = 0.75
+    method: Annotated[Method, "BM25 variant."] = "lucene"
 
     def __post_init__(self) -> None:
         if self.stopwords not in STOPWORDS:
