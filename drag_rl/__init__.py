@@ -15,7 +15,7 @@ from drag_rl import interrupt
 if TYPE_CHECKING:
     from drag_rl.episode import Message, Observation, SearchEpisode, SearchRequest
     from drag_rl.errors import InputError
-    from drag_rl.policies.base import ContextFull, EpisodeState, Policy, Reply
+    from drag_rl.policies.base import ContextFull, EpisodeState, Policy, PolicyFailed, Reply
     from drag_rl.policies.play import play
     from drag_rl.protocol import EpisodeConfig
     from drag_rl.retrieval.base import Query, Ranking, Retriever
@@ -54,6 +54,7 @@ _HOMES = {
     "Page": "drag_rl.types",
     "PageTexts": "drag_rl.retrieval.page_texts",
     "Policy": "drag_rl.policies.base",
+    "PolicyFailed": "drag_rl.policies.base",
     "Query": "drag_rl.retrieval.base",
     "Question": "drag_rl.types",
     "Ranking": "drag_rl.retrieval.base",
@@ -86,6 +87,7 @@ __all__ = [
     "Page",
     "PageTexts",
     "Policy",
+    "PolicyFailed",
     "Query",
     "Question",
     "Ranking",
