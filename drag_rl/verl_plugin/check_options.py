@@ -25,5 +25,5 @@ class CheckOptions(Callback):  # type: ignore[misc]
         try:
             check(config)
         except InputError as error:
-            sys.stderr.write(f"{error}\n")
+            sys.stderr.write(f"drag-rl: {error}\n")
             sys.exit(EXIT_BAD_INPUT)  # Hydra turns any other exception of a callback into a warning

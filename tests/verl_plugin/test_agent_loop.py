@@ -346,7 +346,7 @@ def test_a_page_that_cannot_be_rendered_is_blank_and_counted_and_the_loop_is_not
 
 def rollout_without_queue(*arguments, **keywords):
     """A failing rollout reports to TransferQueue, which does not run here: what it reports becomes a note."""
-    import drag_rl.verl_plugin.agent_loop as module
+    import drag_rl.verl_plugin.rollout_errors as module
 
     told = []
 

@@ -162,7 +162,7 @@ def test_a_wrong_option_is_refused_with_the_choices_before_anything_starts(optio
     with pytest.raises(SystemExit) as ended:
         CheckOptions().on_run_start(config)
     assert ended.value.code == 2
-    assert capsys.readouterr().err == f"{caught.value}\n"
+    assert capsys.readouterr().err == f"drag-rl: {caught.value}\n"
 
 
 def test_what_is_not_ours_is_hydras_to_refuse():

@@ -1,18 +1,14 @@
-"""The knobs of the launch scripts: settings from the environment, each checked before anything starts.
-
-``python -m drag_rl.training.launch.knobs star`` checks those of a script that starts commands itself.
-"""
+"""The knobs of the launch scripts: settings from the environment, each checked before anything starts."""
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from drag_rl.errors import InputError
 from drag_rl.policies.server.sampling import SAMPLINGS
+from drag_rl.sft_options import MASK_STRATEGIES, WEIGHT_SCHEMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +86,8 @@ _SFT: dict[str, Knob] = {
     "RUN": Text("runs/sft"),
     "HARDWARE": Text(),
     "LORA_RANK": Whole("0"),
-    "MASK": Choice(("assistant", "none", "search-only")),
-    "WEIGHT": Choice(("rank-score", "none", "binary")),
+    "MASK": Choice(MASK_STRATEGIES),
+    "WEIGHT": Choice(WEIGHT_SCHEMES.choices()),
     "RANKS": Whole("", least=1),
     "LAUNCHER": Choice(("torchrun", "ray")),
     "WANDB": SWITCH,
@@ -151,10 +147,3 @@ def read_knobs(script: str, environment: Mapping[str, str]) -> dict[str, str]:
             raise InputError(f"{name}={value}: {problem}")
         values[name] = value or ""
     return values
-
-
-if __name__ == "__main__":
-    try:
-        read_knobs(sys.argv[1], os.environ)
-    except InputError as error:
-        sys.exit(f"{sys.argv[1]}: {error}")

@@ -20,7 +20,8 @@ class TrainerFailedError(Exception):
     """A trainer ended with an error that is not the user's mistake; the message says where its log is."""
 
 
-_MISTAKE = re.compile(rb"^(?:.*drag_rl\.errors\.InputError|dpo): (.*)$", re.MULTILINE)
+_MISTAKE = re.compile(rb"^(?:.*drag_rl\.errors\.InputError|dpo|drag-rl): (.*)$", re.MULTILINE)
+"""How an InputError stands in a trainer's log: in a traceback, or said by our DPO trainer or our check of options."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
