@@ -23,7 +23,7 @@ from drag_rl.files.manifest import manifest_path, package_version, read_manifest
 from drag_rl.files.outputs import refuse_overlap
 from drag_rl.policies.table import policy_source
 from drag_rl.questions import read_questions
-from drag_rl.retrieval import SearchIndex, open_retriever
+from drag_rl.retrieval import open_retriever
 from drag_rl.star.collection import Collection, Progress
 from drag_rl.trajectories.rows import read_trajectories
 from drag_rl.types import Outcome, Question, Trajectory
@@ -75,7 +75,7 @@ class Evaluation:
             rows=rows,
         )
         if self.trec is not None:
-            write_trec(self.trec, trajectories, SearchIndex.load(collection.index))
+            write_trec(self.trec, trajectories, retriever)
         write_results(self.output, results)
         return results
 
@@ -104,18 +104,19 @@ class Evaluation:
         )
 
     def _played(self, questions: Sequence[Question]) -> list[Trajectory]:
-        """The trajectories asked for; the file may hold more, of an earlier run with more samples or questions.
+        """The trajectories asked for, by question and sample; the file may hold more, in the order of their ends.
 
         Rows of older versions do not say whether an answer was asked for: the settings, which are the file's own, do.
         """
-        wanted = {question.question_id for question in questions}
+        places = {question.question_id: place for place, question in enumerate(questions)}
         answer = self.collection.episode.answer
-        return [
+        played = [
             replace(trajectory, outcome=_asked(trajectory.outcome, answer))
             for trajectory in read_trajectories(self.collection.out)
-            if trajectory.outcome.question.question_id in wanted
+            if trajectory.outcome.question.question_id in places
             and trajectory.sample < self.collection.samples
         ]
+        return sorted(played, key=lambda one: (places[one.outcome.question.question_id], one.sample))
 
 
 def _asked(outcome: Outcome, answer: bool) -> Outcome:

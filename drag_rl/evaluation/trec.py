@@ -7,6 +7,7 @@ hold white space. A query is a question, or, where there are several samples, ``
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from drag_rl.files.folders import new_files
 from drag_rl.files.manifest import sha256_file, write_manifest
 from drag_rl.metrics.ranked import DEPTH
 from drag_rl.metrics.rankings import RANKINGS, RankingName, best_search, first_search, pooled_pages
-from drag_rl.retrieval import SearchIndex
+from drag_rl.retrieval import Query, Retriever
 from drag_rl.types import Outcome, Search, Trajectory, Turn
 
 STAGE = "trec"
@@ -23,14 +24,15 @@ QRELS = "qrels.txt"
 FILES = (QRELS, *(f"{ranking}.run" for ranking in RANKINGS))
 
 
-def write_trec(folder: Path, trajectories: Sequence[Trajectory], index: SearchIndex) -> list[Path]:
-    """Write the files of a set of trajectories; ``index`` is the one that they searched. Returns their paths.
+def write_trec(folder: Path, trajectories: Sequence[Trajectory], retriever: Retriever) -> list[Path]:
+    """Write the files of a set of trajectories, which searched ``retriever``; returns their paths.
 
     Those of an earlier call are replaced together; raises ``InputError`` if one of that name is from elsewhere.
     """
     several = any(trajectory.sample for trajectory in trajectories)
     ids = [_query_id(trajectory, several) for trajectory in trajectories]
     outcomes = [trajectory.outcome for trajectory in trajectories]
+    ranked = asyncio.run(_ranked(outcomes, retriever))
     with new_files(folder, [STAGE], FILES, "--trec") as work:
         with (work / QRELS).open("w", encoding="utf-8") as file:
             for query_id, outcome in zip(ids, outcomes, strict=True):
@@ -39,25 +41,35 @@ def write_trec(folder: Path, trajectories: Sequence[Trajectory], index: SearchIn
                 )
         for ranking in RANKINGS:
             with (work / f"{ranking}.run").open("w", encoding="utf-8") as file:
-                for query_id, outcome in zip(ids, outcomes, strict=True):
-                    file.writelines(_run_lines(query_id, ranked_pages(outcome, ranking, index), ranking))
+                for query_id, page_ids in zip(ids, ranked[ranking], strict=True):
+                    file.writelines(_run_lines(query_id, page_ids, ranking))
         digests = "".join(sha256_file(work / name) for name in FILES)
         write_manifest(
             work,
             stage=STAGE,
             fingerprint=hashlib.sha256(digests.encode()).hexdigest(),
-            inputs={"index": index.manifest.fingerprint},
+            inputs={"index": retriever.fingerprint},
             counts={"queries": len(ids)},
         )
     return [folder / name for name in FILES]
 
 
-def ranked_pages(outcome: Outcome, ranking: RankingName, index: SearchIndex) -> Sequence[str]:
+async def _ranked(
+    outcomes: Sequence[Outcome], retriever: Retriever
+) -> dict[RankingName, list[Sequence[str]]]:
+    """Each ranking's page ids, outcome by outcome."""
+    return {
+        ranking: [await ranked_pages(outcome, ranking, retriever) for outcome in outcomes]
+        for ranking in RANKINGS
+    }
+
+
+async def ranked_pages(outcome: Outcome, ranking: RankingName, retriever: Retriever) -> Sequence[str]:
     """The page ids of one of an episode's rankings, best first."""
     if ranking == "pooled":
         return pooled_pages(outcome)
     turn = first_search(outcome) if ranking == "first" else best_search(outcome)
-    return _whole(turn, outcome, index) if turn else ()
+    return await _whole(turn, outcome, retriever) if turn else ()
 
 
 def encoded(identifier: str) -> str:
@@ -72,27 +84,24 @@ def encoded(identifier: str) -> str:
     )
 
 
-def _whole(turn: Turn, outcome: Outcome, index: SearchIndex) -> list[str]:
+async def _whole(turn: Turn, outcome: Outcome, retriever: Retriever) -> list[str]:
     """What a search found, from its record, filled up from the index where only the gold pages' ranks are recorded."""
     assert isinstance(turn.action, Search)
-    gold = zip(outcome.question.gold_page_ids, turn.gold_ranks, strict=True)
+    config, question = outcome.config, outcome.question
+    gold = zip(question.gold_page_ids, turn.gold_ranks, strict=True)
     placed = {rank: page_id for page_id, rank in gold if rank is not None}
     placed |= {hit.rank: hit.page_id for hit in turn.hits}
     depth = max(DEPTH, *placed) if placed else DEPTH
-    known = {*placed.values(), *outcome.question.gold_page_ids}
-    query = outcome.question.searched(turn.action.query, expand=outcome.config.expand_question)
-    earlier = outcome.turns[: turn.step - 1]
-    listed = (
-        set() if outcome.config.repeat_pages else {hit.page_id for other in earlier for hit in other.hits}
+    known = {*placed.values(), *question.gold_page_ids}
+    earlier = () if config.repeat_pages else outcome.turns[: turn.step - 1]
+    query = Query(
+        text=question.searched(turn.action.query, expand=config.expand_question),
+        without=frozenset(hit.page_id for other in earlier for hit in other.hits),
     )
-    others = _others(index, query, depth + len(known), known, listed)
+    (found,) = await retriever.search([query], depth + len(known))
+    others = (hit.page_id for hit in found.hits if hit.page_id not in known)
     pages = (placed.get(rank) or next(others, None) for rank in range(1, depth + 1))
     return [page_id for page_id in pages if page_id is not None]
-
-
-def _others(index: SearchIndex, query: str, depth: int, known: set[str], listed: set[str]) -> Iterator[str]:
-    hits = index.search(query, depth, snippet_chars=0, without=listed).hits
-    return (hit.page_id for hit in hits if hit.page_id not in known)
 
 
 def _run_lines(query_id: str, pages: Sequence[str], tag: str) -> Iterator[str]:

@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny_corpus import index_of, write_pages
+from tiny_corpus import Searching, index_of, write_pages
 
 from drag_rl.corpus.pool import PoolDecision, write_pool
 from drag_rl.errors import InputError
-from drag_rl.retrieval.sparse.build import IndexOptions, build_index
-from drag_rl.retrieval.sparse.index import SearchIndex
+from drag_rl.retrieval import build_index
 
 TEXTS = ["red fox", "blue fox", "green tree", "index of foxes"]
 
@@ -21,29 +20,29 @@ def test_failed_and_left_out_pages_cannot_be_found(tmp_path: Path) -> None:
     decisions = [PoolDecision(page_id=f"doc#{n}", in_pool=True, reason="") for n in range(1, 4)]
     decisions.append(PoolDecision(page_id="doc#4", in_pool=False, reason="index"))
     write_pool(pages, decisions)
-    manifest, _ = build_index(pages, tmp_path / "index", IndexOptions())
-    index = SearchIndex.load(tmp_path / "index", pages)
+    manifest, _ = build_index(pages, tmp_path / "index")
+    index = Searching.load(tmp_path / "index", pages)
     assert index.page_ids == ("doc#1", "doc#3")
     assert manifest.counts["pages_failed"] == 1 and manifest.counts["pages_left_out_index"] == 1
 
 
 def test_an_unchanged_index_is_not_built_again_and_a_changed_one_is(tmp_path: Path) -> None:
     pages = write_pages(tmp_path / "pages", TEXTS)
-    first, built = build_index(pages, tmp_path / "index", IndexOptions())
+    first, built = build_index(pages, tmp_path / "index")
     assert built
-    assert build_index(pages, tmp_path / "index", IndexOptions()) == (first, False)
-    _, built = build_index(pages, tmp_path / "index", IndexOptions(k1=0.9))
+    assert build_index(pages, tmp_path / "index") == (first, False)
+    _, built = build_index(pages, tmp_path / "index", k1=0.9)
     assert built
     (tmp_path / "index" / "texts.arrow").unlink()
-    _, built = build_index(pages, tmp_path / "index", IndexOptions(k1=0.9))
-    assert built and len(SearchIndex.load(tmp_path / "index")) == 4
+    _, built = build_index(pages, tmp_path / "index", k1=0.9)
+    assert built and len(Searching.load(tmp_path / "index")) == 4
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
 def test_the_same_pages_give_the_same_index(tmp_path: Path) -> None:
     pages = write_pages(tmp_path / "pages", TEXTS)
-    one, _ = build_index(pages, tmp_path / "one", IndexOptions())
-    two, _ = build_index(pages, tmp_path / "two", IndexOptions())
+    one, _ = build_index(pages, tmp_path / "one")
+    two, _ = build_index(pages, tmp_path / "two")
     assert one.fingerprint == two.fingerprint
 
 
@@ -63,31 +62,31 @@ def test_a_damaged_index_is_refused(tmp_path: Path, name: str, damage: str) -> N
     else:
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(InputError, match=f"{name}.*drag index"):
-        SearchIndex.load(tmp_path / "index")
+        Searching.load(tmp_path / "index")
 
 
 def test_a_missing_unfinished_or_foreign_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
-        SearchIndex.load(tmp_path / "nowhere")
+        Searching.load(tmp_path / "nowhere")
     index_of(tmp_path, TEXTS)
     with pytest.raises(InputError, match="no search index"):
-        SearchIndex.load(tmp_path / "pages")
+        Searching.load(tmp_path / "pages")
     with pytest.raises(InputError, match="was made by index and is no folder of pages"):
-        build_index(tmp_path / "index", tmp_path / "other", IndexOptions())
+        build_index(tmp_path / "index", tmp_path / "other")
     (tmp_path / "index" / "manifest.json").unlink()
     with pytest.raises(InputError, match="unfinished"):
-        SearchIndex.load(tmp_path / "index")
+        Searching.load(tmp_path / "index")
 
 
 def test_an_index_of_other_pages_is_refused(tmp_path: Path) -> None:
     index_of(tmp_path, TEXTS)
-    SearchIndex.load(tmp_path / "index", tmp_path / "pages")
+    Searching.load(tmp_path / "index", tmp_path / "pages")
     other = write_pages(tmp_path / "other", [*TEXTS, "one more"])
     with pytest.raises(InputError, match="was not made from"):
-        SearchIndex.load(tmp_path / "index", other)
+        Searching.load(tmp_path / "index", other)
     write_pool(tmp_path / "pages", [PoolDecision(page_id="doc#1", in_pool=False, reason="index")])
     with pytest.raises(InputError, match="was not made from"):
-        SearchIndex.load(tmp_path / "index", tmp_path / "pages")
+        Searching.load(tmp_path / "index", tmp_path / "pages")
 
 
 def test_something_else_is_never_overwritten(tmp_path: Path) -> None:
@@ -95,9 +94,9 @@ def test_something_else_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("mine")
     with pytest.raises(InputError, match="give another --out"):
-        build_index(pages, tmp_path / "thesis", IndexOptions())
+        build_index(pages, tmp_path / "thesis")
     with pytest.raises(InputError, match="give another --out"):
-        build_index(pages, pages, IndexOptions())
+        build_index(pages, pages)
     assert (tmp_path / "thesis" / "chapter.txt").read_text() == "mine"
 
 
@@ -105,8 +104,8 @@ def test_a_failed_build_leaves_the_older_index(tmp_path: Path) -> None:
     index_of(tmp_path, TEXTS)
     empty = write_pages(tmp_path / "empty", ["", " . "])
     with pytest.raises(InputError, match="no page has a word"):
-        build_index(empty, tmp_path / "index", IndexOptions())
-    assert len(SearchIndex.load(tmp_path / "index")) == 4
+        build_index(empty, tmp_path / "index")
+    assert len(Searching.load(tmp_path / "index")) == 4
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "index", "pages"]
 
 
@@ -116,7 +115,7 @@ def test_a_failed_build_leaves_the_older_index(tmp_path: Path) -> None:
 def test_wrong_options_are_named(tmp_path: Path, wrong: dict[str, object]) -> None:
     pages = write_pages(tmp_path / "pages", TEXTS)
     with pytest.raises(InputError, match=next(iter(wrong))):
-        build_index(pages, tmp_path / "index", IndexOptions(**wrong))  # type: ignore[arg-type]
+        build_index(pages, tmp_path / "index", **wrong)  # type: ignore[arg-type]
 
 
 def test_options_are_kept_in_the_manifest(tmp_path: Path) -> None:

@@ -9,12 +9,11 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from tiny_corpus import index_of, write_pages
+from tiny_corpus import Searching, index_of, write_pages
 
 from drag_rl.errors import InputError
-from drag_rl.retrieval import SearchIndex
+from drag_rl.retrieval import build_index
 from drag_rl.retrieval.index_folder import WORD_RULE
-from drag_rl.retrieval.sparse.build import IndexOptions, build_index
 from drag_rl.types import query_key
 
 PAGES = {
@@ -32,7 +31,7 @@ PAGES = {
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> SearchIndex:
+def index(tmp_path_factory: pytest.TempPathFactory) -> Searching:
     texts = [*PAGES.values(), "An English page about something else altogether."]
     return index_of(tmp_path_factory.mktemp("languages"), texts, stemmer="none", stopwords="none")
 
@@ -60,7 +59,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> SearchIndex:
         ("fa", "پشتیبان"),
     ],
 )
-def test_a_part_of_a_sentence_finds_its_page(index: SearchIndex, language: str, query: str) -> None:
+def test_a_part_of_a_sentence_finds_its_page(index: Searching, language: str, query: str) -> None:
     page_id = f"doc#{list(PAGES).index(language) + 1}"
     for typed in (unicodedata.normalize(form, query) for form in ("NFC", "NFD")):
         assert index.search(typed, 1, [page_id]).gold_ranks == (1,), typed
@@ -97,15 +96,15 @@ def test_an_older_index_of_such_pages_is_refused_and_built_anew(tmp_path: Path) 
     index_of(tmp_path, [PAGES["zh"]])
     as_an_older_version_left_it(tmp_path / "index")
     with pytest.raises(InputError, match=r"older version.*Chinese.*run drag index again"):
-        SearchIndex.load(tmp_path / "index")
-    assert build_index(tmp_path / "pages", tmp_path / "index", IndexOptions())[1]
-    assert SearchIndex.load(tmp_path / "index").search("首都", 1).hits
+        Searching.load(tmp_path / "index")
+    assert build_index(tmp_path / "pages", tmp_path / "index")[1]
+    assert Searching.load(tmp_path / "index").search("首都", 1).hits
 
 
 def test_an_older_index_of_latin_pages_is_as_good_as_a_new_one(tmp_path: Path) -> None:
     pages = write_pages(tmp_path / "pages", [PAGES["de"], PAGES["fr"], PAGES["ru"]])
-    before, _ = build_index(pages, tmp_path / "index", IndexOptions())
+    before, _ = build_index(pages, tmp_path / "index")
     as_an_older_version_left_it(tmp_path / "index")
-    assert SearchIndex.load(tmp_path / "index").search("Größe", 1).hits
-    after, built = build_index(pages, tmp_path / "index", IndexOptions())
+    assert Searching.load(tmp_path / "index").search("Größe", 1).hits
+    after, built = build_index(pages, tmp_path / "index")
     assert built and after.fingerprint == before.fingerprint
