@@ -8,6 +8,7 @@ import numpy as np
 import pymupdf
 import pytest
 from printed_manuals import FILLER, HEIGHT, LEFT, Manual, Section, ingest
+from tiny_corpus import Searching
 
 from data_preprocess.build import BuildOptions, app, build_questions
 from data_preprocess.index_terms import read_index
@@ -23,8 +24,7 @@ from drag_rl.corpus.redactions import read_redactions
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import read_manifest
 from drag_rl.questions import read_questions
-from drag_rl.retrieval import SearchIndex
-from drag_rl.retrieval.sparse.build import IndexOptions, build_index
+from drag_rl.retrieval import build_index
 from drag_rl.types import Question
 
 MANUAL: list[Section] = [
@@ -136,8 +136,8 @@ def test_contents_and_index_pages_cannot_be_found(built: Path) -> None:
     left_out = read_left_out(built / "pool")
     assert left_out["manual#1"] == "contents" and left_out["answers#1"] == "contents"
     assert list(left_out.values()).count("index") == 1
-    build_index(built / "pool", built / "index", IndexOptions())
-    index = SearchIndex.load(built / "index", built / "pool")
+    build_index(built / "pool", built / "index")
+    index = Searching.load(built / "index", built / "pool")
     assert not set(left_out) & set(index.page_ids)
     for split in ("train", "val", "test"):
         for question in questions_of(built / "questions", split).values():

@@ -10,21 +10,20 @@ from pathlib import Path
 import pymupdf
 import pytest
 from printed_manuals import ingest
-from tiny_corpus import write_pages
+from tiny_corpus import Searching, write_pages
 
 from data_preprocess.debian import DebianPackages
 from drag_rl.corpus.pages import load_pages
-from drag_rl.retrieval import SearchIndex
-from drag_rl.retrieval.sparse.build import IndexOptions, build_index
+from drag_rl.retrieval import build_index
 from drag_rl.words import UNSPACED
 
 LANGUAGES = {
-    "de": IndexOptions(stemmer="german", stopwords="de"),
-    "fr": IndexOptions(stemmer="french", stopwords="fr"),
-    "ru": IndexOptions(stemmer="russian", stopwords="ru"),
-    "zh_CN": IndexOptions(stemmer="none", stopwords="zh"),
-    "ja": IndexOptions(stemmer="none", stopwords="none"),
-    "ko": IndexOptions(stemmer="none", stopwords="ko"),
+    "de": {"stemmer": "german", "stopwords": "de"},
+    "fr": {"stemmer": "french", "stopwords": "fr"},
+    "ru": {"stemmer": "russian", "stopwords": "ru"},
+    "zh_CN": {"stemmer": "none", "stopwords": "zh"},
+    "ja": {"stemmer": "none", "stopwords": "none"},
+    "ko": {"stemmer": "none", "stopwords": "ko"},
 }
 PACKAGE = "installation-guide-amd64"
 FIRST, LAST = 20, 59
@@ -64,8 +63,8 @@ def parts_of_sentences(text: str, rng: random.Random) -> list[str]:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_half_a_sentence_finds_its_page(guides: dict[str, list[str]], language: str, tmp_path: Path) -> None:
     texts, rng = guides[language], random.Random(0)
-    build_index(write_pages(tmp_path / "pages", texts), tmp_path / "index", LANGUAGES[language])
-    index = SearchIndex.load(tmp_path / "index")
+    build_index(write_pages(tmp_path / "pages", texts), tmp_path / "index", **LANGUAGES[language])
+    index = Searching.load(tmp_path / "index")
     asked = [
         (part, page)
         for page, text in zip(index.page_ids, texts, strict=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pymupdf
 import pytest
 from printed_manuals import ingest
+from tiny_corpus import Searching
 
 from data_preprocess import sample_corpus
 from data_preprocess.build import BuildOptions, build_questions
@@ -21,8 +22,7 @@ from drag_rl.corpus.sources import open_pdf
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import write_manifest
 from drag_rl.questions import read_questions
-from drag_rl.retrieval import SearchIndex
-from drag_rl.retrieval.sparse.build import IndexOptions, build_index
+from drag_rl.retrieval import build_index
 from drag_rl.types import best_rank
 
 PRINTED = {
@@ -201,8 +201,8 @@ def test_the_sample_corpus_gives_its_printed_questions(tmp_path: Path) -> None:
     ]
     assert len(outline) == 75
 
-    build_index(pool, tmp_path / "index", IndexOptions())
-    index = SearchIndex.load(tmp_path / "index", pool)
+    build_index(pool, tmp_path / "index")
+    index = Searching.load(tmp_path / "index", pool)
     ranks = [
         best_rank(index.search(question.text, 1, question.gold_page_ids, snippet_chars=0).gold_ranks)
         for question in questions
