@@ -17,8 +17,8 @@ from drag_rl.evaluation.results import score
 from drag_rl.evaluation.trec import encoded, ranked_pages, write_trec
 from drag_rl.metrics.ranked import MEASURES
 from drag_rl.metrics.rankings import RANKINGS, best_search
-from drag_rl.policies.baselines import CONTROLS
 from drag_rl.policies.play import play
+from drag_rl.policies.table import POLICIES
 from drag_rl.types import Trajectory
 
 
@@ -28,7 +28,7 @@ def index(tmp_path_factory):
 
 
 def assert_same_numbers(folder, trajectories, index):
-    write_trec(folder, trajectories, index)
+    write_trec(folder, trajectories, index.retriever)
     aggregate, _ = score(trajectories)
     qrels = list(ir_measures.read_trec_qrels(str(folder / "qrels.txt")))
     for ranking in RANKINGS:
@@ -76,7 +76,8 @@ def test_what_was_searched_with_the_question_and_without_listed_pages_is_what_th
         question, (first, _) = trajectory.outcome.question, trajectory.outcome.turns
         listed = [hit.page_id for hit in first.hits]
         found = index.search(f"{question.text} replace seal", len(index), snippet_chars=0, without=listed)
-        assert [hit.page_id for hit in found.hits] == list(ranked_pages(trajectory.outcome, "best", index))
+        ranked = asyncio.run(ranked_pages(trajectory.outcome, "best", index.retriever))
+        assert [hit.page_id for hit in found.hits] == list(ranked)
 
 
 def test_several_gold_pages_and_ids_with_spaces(index, tmp_path):
@@ -92,12 +93,13 @@ def test_several_gold_pages_and_ids_with_spaces(index, tmp_path):
     assert_same_numbers(tmp_path, trajectories, index)
 
 
-@pytest.mark.parametrize("name", CONTROLS)
-def test_controls_too(name, index, tmp_path):
+@pytest.mark.parametrize("name", ["raw-question", "keywords", "feedback", "oracle-depth", "oracle-words"])
+def test_baselines_and_oracles_too(name, index, tmp_path):
+    config = POLICIES[name].episode(lab.PLAIN)
     trajectories = []
     for question in lab.QUESTIONS:
-        control = CONTROLS[name](question, index, lab.PLAIN)
-        outcome, generations = asyncio.run(play(question, control, control.searcher, lab.PLAIN))
+        policy = POLICIES[name](index.retriever)
+        outcome, generations = asyncio.run(play(question, policy, index.retriever, config))
         trajectories.append(Trajectory(outcome=outcome, generations=generations))
     assert_same_numbers(tmp_path, trajectories, index)
 
