@@ -16,9 +16,8 @@ from drag_rl.corpus.ingest import ingest_pdfs
 from drag_rl.corpus.pdf_pages import ReadOptions
 from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode, SearchRequest
 from drag_rl.questions import write_questions
-from drag_rl.retrieval import open_retriever
+from drag_rl.retrieval import build_index, open_retriever
 from drag_rl.retrieval.base import Retriever
-from drag_rl.retrieval.sparse.build import IndexOptions, build_index
 from drag_rl.star.formats.sft import schema
 from drag_rl.types import Question
 
@@ -51,7 +50,7 @@ def make_world(folder: Path) -> World:
     data = folder / "data"
     _write_pdfs(folder / "pdfs")
     ingest_pdfs(folder / "pdfs", data / "pages", ReadOptions())
-    build_index(data / "pages", data / "index", IndexOptions())
+    build_index(data / "pages", data / "index")
     questions = {split: list(_questions(split)) for split in ("train", "val")}
     for split, asked in questions.items():
         write_questions(data / f"questions.{split}.parquet", asked, split)
