@@ -29,6 +29,10 @@ for knob in SENTENCES QUESTIONS STEPS SEED; do
 done
 [[ $TURNS =~ ^[1-9]$ ]] || { echo "quickstart: TURNS=$TURNS: give 1 to 9 searches" >&2; exit 2; }
 
+# Knobs of the scripts that this one starts, which it sets itself or leaves at their defaults.
+unset VAL ADAPTER LORA_RANK WANDB HARDWARE SAMPLES SAMPLING LIMIT EPISODE FIRST_EPISODE HINTS FORMAT ABOVE_MEAN \
+    PER_QUESTION MAX_TOKENS CONCURRENCY VLLM MASK WEIGHT RANKS LAUNCHER TRAIN
+
 started=$SECONDS
 step() { printf '\n\033[1;36m[quickstart %4ds] %s\033[0m\n' $((SECONDS - started)) "$*"; }
 

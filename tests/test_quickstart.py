@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,6 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from hydra import compose, initialize_config_dir
 from launch_lab import stand_ins, told
+
+from drag_rl.training.launch.knobs import KNOBS
 
 ROOT = Path(__file__).resolve().parents[1]
 MAKES = "pathlib.Path(sys.argv[sys.argv.index('{}') + 1], '{}').mkdir(parents=True, exist_ok=True)"
@@ -139,6 +142,18 @@ def test_several_searches_beside_a_run_with_one(quickstart):
     assert (
         "runs/quickstart/report-3.html" in calls[-1] and "runs/quickstart/results/comparison-3" in calls[-2]
     )
+
+
+def test_knobs_of_other_scripts_do_not_reach_what_it_starts(quickstart):
+    own = {"MODEL", "DATA", "RUN", "SEED"}
+    foreign = sorted({knob for script in ("grpo", "sft", "star") for knob in KNOBS[script]} - own)
+    header = (ROOT / "scripts/quickstart.sh").read_text()
+    unset = re.search(r"^unset ((?:.*\\\n)*.*)$", header, re.MULTILINE)[1].replace("\\\n", "").split()
+    assert sorted(unset) == foreign
+    calls = quickstart(**dict.fromkeys(foreign, "wrong"))
+    config = composed(next(call for call in calls if call[0] == "main_ppo"))
+    assert config.actor_rollout_ref.model.lora_rank == 0
+    assert config.data.val_files.endswith("questions.val.parquet")
 
 
 def test_what_is_trained_is_not_trained_again(quickstart, tmp_path):

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from drag_rl.errors import InputError
 from drag_rl.verl_plugin.options import check
+from drag_rl.verl_plugin.patches import sync_timeout_s
 
 EXIT_BAD_INPUT = 2
 
@@ -21,9 +22,10 @@ class CheckOptions(Callback):  # type: ignore[misc]
     """``hydra.callbacks`` of our YAML files."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """End the program with one line if an option is wrong."""
+        """End the program with one line if an option, or a setting in the environment, is wrong."""
         try:
             check(config)
+            sync_timeout_s()
         except InputError as error:
             sys.stderr.write(f"drag-rl: {error}\n")
             sys.exit(EXIT_BAD_INPUT)  # Hydra turns any other exception of a callback into a warning

@@ -8,6 +8,7 @@ fails, and the patch can go, as soon as upstream has mended it.
 from __future__ import annotations
 
 import inspect
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -16,10 +17,12 @@ from typing import Any
 
 import wrapt
 
+from drag_rl.errors import InputError
 from drag_rl.versions import VERL_VERSION
 
 SYNC_TIMEOUT_ENV = "DRAG_WEIGHT_SYNC_TIMEOUT_S"
 SYNC_TIMEOUT_DEFAULT_S = 600.0
+LONGEST_SYNC_TIMEOUT_S = 24 * 60 * 60
 
 
 def apply() -> None:
@@ -40,6 +43,22 @@ def guarded(patch: Callable[[ModuleType], None]) -> Callable[[ModuleType], None]
     return on_import
 
 
+def sync_timeout_s() -> float:
+    """Seconds that a weight sync may wait for one answer; InputError where the environment holds no such number."""
+    said = os.environ.get(SYNC_TIMEOUT_ENV)
+    if not said:
+        return SYNC_TIMEOUT_DEFAULT_S
+    try:
+        seconds = float(said)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= LONGEST_SYNC_TIMEOUT_S:
+        raise InputError(
+            f"{SYNC_TIMEOUT_ENV}={said}: give seconds, more than 0 and at most {LONGEST_SYNC_TIMEOUT_S}"
+        )
+    return seconds
+
+
 def bound_weight_sync(module: ModuleType) -> None:
     """``workers/rollout/vllm_rollout/bucketed_weight_transfer.py:160,172,180``: the sender waits without a time-out.
 
@@ -50,7 +69,7 @@ def bound_weight_sync(module: ModuleType) -> None:
 
     def init_socket(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> None:
         wrapped(*args, **kwargs)
-        timeout_ms = int(1000 * float(os.environ.get(SYNC_TIMEOUT_ENV, SYNC_TIMEOUT_DEFAULT_S)))
+        timeout_ms = int(1000 * sync_timeout_s())
         instance.socket.setsockopt(zmq.RCVTIMEO, timeout_ms)
         instance.socket.setsockopt(zmq.SNDTIMEO, timeout_ms)
         instance.socket.setsockopt(zmq.LINGER, 0)
@@ -61,7 +80,7 @@ def bound_weight_sync(module: ModuleType) -> None:
         except zmq.Again as error:
             raise TimeoutError(
                 "weight sync: the vLLM worker did not take the new weights in "
-                f"{os.environ.get(SYNC_TIMEOUT_ENV, SYNC_TIMEOUT_DEFAULT_S)} s; its own error stands above"
+                f"{sync_timeout_s():g} s; its own error stands above"
             ) from error
 
     wrapt.wrap_function_wrapper(module, "BucketedWeightSender._init_socket", init_socket)

@@ -165,6 +165,15 @@ def test_a_wrong_option_is_refused_with_the_choices_before_anything_starts(optio
     assert capsys.readouterr().err == f"drag-rl: {caught.value}\n"
 
 
+@pytest.mark.parametrize("said", ["abc", "0", "-1", "nan", "inf"])
+def test_a_wrong_time_limit_of_weight_syncs_is_one_line_before_anything_starts(said, monkeypatch, capsys):
+    monkeypatch.setenv("DRAG_WEIGHT_SYNC_TIMEOUT_S", said)
+    with pytest.raises(SystemExit):
+        CheckOptions().on_run_start(composed("grpo", "cpu"))
+    problem = "give seconds, more than 0 and at most 86400"
+    assert capsys.readouterr().err == f"drag-rl: DRAG_WEIGHT_SYNC_TIMEOUT_S={said}: {problem}\n"
+
+
 def test_what_is_not_ours_is_hydras_to_refuse():
     with pytest.raises(ConfigCompositionException, match=r"trainer\.top_n"):
         composed("grpo", "cpu", "trainer.top_n=3")

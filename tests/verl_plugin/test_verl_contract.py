@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import entry_points, version
+from pathlib import Path
 
 import pytest
+
+from drag_rl.versions import VERL_VERSION
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def parameters(function):
@@ -16,7 +22,15 @@ def parameters(function):
 
 
 def test_version():
-    assert version("verl") == "0.9.1"
+    assert version("verl") == VERL_VERSION
+
+
+def test_what_is_installed_is_the_version_that_the_code_is_written_for():
+    pins = [ROOT / "pyproject.toml", *(ROOT / "constraints").glob("[cg]pu.txt")]
+    pinned = [
+        found for path in pins for found in re.findall(r"\bverl(?:\[[\w,-]+\])?==([\w.]+)", path.read_text())
+    ]
+    assert len(pinned) >= 4 and set(pinned) == {VERL_VERSION}
 
 
 def test_the_plugin_is_an_entry_point_and_loads():
