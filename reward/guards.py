@@ -9,7 +9,7 @@ malformed messages, thoughts that repeat themselves, ever longer queries, and co
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal, NamedTuple
@@ -17,24 +17,12 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field, TypeAdapter, field_validator
 
 from drag_rl.config import Config
-from drag_rl.types import Outcome, Search
+from drag_rl.tables import Table
+from drag_rl.types import Outcome, Search, Turn
 from reward.steps import duplicate_query, malformed
 
 REPEAT_WORDS = 4
 """Length of the n-grams whose repetition shows a degenerate thought."""
-
-GUARDS: Mapping[str, Literal["above", "below"]] = {
-    "zero_variance_groups": "above",
-    "duplicate_queries": "above",
-    "malformed": "above",
-    "turns": "above",
-    "searches": "below",
-    "think_repetition": "above",
-    "query_chars": "above",
-    "response_chars": "above",
-    "correct_logprob": "below",
-}
-"""What is guarded -> on which side of its threshold it is bad."""
 
 
 class Rollout(NamedTuple):
@@ -46,6 +34,16 @@ class Rollout(NamedTuple):
     outcome: Outcome
     logprob: float | None = None
     """Mean log-probability of the policy's tokens; None when it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """One thing to watch."""
+
+    measure: Callable[[Sequence[Rollout]], float | None]
+    """Its value for a batch; None where it is not known."""
+    bad: Literal["above", "below"]
+    """The side of a threshold on which a batch is bad."""
 
 
 class GuardConfig(Config):
@@ -72,7 +70,7 @@ class GuardConfig(Config):
     def _known(cls, thresholds: dict[str, float | None]) -> dict[str, float | None]:
         for name in thresholds:
             if name not in GUARDS:
-                raise ValueError(f"unknown guard {name!r}; known guards: {', '.join(GUARDS)}")
+                raise ValueError(GUARDS.unknown(name))
         return thresholds
 
 
@@ -100,30 +98,9 @@ _OUTCOME = TypeAdapter(Outcome)
 
 
 def guard_metrics(rollouts: Sequence[Rollout]) -> dict[str, float]:
-    """What the guards watch, of one batch: the keys of ``GUARDS``, ``correct_logprob`` only where known.
-
-    ``zero_variance_groups`` is a share of the groups, ``duplicate_queries`` of the searches, ``malformed`` of the
-    messages, ``think_repetition`` of the 4-grams of a thought (mean over thoughts); ``turns``, ``searches`` and
-    ``response_chars`` (the policy's own text) are means over trajectories, ``query_chars`` over searches,
-    ``correct_logprob`` over the trajectories with a gold page in the top k.
-    """
-    outcomes = [rollout.outcome for rollout in rollouts]
-    turns = [turn for outcome in outcomes for turn in outcome.turns]
-    queries = [turn.action.query for turn in turns if isinstance(turn.action, Search)]
-    metrics = {
-        "zero_variance_groups": zero_variance_share([(rollout.uid, rollout.reward) for rollout in rollouts]),
-        "duplicate_queries": _ratio(sum(sum(duplicate_query(outcome)) for outcome in outcomes), len(queries)),
-        "malformed": _ratio(sum(sum(malformed(outcome)) for outcome in outcomes), len(turns)),
-        "turns": _ratio(len(turns), len(outcomes)),
-        "searches": _ratio(len(queries), len(outcomes)),
-        "think_repetition": _mean([repetition(turn.action.thought) for turn in turns if turn.action.thought]),
-        "query_chars": _mean([len(query) for query in queries]),
-        "response_chars": _ratio(sum(len(turn.text) for turn in turns), len(outcomes)),
-    }
-    correct = [
-        rollout.logprob for rollout in rollouts if rollout.logprob is not None and rollout.outcome.solved
-    ]
-    return {**metrics, "correct_logprob": fmean(correct)} if correct else metrics
+    """What the guards watch, of one batch: the names of ``GUARDS``, without those whose value is not known."""
+    values = {name: guard.measure(rollouts) for name, guard in GUARDS.items()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def check(metrics: Mapping[str, float], config: GuardConfig, step: int) -> tuple[Finding, ...]:
@@ -137,12 +114,64 @@ def check(metrics: Mapping[str, float], config: GuardConfig, step: int) -> tuple
     return tuple(
         Finding(
             level=level,
-            message=f"step {step}: {name} is {metrics[name]:.3g}, {GUARDS[name]} the threshold of {threshold:.3g}",
+            message=f"step {step}: {name} is {metrics[name]:.3g}, {GUARDS[name].bad} the threshold of {threshold:.3g}",
         )
         for level, thresholds in levels
         for name, threshold in thresholds.items()
         if threshold is not None and name in metrics and _is_beyond(name, metrics[name], threshold)
     )
+
+
+def _zero_variance_groups(rollouts: Sequence[Rollout]) -> float:
+    return zero_variance_share([(rollout.uid, rollout.reward) for rollout in rollouts])
+
+
+def _duplicate_queries(rollouts: Sequence[Rollout]) -> float:
+    return _ratio(sum(sum(duplicate_query(one.outcome)) for one in rollouts), len(_queries(rollouts)))
+
+
+def _malformed(rollouts: Sequence[Rollout]) -> float:
+    return _ratio(sum(sum(malformed(one.outcome)) for one in rollouts), len(_turns(rollouts)))
+
+
+def _think_repetition(rollouts: Sequence[Rollout]) -> float:
+    return _mean([repetition(turn.action.thought) for turn in _turns(rollouts) if turn.action.thought])
+
+
+def _response_chars(rollouts: Sequence[Rollout]) -> float:
+    return _ratio(sum(len(turn.text) for turn in _turns(rollouts)), len(rollouts))
+
+
+def _correct_logprob(rollouts: Sequence[Rollout]) -> float | None:
+    known = [one.logprob for one in rollouts if one.logprob is not None and one.outcome.solved]
+    return fmean(known) if known else None
+
+
+GUARDS: Table[Guard] = Table(
+    "guard",
+    {
+        # a share of the groups
+        "zero_variance_groups": Guard(_zero_variance_groups, bad="above"),
+        # of the searches
+        "duplicate_queries": Guard(_duplicate_queries, bad="above"),
+        # of the messages
+        "malformed": Guard(_malformed, bad="above"),
+        # means over trajectories
+        "turns": Guard(lambda rollouts: _ratio(len(_turns(rollouts)), len(rollouts)), bad="above"),
+        "searches": Guard(lambda rollouts: _ratio(len(_queries(rollouts)), len(rollouts)), bad="below"),
+        # of the 4-grams of a thought, mean over thoughts
+        "think_repetition": Guard(_think_repetition, bad="above"),
+        # characters: mean over searches, and of the policy's own text over trajectories
+        "query_chars": Guard(
+            lambda rollouts: _mean([len(query) for query in _queries(rollouts)]), bad="above"
+        ),
+        "response_chars": Guard(_response_chars, bad="above"),
+        # mean log-probability of the trajectories with a gold page in the top k; only where known
+        "correct_logprob": Guard(_correct_logprob, bad="below"),
+    },
+    group="drag_rl.guards",
+)
+"""Name -> what is watched."""
 
 
 def zero_variance_share(scored: Sequence[tuple[str, float]]) -> float:
@@ -168,8 +197,16 @@ def repetition(text: str) -> float:
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
 
+def _turns(rollouts: Sequence[Rollout]) -> list[Turn]:
+    return [turn for rollout in rollouts for turn in rollout.outcome.turns]
+
+
+def _queries(rollouts: Sequence[Rollout]) -> list[str]:
+    return [turn.action.query for turn in _turns(rollouts) if isinstance(turn.action, Search)]
+
+
 def _is_beyond(name: str, value: float, threshold: float) -> bool:
-    return value > threshold if GUARDS[name] == "above" else value < threshold
+    return value > threshold if GUARDS[name].bad == "above" else value < threshold
 
 
 def _ratio(part: float, whole: int) -> float:
