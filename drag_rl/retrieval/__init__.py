@@ -5,7 +5,6 @@ from drag_rl.retrieval.build import build_index
 from drag_rl.retrieval.kinds import IndexKind
 from drag_rl.retrieval.open import open_retriever
 from drag_rl.retrieval.page_texts import PageTexts
-from drag_rl.retrieval.sparse.index import SearchIndex, SearchResult
 
 __all__ = [
     "IndexKind",
@@ -13,8 +12,6 @@ __all__ = [
     "Query",
     "Ranking",
     "Retriever",
-    "SearchIndex",
-    "SearchResult",
     "build_index",
     "check_top_k",
     "open_retriever",

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, get_args
 
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import Manifest
-from drag_rl.retrieval.base import Query
-from drag_rl.retrieval.index_folder import check_corpus, check_files, check_words
 from drag_rl.retrieval.kinds import IndexKind
 from drag_rl.retrieval.page_terms import VOCABULARY_FILES, PageTerms
 from drag_rl.retrieval.page_texts import PageTexts
@@ -18,7 +15,6 @@ from drag_rl.retrieval.sparse.bm25 import Bm25, Method, write_bm25
 from drag_rl.retrieval.sparse.retriever import Bm25Retriever
 from drag_rl.retrieval.stopwords import STOPWORDS
 from drag_rl.retrieval.tokenizer import Tokenizer
-from drag_rl.types import Hit
 
 BM25_FOLDER = "bm25"
 
@@ -62,76 +58,3 @@ class Bm25Index(IndexKind):
         bm25 = Bm25(folder / BM25_FOLDER)
         terms = PageTerms.open(folder, bm25.vocabulary, bm25.holding())
         return Bm25Retriever(bm25, PageTexts.open(folder, terms), manifest.fingerprint)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchResult:
-    """What one search found."""
-
-    hits: tuple[Hit, ...]
-    """Best first, at most ``top_k``; pages that share no term with the query are no hits."""
-    gold_ranks: tuple[int | None, ...]
-    """The exact 1-based rank of each asked page among the pages that were searched; None for a page that is not among
-    them, or scores 0."""
-    corpus_ranks: tuple[int | None, ...]
-    """The same over the whole index, whatever pages were left out."""
-
-
-class SearchIndex:
-    """See :class:`drag_rl.retrieval.sparse.retriever.Bm25Retriever`."""
-
-    def __init__(self, index_dir: Path, pages_dir: Path | None = None) -> None:
-        index_dir = Path(index_dir)
-        self.manifest = check_files(index_dir)
-        if pages_dir is not None:
-            check_corpus(index_dir, self.manifest, Path(pages_dir))
-        self.retriever = Bm25Index.open(index_dir, self.manifest)
-        self.pages = self.retriever.pages
-        check_words(index_dir, self.manifest, self.pages.terms.vocabulary)
-
-    @classmethod
-    def load(cls, index_dir: Path, pages_dir: Path | None = None) -> SearchIndex:
-        """Open and check."""
-        return cls(index_dir, pages_dir)
-
-    def __len__(self) -> int:
-        return len(self.pages)
-
-    def __contains__(self, page_id: object) -> bool:
-        return page_id in self.pages
-
-    @property
-    def page_ids(self) -> tuple[str, ...]:
-        """Every page that can be found, in page order."""
-        return self.pages.page_ids
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """How pages and queries become terms."""
-        return self.pages.tokenizer
-
-    def pages_with(self, term: str) -> int:
-        """How many pages hold a term."""
-        return self.pages.pages_with(term)
-
-    def page(self, page_id: str) -> str:
-        """The text of a page."""
-        return self.pages.text(page_id)
-
-    def search(
-        self,
-        query: str,
-        top_k: int,
-        gold_page_ids: Sequence[str] = (),
-        *,
-        snippet_chars: int = 400,
-        without: Collection[str] = (),
-    ) -> SearchResult:
-        """The best ``top_k`` pages for ``query`` and the exact rank of each page of ``gold_page_ids``."""
-        track = tuple(gold_page_ids)
-        queries = [Query(text=query, track=track), Query(text=query, track=track, without=frozenset(without))]
-        whole, found = self.retriever.search_now(queries, top_k)
-        hits = (
-            replace(hit, snippet=self.pages.snippet(hit.page_id, query, snippet_chars)) for hit in found.hits
-        )
-        return SearchResult(hits=tuple(hits), gold_ranks=found.tracked, corpus_ranks=whole.tracked)
