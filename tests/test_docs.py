@@ -10,9 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
-PATH = re.compile(
-    r"`((?:drag_rl|reward|data_preprocess|configs|scripts|tests|docs|examples|benchmarks)/[\w./*-]+)`"
-)
+ROOMS = "drag_rl|reward|data_preprocess|configs|scripts|tests|docs|examples|benchmarks"
+PATH = re.compile(rf"(?<![\w./-])((?:{ROOMS})/[\w./*-]*)")
 
 
 def anchors(path: Path) -> set[str]:
@@ -36,4 +35,4 @@ def test_every_link_leads_somewhere(path: Path) -> None:
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
 def test_every_file_named_is_there(path: Path) -> None:
     for name in PATH.findall(path.read_text()):
-        assert list(ROOT.glob(name.rstrip("/"))), f"{path.name} names {name}"
+        assert list(ROOT.glob(name.rstrip("/."))), f"{path.name} names {name}"
