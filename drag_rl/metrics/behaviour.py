@@ -1,4 +1,4 @@
-"""What an episode did and what it cost, whatever it found."""
+"""What an episode did and what it cost, whatever it found; one that failed with an error counts as its whole budget."""
 
 from __future__ import annotations
 
@@ -11,26 +11,54 @@ UNDEFINED = math.nan
 """The value of a metric that does not apply to a trajectory, such as the rank of a page that was not found."""
 
 
-def behaviour(trajectory: Trajectory) -> dict[str, float]:
-    """Counts and shares of one trajectory; an episode that failed with an error counts as its whole budget."""
-    outcome, generations = trajectory.outcome, trajectory.generations
-    turns, searches = len(outcome.turns), len(outcome.searches)
-    failed = outcome.stop_reason is StopReason.ERROR
-    malformed = sum(isinstance(turn.action, Malformed) for turn in outcome.turns)
-    prompt = _total([generation.prompt_tokens for generation in generations], turns)
-    completion = _total([generation.completion_tokens for generation in generations], turns)
-    return {
-        "iterations": float(outcome.config.max_turns if failed else turns),
-        "searches": float(outcome.config.max_turns if failed else searches),
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "duplicate_query_rate": sum(outcome.repeated) / searches if searches else UNDEFINED,
-        "malformed_rate": malformed / turns if turns else UNDEFINED,
-        "answered": float(outcome.answer is not None) if outcome.answer_asked else UNDEFINED,
-        "error_rate": float(failed),
-    }
+def iterations(trajectory: Trajectory) -> float:
+    """Assistant messages."""
+    return _or_budget(trajectory, len(trajectory.outcome.turns))
 
 
-def _total(tokens: Sequence[int | None], turns: int) -> float:
+def searches(trajectory: Trajectory) -> float:
+    """Turns that searched."""
+    return _or_budget(trajectory, len(trajectory.outcome.searches))
+
+
+def prompt_tokens(trajectory: Trajectory) -> float:
+    """Tokens read, summed over the messages; undefined where a message does not tell."""
+    return _total([generation.prompt_tokens for generation in trajectory.generations], trajectory)
+
+
+def completion_tokens(trajectory: Trajectory) -> float:
+    """Tokens written, summed over the messages; undefined where a message does not tell."""
+    return _total([generation.completion_tokens for generation in trajectory.generations], trajectory)
+
+
+def duplicate_query_rate(trajectory: Trajectory) -> float:
+    """The share of the searches that repeat an earlier one; undefined without a search."""
+    outcome = trajectory.outcome
+    return sum(outcome.repeated) / len(outcome.searches) if outcome.searches else UNDEFINED
+
+
+def malformed_rate(trajectory: Trajectory) -> float:
+    """The share of the messages that are no action; undefined without a message."""
+    turns = trajectory.outcome.turns
+    return sum(isinstance(turn.action, Malformed) for turn in turns) / len(turns) if turns else UNDEFINED
+
+
+def answered(trajectory: Trajectory) -> float:
+    """1 if the episode ended with an answer; undefined where none was asked for."""
+    outcome = trajectory.outcome
+    return float(outcome.answer is not None) if outcome.answer_asked else UNDEFINED
+
+
+def error_rate(trajectory: Trajectory) -> float:
+    """1 if the episode failed with an error."""
+    return float(trajectory.outcome.stop_reason is StopReason.ERROR)
+
+
+def _or_budget(trajectory: Trajectory, count: int) -> float:
+    return float(trajectory.outcome.config.max_turns if error_rate(trajectory) else count)
+
+
+def _total(tokens: Sequence[int | None], trajectory: Trajectory) -> float:
+    turns = len(trajectory.outcome.turns)
     known = [count for count in tokens if count is not None]
     return float(sum(known)) if turns and len(known) == turns == len(tokens) else UNDEFINED

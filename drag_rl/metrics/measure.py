@@ -13,13 +13,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from drag_rl.metrics.answers import anls, answer_in_context, exact_match, is_right, token_f1, uncited
-from drag_rl.metrics.behaviour import UNDEFINED, behaviour
-from drag_rl.metrics.citations import citation_scores
 from drag_rl.metrics.ranked import ranked_metrics
-from drag_rl.metrics.rankings import RANKINGS, first_search, gold_ranks
+from drag_rl.metrics.rankings import RANKINGS, gold_ranks
 from drag_rl.metrics.table import METRICS
-from drag_rl.types import Outcome, Trajectory
+from drag_rl.types import Trajectory
 
 Row = dict[str, float]
 """Metric -> value, every metric of METRICS in its order; NaN where it does not apply."""
@@ -28,10 +25,8 @@ Table = npt.NDArray[np.float64]
 
 def measure(trajectories: Sequence[Trajectory]) -> list[Row]:
     """The metrics of each trajectory, aligned."""
-    rows = [
-        behaviour(trajectory) | _retrieval(trajectory.outcome) | _answer(trajectory.outcome)
-        for trajectory in trajectories
-    ]
+    single = {name: metric.of for name, metric in METRICS.items() if metric.of}
+    rows = [{name: of(trajectory) for name, of in single.items()} for trajectory in trajectories]
     for ranking in RANKINGS:
         ranked = ranked_metrics([gold_ranks(trajectory.outcome, ranking) for trajectory in trajectories])
         for row, values in zip(rows, ranked, strict=True):
@@ -59,29 +54,3 @@ def mean_where_defined(values_NM: Table) -> Table:
     total_M = np.where(known_NM, values_NM, 0.0).sum(axis=0)
     mean_M: Table = np.divide(total_M, count_M, out=np.full(values_NM.shape[1], np.nan), where=count_M > 0)
     return mean_M
-
-
-def _retrieval(outcome: Outcome) -> Row:
-    first, find = first_search(outcome), outcome.first_find
-    found_first = first is not None and first is find
-    return {
-        "success": float(outcome.solved),
-        "iterations_to_success": float(outcome.searches.index(find) + 1) if find else UNDEFINED,
-        "first_hit_rate": float(found_first),
-        "first_hit_rank": float(find.gold_rank) if find and found_first and find.gold_rank else UNDEFINED,
-        "first.gold_rank": float((first and first.gold_rank) or outcome.corpus_pages),
-        "best.gold_rank": float(outcome.best_gold_rank or outcome.corpus_pages),
-    }
-
-
-def _answer(outcome: Outcome) -> Row:
-    golds, answer = outcome.question.answers, outcome.answer
-    text = uncited(answer) if answer else ""
-    scores = {"answer_success": is_right, "exact_match": exact_match, "token_f1": token_f1, "anls": anls}
-    row = {name: score(text, golds) if text else 0.0 for name, score in scores.items()}
-    if not golds:
-        row = dict.fromkeys(row, UNDEFINED)
-    row |= citation_scores(outcome)
-    if not outcome.answer_asked:
-        row = dict.fromkeys(row, UNDEFINED)
-    return row | {"answer_in_context": answer_in_context(outcome) if golds else UNDEFINED}
