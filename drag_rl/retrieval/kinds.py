@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from drag_rl.files.manifest import Manifest
 from drag_rl.retrieval.base import Retriever
-from drag_rl.retrieval.page_texts import DEFAULT_TOKENIZER, PageTexts
-from drag_rl.retrieval.tokenizer import Tokenizer
+from drag_rl.retrieval.page_texts import PageTexts
+from drag_rl.retrieval.tokenizer import Tokenizer, default_tokenizer
 from drag_rl.tables import Table
 
 
@@ -27,7 +27,7 @@ class IndexKind(ABC):
     @property
     def tokenizer(self) -> Tokenizer:
         """How texts become the terms by which snippets are cut."""
-        return DEFAULT_TOKENIZER
+        return default_tokenizer()
 
     @abstractmethod
     def write(self, folder: Path, pages: PageTexts) -> None:

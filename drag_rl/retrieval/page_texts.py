@@ -15,11 +15,9 @@ from drag_rl.corpus.clean_text import clean_text
 from drag_rl.errors import InputError
 from drag_rl.retrieval.page_terms import PageTerms
 from drag_rl.retrieval.snippet import fitting_snippet
-from drag_rl.retrieval.stopwords import STOPWORDS
-from drag_rl.retrieval.tokenizer import Tokenizer, read_tokenizer, write_tokenizer
+from drag_rl.retrieval.tokenizer import Tokenizer, default_tokenizer, read_tokenizer, write_tokenizer
 
 TEXTS = "texts.arrow"
-DEFAULT_TOKENIZER = Tokenizer(stemmer="english", stopwords=STOPWORDS["en"])
 QUERIES_KEPT = 1024
 """The terms of so many queries are kept, as every page that a query found asks for them."""
 
@@ -37,13 +35,14 @@ class PageTexts:
         self._query_terms = lru_cache(QUERIES_KEPT)(self._weighted_terms)
 
     @classmethod
-    def of(cls, texts: Mapping[str, str], *, tokenizer: Tokenizer = DEFAULT_TOKENIZER) -> PageTexts:
+    def of(cls, texts: Mapping[str, str], *, tokenizer: Tokenizer | None = None) -> PageTexts:
         """The pages of a mapping from page id to text, in its order, held in memory.
 
         >>> pages = PageTexts.of({"manual#1": "Saving a workspace", "manual#2": "Loading a saved workspace"})
         >>> len(pages), pages.pages_with("save"), pages.snippet("manual#2", "load", 14)
         (2, 2, 'Loading a')
         """
+        tokenizer = tokenizer or default_tokenizer()
         return cls(_batch(texts), PageTerms.of(texts.values(), tokenizer), tokenizer)
 
     @classmethod

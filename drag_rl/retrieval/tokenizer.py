@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import Stemmer
@@ -61,6 +62,14 @@ class Tokenizer:
             stemmer = self._local.stemmer = Stemmer.Stemmer(self.stemmer)
         stem: Callable[[str], str] = stemmer.stemWord
         return stem
+
+
+@cache
+def default_tokenizer() -> Tokenizer:
+    """The tokenizer of pages that nothing else is known of: English stemmer, short list of English stop words."""
+    from drag_rl.retrieval.stopwords import STOPWORDS  # they are bm25s's, which takes its time to import
+
+    return Tokenizer(stemmer="english", stopwords=STOPWORDS["en"])
 
 
 def write_tokenizer(index_dir: Path, tokenizer: Tokenizer) -> None:
