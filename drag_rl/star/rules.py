@@ -12,6 +12,7 @@ from drag_rl.errors import InputError
 from drag_rl.metrics.citations import citation_scores
 from drag_rl.star.rationalise import COPIED_WORDS, copies_words
 from drag_rl.star.turns import searches
+from drag_rl.tables import Table
 from drag_rl.types import Malformed, StopReason, Trajectory
 
 Test = Callable[[Trajectory], bool]
@@ -124,22 +125,28 @@ def _cites_gold(_: Limits) -> Test:
     return lambda trajectory: citation_scores(trajectory.outcome)["citation_recall"] > 0
 
 
-RULES: dict[str, Rule] = {
-    "unique": Rule(keeps="the first row of a question's sample", build=_unique),
-    "no_error": Rule(keeps="no failure of the server", build=_no_error),
-    "searched": Rule(keeps="at least one search", build=_searched),
-    "gold_found": Rule(keeps="gold among the hits of a search", build=_gold_found),
-    "well_formed": Rule(keeps="every message an action", masked=True, build=_well_formed),
-    "not_cut": Rule(keeps="not ended by a token budget", masked=True, build=_not_cut),
-    "no_duplicate_query": Rule(
-        keeps="no query made twice for the same pages", masked=True, build=_no_duplicate_query
-    ),
-    "within_length": Rule(keeps="within --max-turns and --max-tokens", build=_within_length),
-    "no_hint_copy": Rule(keeps="no copy of --copy-words words of the hint", build=_no_hint_copy),
-    "honest": Rule(keeps="no hint was shown", default=False, build=_honest),
-    "answered": Rule(keeps="ended with an answer", default=False, build=_answered),
-    "cites_gold": Rule(keeps="the answer cites a gold page that was shown", default=False, build=_cites_gold),
-}
+RULES: Table[Rule] = Table(
+    "rule",
+    {
+        "unique": Rule(keeps="the first row of a question's sample", build=_unique),
+        "no_error": Rule(keeps="no failure of the server", build=_no_error),
+        "searched": Rule(keeps="at least one search", build=_searched),
+        "gold_found": Rule(keeps="gold among the hits of a search", build=_gold_found),
+        "well_formed": Rule(keeps="every message an action", masked=True, build=_well_formed),
+        "not_cut": Rule(keeps="not ended by a token budget", masked=True, build=_not_cut),
+        "no_duplicate_query": Rule(
+            keeps="no query made twice for the same pages", masked=True, build=_no_duplicate_query
+        ),
+        "within_length": Rule(keeps="within --max-turns and --max-tokens", build=_within_length),
+        "no_hint_copy": Rule(keeps="no copy of --copy-words words of the hint", build=_no_hint_copy),
+        "honest": Rule(keeps="no hint was shown", default=False, build=_honest),
+        "answered": Rule(keeps="ended with an answer", default=False, build=_answered),
+        "cites_gold": Rule(
+            keeps="the answer cites a gold page that was shown", default=False, build=_cites_gold
+        ),
+    },
+    group="drag_rl.rules",
+)
 """Name -> rule; a trajectory is dropped by the first that it fails, in this order."""
 
 

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from drag_rl.star.formats import dpo, reward, sft
 from drag_rl.star.formats.catalogue import Catalogue
 from drag_rl.star.formats.conversation import Conversations, QuestionGroup, document_of
 from drag_rl.star.formats.writer import OPTION, SPLITS, STAGE, SUFFIXES, TrainingFiles
+from drag_rl.tables import Table
 from drag_rl.trajectories.stored import provenance
 
 Rows = Callable[[QuestionGroup, Conversations, Counter[str]], Iterator[dict[str, Any]]]
@@ -36,7 +37,7 @@ Rows = Callable[[QuestionGroup, Conversations, Counter[str]], Iterator[dict[str,
 class FormatOptions:
     """What to write, and how."""
 
-    formats: tuple[str, ...] = ("sft_query", "sft_best", "sft_trajectory", "sft_context", "dpo", "reward")
+    formats: tuple[str, ...] = field(default_factory=lambda: FORMATS.choices())
     """Names in :data:`FORMATS`."""
     val_split: float = 0.1
     """Wanted share of questions for validation, at least 0 and less than 1; whole documents are given."""
@@ -66,18 +67,23 @@ class Format:
     """Make the row maker of one run."""
 
 
-FORMATS: dict[str, Format] = {
-    "sft_query": Format(schema=sft.schema, rows=lambda _: sft.query_rows),
-    "sft_best": Format(schema=sft.schema, rows=lambda _: sft.best_rows),
-    "sft_trajectory": Format(schema=sft.schema, alone=False, rows=lambda _: sft.trajectory_rows),
-    "sft_context": Format(schema=sft.schema, alone=False, rows=lambda _: sft.context_rows),
-    "dpo": Format(
-        schema=dpo.schema,
-        rows=lambda options: dpo.Pairs(options.margin, options.pairs_per_question).rows,
-    ),
-    "reward": Format(schema=reward.schema, rows=lambda _: reward.rows),
-}
-"""A new format is a new file here and a new line in this table; nothing else changes."""
+FORMATS: Table[Format] = Table(
+    "format",
+    {
+        "sft_query": Format(schema=sft.schema, rows=lambda _: sft.query_rows),
+        "sft_best": Format(schema=sft.schema, rows=lambda _: sft.best_rows),
+        "sft_trajectory": Format(schema=sft.schema, alone=False, rows=lambda _: sft.trajectory_rows),
+        "sft_context": Format(schema=sft.schema, alone=False, rows=lambda _: sft.context_rows),
+        "dpo": Format(
+            schema=dpo.schema,
+            rows=lambda options: dpo.Pairs(options.margin, options.pairs_per_question).rows,
+        ),
+        "reward": Format(schema=reward.schema, rows=lambda _: reward.rows),
+    },
+    group="drag_rl.formats",
+)
+"""A new format is a new file here and a new line in this table, or an entry point of an installed package; nothing else
+changes."""
 FILES = tuple(f"{name}_{split}{suffix}" for name in FORMATS for split in SPLITS for suffix in SUFFIXES)
 """All that any run may write."""
 
