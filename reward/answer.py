@@ -1,7 +1,8 @@
 """Credit for the answer's text. A question without known answers, and an episode without an answer, score 0.
 
-Texts are compared as in SQuAD and Search-R1, without the answer's citations: ``drag_rl.metrics.answers`` says how, so
-that a reward and the metric of its name are one thing. ``reward.citations`` scores the citations.
+Texts are compared as in SQuAD and Search-R1, after the answer's citations are taken out. The comparison is that of
+``drag_rl.metrics.answers``, so a reward and the metric of the same name agree. Citations are scored by
+``reward.citations``.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ def anls(outcome: Outcome) -> float:
 
 @lru_cache(maxsize=1)  # three scores of an episode ask in a row
 def answer_in_context(outcome: Outcome) -> float:
-    """1 if a gold answer stands in the page text that was shown, both normalised, else 0.
+    """1 if the page text that was shown contains a gold answer, both normalised, else 0.
 
-    The reward of a search agent that hands its pages over to a generator: it needs no answer.
+    It needs no answer, so it suits a search agent that hands its pages over to another model, which answers.
     """
     return answers.answer_in_context(outcome)

@@ -1,13 +1,17 @@
-"""What a query costs: BM25 adds up terms, so the cheapest way to raise a rank must not be to write more of them."""
+"""What a query costs.
+
+BM25 sums the scores of a query's terms, so a longer query often ranks better. A cost on length keeps that from being
+the cheapest way to a reward.
+"""
 
 from __future__ import annotations
 
 from drag_rl.types import Outcome, Search
 
 FREE_CHARS = 160
-"""A query up to this length is free: of the sample corpus's questions 99 % are no longer."""
+"""Characters of a query that cost nothing: 99 % of the sample corpus's questions are no longer than this."""
 FULL_CHARS = 600
-"""From this length on a query costs all: about a paragraph of a page."""
+"""Characters of a query from which on the cost is 1: about a paragraph of a page."""
 
 
 def query_length(outcome: Outcome) -> float:

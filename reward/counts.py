@@ -6,7 +6,7 @@ from drag_rl.types import Malformed, Outcome
 
 
 def counts(outcome: Outcome) -> dict[str, float]:
-    """What happened in an episode, always with the same keys; floats, because verl averages them."""
+    """Turns, searches and faults of an episode, under keys that never change; floats, because verl averages them."""
     return {
         "turns": float(len(outcome.turns)),
         "searches": float(len(outcome.searches)),

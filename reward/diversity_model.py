@@ -23,7 +23,7 @@ from drag_rl.types import Outcome, Search
 from reward.group import Distances, GroupConfig
 
 MAX_REPLY_BYTES = 64 << 20
-"""Of the server's answer: a hundred vectors of some thousand numbers take a tenth of it."""
+"""The most bytes of a server's answer that are read; a hundred vectors of some thousand numbers take a tenth of it."""
 
 Embed = Callable[[Sequence[str]], Sequence[Sequence[float]]]
 """Texts -> one vector each, of length 1."""

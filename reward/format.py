@@ -1,4 +1,7 @@
-"""Credit for the form of messages: small terms, all off by default, for a policy can satisfy them without searching."""
+"""Credit for the form of messages.
+
+All of these have weight 0 by default, and are best kept small: a policy can satisfy them without searching.
+"""
 
 from __future__ import annotations
 

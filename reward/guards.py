@@ -47,7 +47,7 @@ class Guard:
 
 
 class GuardConfig(Config):
-    """Thresholds by the names of ``GUARDS``; a name that is not given, or null, does not warn or stop."""
+    """When the guards warn and when they end a run."""
 
     warn: dict[str, float | None] = Field(
         default={
@@ -59,11 +59,11 @@ class GuardConfig(Config):
             "query_chars": 200.0,
         }
     )
-    """A batch beyond one of these is reported."""
+    """Thresholds by the names of ``GUARDS``: a batch beyond one is reported. Null, or no threshold: no report."""
     stop: dict[str, float | None] = Field(default={})
-    """A batch beyond one of these ends the run."""
+    """Thresholds by the names of ``GUARDS``: a batch beyond one ends the run. Null, or no threshold: it goes on."""
     from_step: int = Field(default=5, ge=0)
-    """First step that is checked; an untrained policy may be anything."""
+    """The first step that is checked: before it the policy is untrained, and thresholds say little."""
 
     @field_validator("warn", "stop")
     @classmethod
@@ -76,7 +76,7 @@ class GuardConfig(Config):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A threshold that was passed."""
+    """A threshold that a batch has passed."""
 
     level: Literal["warn", "stop"]
     message: str

@@ -1,7 +1,7 @@
 """Credit for the rank of the gold page: the task itself.
 
-A question with several gold pages is scored by the best-ranked one (``reward.ranking`` counts them all); an episode
-with several searches by one of them, which the *variant* names.
+A question with several gold pages is scored by the one that ranks best (``reward.ranking`` counts them all). An episode
+with several searches is scored by one of its searches, which the *variant* names.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Variant = Literal["best", "first", "last"]
 """Which search of an episode counts."""
 
 SEARCH_DISCOUNT = 0.9
-"""What each search before a find leaves of its credit in ``discounted_best``."""
+"""In ``discounted_best`` each search before the one that finds multiplies its credit by this."""
 
 
 def rank_score(rank: int | None, top_k: int) -> float:
@@ -71,7 +71,7 @@ def gold_rank(outcome: Outcome, variant: Variant) -> int | None:
 
 
 def effective(outcome: Outcome, variant: Variant) -> Variant:
-    """The variant that counts: ``best`` for ``last`` where the last search could no longer list what was found.
+    """The variant that is used: ``best`` for ``last`` where the last search could no longer list what was found.
 
     With ``repeat_pages=false`` the searches of an episode continue one list. Once one has listed a gold page no later
     one can, and the last would be paid nothing for it; what is found stays found.
@@ -86,8 +86,8 @@ def effective(outcome: Outcome, variant: Variant) -> Variant:
 def discounted_best(outcome: Outcome) -> float:
     """The best rank score when each search before it costs, in [0, 1].
 
-    ``max_i 0.9^i * rank_score(rank_i)`` over the searches ``i = 0, 1, ...``: the same find is worth less later, and a
-    search after it costs nothing. 0 without a search.
+    ``max_i 0.9^i * rank_score(rank_i)`` over the searches ``i = 0, 1, ...``: a page that is found later is worth less,
+    and searching on after the find costs nothing. 0 without a search.
     """
     return max(
         (

@@ -27,7 +27,7 @@ class RankScoreRewardManager(RewardManagerBase):  # type: ignore[misc]
         )
 
     async def run_single(self, data: DataProto) -> dict[str, Any]:
-        """The reward of one trajectory and its unweighted breakdown, always with the same keys."""
+        """The reward of one trajectory and its unweighted breakdown, under keys that never change."""
         outcome = from_json(Outcome, data[-1].non_tensor_batch["tool_extra_fields"]["outcome"])
         reward, breakdown = compute_reward(outcome, self.reward_config)
         return {"reward_score": reward, "reward_extra_info": breakdown}

@@ -1,8 +1,8 @@
 """Credit for all gold pages of a question: the measures of ranked retrieval, from the exact ranks.
 
 Each function takes the 1-based ranks of a question's gold pages in one search, None for a page that the search does not
-rank, and equals trec_eval's measure of that search with binary relevance. Which search of an episode counts, the
-*variant* says; "best" takes the maximum over the searches, measure by measure.
+rank, and equals trec_eval's measure of that search with binary relevance. The *variant* says which search of an episode
+counts; "best" takes the maximum over the searches, for each measure by itself.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from drag_rl.types import Outcome, within
 from reward.rank import Variant, effective
 
 Ranks = tuple[int | None, ...]
+"""1-based ranks of a question's gold pages in one search; None for a page that the search does not rank."""
 Measure = Callable[[Ranks, int], float]
+"""Ranks of the gold pages, and a cutoff -> a score in [0, 1]."""
 
 
 def ndcg_at(ranks: Ranks, cutoff: int) -> float:

@@ -20,17 +20,20 @@ from drag_rl.types import Malformed, Outcome
 from reward.answer import answer_in_context, exact_match, token_f1
 
 STRUCTURE = 0.2
+"""What a well-formed episode earns without a match, and one with mistakes loses with it."""
 FINAL = 0.1
+"""What an answer earns in an episode with mistakes, without a match."""
 RETRIEVAL = 0.1
+"""What a well-formed episode earns beside STRUCTURE if the text of a gold answer was shown."""
 
 
 def search_r1_em(outcome: Outcome) -> float:
-    """The table above with exact match, in [0, 1]."""
+    """Search-R1's reward (see the module's table), in [0, 1], where the answer matches by exact match."""
     return _mixed(outcome, exact_match(outcome))
 
 
 def search_r1_f1(outcome: Outcome) -> float:
-    """The table above with token F1, in [0, 1]: equal to ``search_r1_em`` where F1 is 0 or 1."""
+    """Search-R1's reward with token F1 as the match, in [0, 1]: equal to ``search_r1_em`` where F1 is 0 or 1."""
     return _mixed(outcome, token_f1(outcome))
 
 

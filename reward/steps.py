@@ -15,6 +15,7 @@ from drag_rl.types import Answer, Malformed, Outcome, Search, within
 from reward.rank import deep_rank, rank_score
 
 PerTurn = tuple[float, ...]
+"""One number for each turn of an episode, in their order."""
 
 
 def gains(outcome: Outcome, credit: Callable[[int | None], float]) -> PerTurn:
@@ -34,7 +35,7 @@ def new_gold(outcome: Outcome) -> PerTurn:
 
 
 def over_search(outcome: Outcome) -> PerTurn:
-    """1 for a search after a gold page was already found, that brings no new gold page."""
+    """1 for a search that finds no new gold page although an earlier one has found a gold page."""
     return tuple(
         float(isinstance(turn.action, Search) and bool(known) and not found)
         for turn, (found, known) in zip(outcome.turns, _fresh_gold(outcome), strict=True)
@@ -50,14 +51,14 @@ def under_search(outcome: Outcome) -> PerTurn:
 
 
 def duplicate_query(outcome: Outcome) -> PerTurn:
-    """1 for a search whose words, in any order and case, were searched before, without a page that is new."""
+    """1 for a search that repeats the words of an earlier one, in any order and case, and finds no page that is new."""
     return tuple(map(float, outcome.repeated))
 
 
 def novelty(outcome: Outcome) -> PerTurn:
     """The share of a search's hits that no earlier search had; 0 without hits.
 
-    Random words find new pages too: a bonus against repetition, never a goal.
+    It is a bonus against repetition and no goal of its own, for random words find new pages too.
     """
     seen: set[str] = set()
     values = []

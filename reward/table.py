@@ -79,7 +79,7 @@ SCORES: Table[Callable[[Outcome, Variant], float]] = Table(
 ANSWER_SCORES = frozenset(
     {"exact_match", "token_f1", "anls", "search_r1_em", "search_r1_f1", "citation_f1", "answered"}
 )
-"""Scores and counts of an answer: where none was asked for they are 0, which says nothing of the policy."""
+"""Scores and counts of the answer. They are 0 where no answer was asked for, so reports leave them out there."""
 
 BOUNDS: Mapping[str, tuple[float, float]] = dict.fromkeys(SCORES, (0.0, 1.0)) | {
     "tiered_recall": (FORMAT_ERROR, TIERS[0][1])
@@ -109,10 +109,10 @@ class RewardConfig(Config):
 
 
 def compute_reward(outcome: Outcome, config: RewardConfig) -> tuple[float, dict[str, float]]:
-    """The weighted sum of scores, and the breakdown: every unweighted score and count, always the same keys.
+    """The weighted sum of scores, and the breakdown: every unweighted score and count, under keys that never change.
 
-    ``gold_rank`` is the exact rank; a page that was not found counts as the corpus's last, so that averages over
-    episodes mean something.
+    Besides scores and counts the breakdown has ``gold_rank``, the exact rank of the best gold page. A page that was not
+    found counts as the last of the corpus, so that the mean over episodes is defined.
     """
     scores = {name: float(score(outcome, config.variant)) for name, score in SCORES.items()}
     reward = sum(weight * scores[name] for name, weight in config.weights.items())

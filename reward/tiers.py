@@ -1,6 +1,6 @@
 """DeepRetrieval's stepwise reward: recall in tiers, far apart (Jiang et al. 2025, arXiv 2503.00223).
 
-Unlike every other score it leaves [0, 1]: it lies in [-4, 5], as published. Give it a weight of its own.
+Unlike every other score this one is not in [0, 1] but in [-4, 5], as published: choose its weight accordingly.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ TIERS: tuple[tuple[float, float], ...] = (
 )
 """Least recall of a tier -> its reward, best first."""
 BELOW_TIERS = -3.5
+"""The reward of a recall below every tier."""
 FORMAT_ERROR = -4.0
+"""The reward of an episode with a malformed message, or without a search."""
 
 
 def tier_of(recall: float) -> float:

@@ -1,4 +1,4 @@
-"""Credit where it was earned: one number a turn, for the tokens with which that turn ends.
+"""Credit by turn: one number for each turn, paid at the last token of that turn.
 
 Nothing is subtracted from a credit here: baselines are verl's, and what matters about them is that the policy itself
 decides when an episode ends. A baseline that adds up a mean for every turn that a rollout took depends on that

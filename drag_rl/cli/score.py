@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from rich.console import Console
@@ -14,7 +14,8 @@ from rich.table import Table
 
 from drag_rl.errors import InputError
 from drag_rl.star.scoring import score_files
-from reward.table import RewardConfig
+from reward.rank import Variant
+from reward.table import SCORES, RewardConfig
 
 DEFAULTS = RewardConfig()
 
@@ -33,18 +34,19 @@ def score(
         list[str] | None,
         typer.Option(
             metavar="NAME=WEIGHT",
-            help="Weight of a score in the reward; repeat it for more. They replace the default: "
-            + " ".join(f"{name}={weight:g}" for name, weight in DEFAULTS.weights.items()),
+            help="Weight of a score in the reward; repeat it for more. They replace the default, "
+            + " ".join(f"{name}={weight:g}" for name, weight in DEFAULTS.weights.items())
+            + f". Scores: {', '.join(SCORES)}.",
         ),
     ] = None,
     variant: Annotated[
-        str, typer.Option(help="The search that rank scores read: best, first or last.")
+        str, typer.Option(help=f"The search that rank scores read: {' or '.join(get_args(Variant))}.")
     ] = DEFAULTS.variant,
     as_json: Annotated[bool, typer.Option("--json", help="Print the statistics as JSON.")] = False,
 ) -> None:
     """Score trajectories again, without playing them again.
 
-    The table shows, beside the mean, in how many groups of rollouts all earn the same: nothing is learnt from those.
+    The table shows, beside the mean, in how many groups all rollouts earn the same: GRPO learns nothing from those.
     """
     options = {"variant": variant} | ({"weights": _weights(weights)} if weights else {})
     count, found = score_files(input, output, RewardConfig.from_mapping(options, "drag score"))

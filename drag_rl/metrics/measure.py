@@ -35,7 +35,7 @@ def measure(trajectories: Sequence[Trajectory]) -> list[Row]:
 
 
 def question_means(rows: Iterable[tuple[str, Row]]) -> tuple[tuple[str, ...], Table]:
-    """From (question id, row of one sample) to the ids, sorted, and their means, shape (Q, M).
+    """From (question id, row of one sample) to the sorted ids and the mean row of each question, shape (Q, M).
 
     Samples for which a metric does not apply are left out of its mean; NaN where that leaves none.
     """

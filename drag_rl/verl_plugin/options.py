@@ -30,9 +30,9 @@ SEARCH_OPTIONS: Mapping[str, type[Config]] = {
     "reward.custom_reward_function.reward_kwargs": RewardConfig,
     "trainer.v1.sampler.sampler_kwargs": SamplerSettings,
 }
-"""Part of the configuration of GRPO and PPO -> the class that reads it."""
+"""Part of the configuration of GRPO and PPO -> the settings class that reads it."""
 SFT_OPTIONS: Mapping[str, type[Config]] = {"data.drag": SFTOptions}
-"""The same for supervised training."""
+"""Part of the configuration of supervised training -> the settings class that reads it."""
 
 
 def search_options() -> DictConfig:

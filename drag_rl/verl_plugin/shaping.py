@@ -21,8 +21,9 @@ class ShapingConfig(Config):
     """``drag.shaping`` of configs/search.yaml."""
 
     turn_credit: TurnCreditConfig | None = None
-    """Replaces the reward by credit for each turn, on the turn's last token. Estimators that look at single tokens
-    (PPO's gae, reinforce_plus_plus) use the place; GRPO uses the sum. Null: the reward stands on the last token."""
+    """Replaces the reward by credit for each turn, on the turn's last token; null pays the whole reward at the last token
+    of the episode. Estimators that look at single tokens (PPO's gae, reinforce_plus_plus) use the place of a credit, GRPO
+    only the sum."""
     group: GroupConfig = GroupConfig()
     """Diversity of a question's rollouts; a group of one keeps its reward."""
 
@@ -43,9 +44,9 @@ def token_rewards(
 
     Args:
         uids: The group of each trajectory.
-        outcomes: Their traces.
-        rewards: Their rewards as the reward manager gave them.
-        masks: Response masks; the runs of ones are the turns.
+        outcomes: The trace of each trajectory.
+        rewards: What the reward manager gave to each trajectory.
+        masks: The response mask of each trajectory; each run of ones is a turn.
         config: What to change.
 
     Raises:

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 PACKED_BY_SDPA = frozenset({"qwen3_vl"})
-"""``model_type`` of models that were seen to give the same probabilities packed as padded."""
+"""``model_type`` of models whose probabilities were measured to be equal for packed and padded sequences."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def override(key: str, value: str | int) -> str:
 
 
 def rows_override(key: str, path: str) -> str:
-    """The same for a file that verl reads with the datasets library, which takes names for patterns.
+    """Set ``key`` to the path of a file that verl reads with the datasets library, which takes names for patterns.
 
     Raises InputError for a path with ``::``, which that library takes for a chain of addresses.
     """
