@@ -30,6 +30,7 @@ from drag_rl.cli.rollout_options import (
 )
 from drag_rl.files.outputs import refuse_overlap
 from drag_rl.policies.source import PolicyOptions
+from drag_rl.protocol import MAX_PIXELS
 from drag_rl.serving.served_model import ModelChoice
 from drag_rl.star import rationalise
 from drag_rl.star.collection import Collected, Collection
@@ -54,7 +55,7 @@ def collect(
     episode: EpisodeSettings = None,
     max_tokens: MaxTokens = 512,
     pages: PagesFolder = None,
-    max_pixels: MaxPixels = 451_584,
+    max_pixels: MaxPixels = MAX_PIXELS,
     timeout_s: TimeoutS = 600.0,
     retries: Retries = 6,
     retry_errors: Annotated[

@@ -31,6 +31,7 @@ from drag_rl.cli.rollout_options import (
 from drag_rl.evaluation.evaluate import Evaluation, trajectories_path
 from drag_rl.evaluation.report import results_table
 from drag_rl.policies.source import PolicyOptions
+from drag_rl.protocol import MAX_PIXELS
 from drag_rl.serving.served_model import ModelChoice
 from drag_rl.star.collection import Collection
 
@@ -56,7 +57,7 @@ def evaluate(
     episode: EpisodeSettings = None,
     max_tokens: MaxTokens = 512,
     pages: PagesFolder = None,
-    max_pixels: MaxPixels = 451_584,
+    max_pixels: MaxPixels = MAX_PIXELS,
     timeout_s: TimeoutS = 600.0,
     retries: Retries = 6,
     retry_errors: Annotated[

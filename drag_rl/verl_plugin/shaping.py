@@ -21,9 +21,9 @@ class ShapingConfig(Config):
     """``drag.shaping`` of configs/search.yaml."""
 
     turn_credit: TurnCreditConfig | None = None
-    """Replaces the reward by credit for each turn, on the turn's last token; null pays the whole reward at the last token
-    of the episode. Estimators that look at single tokens (PPO's gae, reinforce_plus_plus) use the place of a credit, GRPO
-    only the sum."""
+    """Replaces the reward by credit for each turn, on the turn's last token; null pays the whole reward at the last
+    token of the episode. Estimators that look at single tokens (PPO's gae, reinforce_plus_plus) use the place of a
+    credit, GRPO only the sum."""
     group: GroupConfig = GroupConfig()
     """Diversity of a question's rollouts; a group of one keeps its reward."""
 
