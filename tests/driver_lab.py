@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from fake_openai import until_stop
 
-from drag_rl.policies.play import Reply
-from drag_rl.policies.server.message_encoding import Wire
+from drag_rl.policies.base import Reply
+from drag_rl.policies.server.message_encoding import MessageEncoding
 from drag_rl.policies.server.model_server import ServerSettings
-from drag_rl.policies.server.sampling import SAMPLINGS
+from drag_rl.policies.server.policy import ServerPolicy
+from drag_rl.policies.server.source import ServerPolicies
+from drag_rl.policies.source import PolicyOptions
 from drag_rl.star.collect import Job, Rollouts
 from drag_rl.types import Question, Trajectory
 
@@ -22,21 +24,22 @@ class Script:
     def __init__(self, texts):
         self.texts = iter(texts)
 
-    async def reply(self, messages, tools, stop):  # noqa: ARG002
-        text, finish_reason, ending = until_stop(next(self.texts), stop)
+    async def reply(self, state):
+        text, finish_reason, ending = until_stop(next(self.texts), state.stop)
         return Reply(text=text + (ending or ""), finish_reason=finish_reason)
 
 
-def rollouts(server, index, config, dialect="vllm"):
+def rollouts(server, index, config, dialect="vllm", policy=ServerPolicy, **settings):
+    given = {"base_url": server.url, "model": "m", "api_key": "k", "timeout_s": 20, "retries": 2, **settings}
+    policies = ServerPolicies(
+        ServerSettings(dialect=dialect, **given),
+        MessageEncoding(structured_calls=dialect == "openai"),
+        PolicyOptions(),
+        index.retriever,
+        policy,
+    )
     return Rollouts(
-        server=ServerSettings(
-            base_url=server.url, model="m", api_key="k", timeout_s=20, retries=2, dialect=dialect
-        ),
-        searcher=index,
-        episode=config,
-        sampling_name="default",
-        sampling=SAMPLINGS["default"],
-        wire=Wire(structured_calls=dialect == "openai"),
+        policies=policies, retriever=index.retriever, episode=config, model="m", sampling="default"
     )
 
 

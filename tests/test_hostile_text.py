@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from driven import Driven, Found
 
 from data_preprocess import (
     document_questions,
@@ -29,16 +30,16 @@ from data_preprocess import (
 )
 from drag_rl import citations, near_duplicates, types, words
 from drag_rl.corpus import clean_text, ocr_file, reading_order, sources
-from drag_rl.episode import EpisodeConfig, SearchEpisode, actions, neutral, observation, prompt
+from drag_rl.episode import EpisodeConfig, actions, neutral, observation, prompt
 from drag_rl.errors import InputError
 from drag_rl.evaluation import report
 from drag_rl.metrics import answers
 from drag_rl.policies import baseline
 from drag_rl.policies.server import completion, model_server, reply_text
-from drag_rl.retrieval import snippet, tokenizer
+from drag_rl.retrieval import PageTexts, snippet, tokenizer
 from drag_rl.serving import vllm_process
 from drag_rl.star import rationalise
-from drag_rl.types import Answer, Hit, Outcome, Question, Search, StopReason, Turn
+from drag_rl.types import Answer, Outcome, Question, Search, StopReason, Turn
 from drag_rl.view import payload
 from reward import format as form
 from reward import guards
@@ -147,23 +148,12 @@ class Document:
         return SimpleNamespace(get_links=lambda: [])
 
 
-class Searcher:
-    """Finds one page, whose text is the hostile one."""
-
-    def __init__(self, text: str) -> None:
-        self.hits = (Hit(page_id="d#1", rank=1, score=1.0, snippet=text),)
-
-    def __len__(self) -> int:
-        return 1
-
-    def search(self, *_: object, **__: object) -> SimpleNamespace:
-        return SimpleNamespace(hits=self.hits, gold_ranks=(1,), corpus_ranks=(1,))
-
-
 def episode(text: str) -> Outcome:
     """Every text of an episode is the hostile one, as far as the protocol lets it in."""
-    asked = SearchEpisode(
-        Question(question_id="q", text=text or "?", gold_page_ids=("d#1",)), Searcher(text), EpisodeConfig()
+    asked = Driven(
+        Question(question_id="q", text=text or "?", gold_page_ids=("d#1",)),
+        Found(PageTexts.of({"d#1": clean_text.clean_text(text)})),
+        EpisodeConfig(),
     )
     for message in (text, f"<think>{text}</think><search>{text}</search>", "<search>a</search>"):
         proposal = asked.step(message, "stop")

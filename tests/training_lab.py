@@ -22,13 +22,14 @@ from typing import Any
 
 import psutil
 import pymupdf
+from driven import Driven
+from tiny_corpus import Searching
 
 from drag_rl.corpus.ingest import ReadOptions, ingest_pdfs
 from drag_rl.doctor.machine.world import PARTS, WORDS
-from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode
+from drag_rl.episode import EpisodeConfig, Observation
 from drag_rl.questions import read_questions, write_questions
-from drag_rl.retrieval import SearchIndex
-from drag_rl.retrieval.sparse.build import IndexOptions, build_index
+from drag_rl.retrieval import build_index
 from drag_rl.types import Question
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,7 +63,7 @@ def make_data(folder: Path) -> Path:
                 questions["val" if document == "lamps" else "train"].append(question)
             pdf.save(pdfs / f"{document}.pdf")
     ingest_pdfs(pdfs, folder / "pages", ReadOptions())
-    build_index(folder / "pages", folder / "index", IndexOptions())
+    build_index(folder / "pages", folder / "index")
     for split, rows in questions.items():
         write_questions(folder / f"questions.{split}.parquet", rows, split)
     return folder
@@ -78,13 +79,13 @@ def scripted_message(config: EpisodeConfig, turn: int, draw: random.Random) -> s
     return search if turn == 1 or (turn == 2 and draw.random() < 0.7) else answer
 
 
-def dialogues(data: Path, config: EpisodeConfig, seed: int) -> Iterator[SearchEpisode]:
+def dialogues(data: Path, config: EpisodeConfig, seed: int) -> Iterator[Driven]:
     """Finished episodes of the scripted policy, without end."""
     draw = random.Random(seed)
-    index = SearchIndex.load(data / "index")
+    index = Searching.load(data / "index")
     questions = [q for split in ("train", "val") for q in read_questions(data / f"questions.{split}.parquet")]
     while True:
-        episode = SearchEpisode(draw.choice(questions), index, config)
+        episode = Driven(draw.choice(questions), index, config)
         while not episode.stop_reason:
             turn = sum(message["role"] == "assistant" for message in episode.messages) + 1
             reply = episode.step(scripted_message(config, turn, draw), "stop")

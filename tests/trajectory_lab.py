@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
-from tiny_corpus import page_of
+from tiny_corpus import Searching, page_of
 
 from drag_rl.corpus import pages as corpus
 from drag_rl.episode import EpisodeConfig
 from drag_rl.files.manifest import sha256_file, write_manifest
-from drag_rl.policies.play import Reply, play
-from drag_rl.retrieval.sparse.build import IndexOptions, build_index
-from drag_rl.retrieval.sparse.index import SearchIndex
+from drag_rl.policies.base import EpisodeState, Reply
+from drag_rl.policies.play import play
+from drag_rl.retrieval import build_index
 from drag_rl.trajectories.rows import write_row
 from drag_rl.types import Question, Trajectory
 
@@ -47,7 +47,7 @@ QUESTIONS = tuple(
 PLAIN = EpisodeConfig(think=False)
 
 
-def make_index(folder: Path) -> SearchIndex:
+def make_index(folder: Path) -> Searching:
     """An index over 20 pages that share many words, so that ranks differ."""
     draw = random.Random(0)
     pages = []
@@ -58,12 +58,12 @@ def make_index(folder: Path) -> SearchIndex:
     corpus.write_pages(
         folder / "pages", sorted(pages, key=lambda page: page.page_id), stage="ingest", pdf_dir=None
     )
-    build_index(folder / "pages", folder / "index", IndexOptions())
-    return SearchIndex.load(folder / "index")
+    build_index(folder / "pages", folder / "index")
+    return Searching.load(folder / "index")
 
 
 @cache
-def shared_index() -> SearchIndex:
+def shared_index() -> Searching:
     """The index of :func:`make_index`, made once a process for all who only search it."""
     folder = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -77,9 +77,9 @@ class Script:
         self._texts = [*texts]
         self._last = answer("I do not know.", config)
 
-    async def reply(self, messages: Any, tools: Any, stop: Any) -> Reply:  # noqa: ARG002
+    async def reply(self, state: EpisodeState) -> Reply:
         text = self._texts.pop(0) if self._texts else self._last
-        return Reply(text=text, prompt_tokens=100 * len(messages), completion_tokens=10)
+        return Reply(text=text, prompt_tokens=100 * len(state.messages), completion_tokens=10)
 
 
 def search(query: str, config: EpisodeConfig = PLAIN, thought: str = "") -> str:
@@ -96,10 +96,10 @@ def answer(text: str, config: EpisodeConfig = PLAIN) -> str:
 
 
 def played(
-    index: SearchIndex, question: Question, texts: Sequence[str], config: EpisodeConfig = PLAIN, **fields: Any
+    index: Searching, question: Question, texts: Sequence[str], config: EpisodeConfig = PLAIN, **fields: Any
 ) -> Trajectory:
     """The trajectory of a scripted policy; ``fields`` are those of a Trajectory."""
-    outcome, generations = asyncio.run(play(question, Script(texts, config), index, config))
+    outcome, generations = asyncio.run(play(question, Script(texts, config), index.retriever, config))
     return Trajectory(outcome=outcome, generations=generations, **{"model": "script", **fields})
 
 
@@ -125,7 +125,7 @@ def scripts(config: EpisodeConfig = PLAIN) -> st.SearchStrategy[list[str]]:
 
 
 def files_of_trajectories(
-    index: SearchIndex, config: EpisodeConfig = PLAIN
+    index: Searching, config: EpisodeConfig = PLAIN
 ) -> st.SearchStrategy[list[Trajectory]]:
     """Some trajectories of some questions, each (question, sample) once, in any order."""
     some = st.lists(st.tuples(st.sampled_from(QUESTIONS), scripts(config)), min_size=1, max_size=12)

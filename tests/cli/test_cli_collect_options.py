@@ -15,7 +15,7 @@ from PIL import Image
 from drag_rl.corpus.ingest import ReadOptions, ingest_pdfs
 from drag_rl.policies.server.sampling import SAMPLINGS
 from drag_rl.questions import write_questions
-from drag_rl.retrieval.sparse.build import IndexOptions, build_index
+from drag_rl.retrieval import build_index
 from drag_rl.trajectories.rows import read_trajectories
 from drag_rl.types import Question
 
@@ -92,7 +92,7 @@ def test_page_images_are_no_larger_than_asked(tmp_path, capsys, pdf_dir):
         return "<search>engine oil</search>" if isinstance(last, str) else "<answer>Turn the key.</answer>"
 
     ingest_pdfs(pdf_dir, tmp_path / "pages", ReadOptions())
-    build_index(tmp_path / "pages", tmp_path / "index", IndexOptions())
+    build_index(tmp_path / "pages", tmp_path / "index")
     question = Question(question_id="q", text="What of the engine?", gold_page_ids=("engine#1",))
     write_questions(tmp_path / "questions.parquet", [question], "train")
     episode = ["--pages", tmp_path / "pages", "--episode", "observation=image think=false"]

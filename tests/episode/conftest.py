@@ -1,12 +1,13 @@
-"""A small, honest searcher: pages ranked by how many words of the query they hold."""
+"""A small, honest retriever: pages ranked by how many words of the query they hold."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import pytest
+from tiny_corpus import Searching
 
+from drag_rl.retrieval import PageTexts, Query, Ranking
 from drag_rl.types import Hit, Question
 
 PAGES = {
@@ -17,54 +18,31 @@ PAGES = {
 }
 
 
-@dataclass(frozen=True)
-class Found:
-    hits: tuple[Hit, ...]
-    gold_ranks: tuple[int | None, ...]
-    corpus_ranks: tuple[int | None, ...]
-
-
-class WordSearcher:
+class WordRetriever:
     """Deterministic; a page without a word of the query has no rank."""
 
-    def __len__(self) -> int:
-        return len(PAGES)
+    pages = PageTexts.of(PAGES)
+    fingerprint = "words"
 
-    def search(
-        self,
-        query: str,
-        top_k: int,
-        gold_page_ids: Sequence[str],
-        *,
-        snippet_chars: int,
-        without: Collection[str] = (),
-    ) -> Found:
-        words = set(query.lower().split())
+    async def search(self, queries: Sequence[Query], top_k: int) -> list[Ranking]:
+        return [self._ranking(query, top_k) for query in queries]
+
+    def _ranking(self, query: Query, top_k: int) -> Ranking:
+        words = set(query.text.lower().split())
         scores = {page_id: len(words & set(text.split())) for page_id, text in PAGES.items()}
-        everything = sorted((page_id for page_id in PAGES if scores[page_id]), key=lambda page: -scores[page])
-        ranked = [page_id for page_id in everything if page_id not in without]
+        found = [page_id for page_id in PAGES if scores[page_id] and page_id not in query.without]
+        ranked = sorted(found, key=lambda page_id: -scores[page_id])
         hits = tuple(
-            Hit(
-                page_id=page_id,
-                rank=rank,
-                score=float(scores[page_id]),
-                snippet=PAGES[page_id][:snippet_chars],
-            )
+            Hit(page_id=page_id, rank=rank, score=float(scores[page_id]))
             for rank, page_id in enumerate(ranked[:top_k], start=1)
         )
-        return Found(hits, *(tuple(map(_ranks_in(pages), gold_page_ids)) for pages in (ranked, everything)))
-
-    def page(self, page_id: str) -> str:
-        return PAGES[page_id]
-
-
-def _ranks_in(pages: Sequence[str]) -> Callable[[str], int | None]:
-    return lambda page_id: pages.index(page_id) + 1 if page_id in pages else None
+        ranks = {page_id: rank for rank, page_id in enumerate(ranked, start=1)}
+        return Ranking(hits=hits, tracked=tuple(map(ranks.get, query.track)))
 
 
 @pytest.fixture(scope="session")
-def searcher() -> WordSearcher:
-    return WordSearcher()
+def searcher() -> Searching:
+    return Searching(WordRetriever(), None)
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
+from driven import Driven, Found
 
-from drag_rl.episode import EpisodeConfig, SearchEpisode
-from drag_rl.types import Hit, Question
+from drag_rl.episode import EpisodeConfig
+from drag_rl.retrieval import PageTexts
+from drag_rl.types import Question
 
 NAMES = [
     "R-FAQ",
@@ -22,26 +22,12 @@ NAMES = [
 ]
 
 
-class OneDocument:
-    """A searcher that always finds the first page of a document."""
-
-    def __init__(self, doc_id: str) -> None:
-        self.hit = Hit(page_id=f"{doc_id}#1", rank=1, score=1.0, snippet="text [1] #2, and more")
-
-    def __len__(self) -> int:
-        return 1
-
-    def search(self, query: str, top_k: int, gold_page_ids: tuple[str, ...], **_: object) -> SimpleNamespace:
-        del query, top_k
-        ranks = tuple(1 for _ in gold_page_ids)
-        return SimpleNamespace(hits=(self.hit,), gold_ranks=ranks, corpus_ranks=ranks)
-
-
 @pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("doc_id", NAMES)
 def test_the_page_that_was_shown_can_be_cited_as_it_was_shown(doc_id: str, again: bool) -> None:
+    document = PageTexts.of({f"{doc_id}#1": "text [1] #2, and more"})
     question = Question(question_id="q", text="Which?", gold_page_ids=(f"{doc_id}#1",))
-    episode = SearchEpisode(question, OneDocument(doc_id), EpisodeConfig(max_turns=4))
+    episode = Driven(question, Found(document), EpisodeConfig(max_turns=4))
     for _ in range(1 + again):
         observation = episode.step("<search>it</search>", "stop")
         episode.commit(observation)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from driven import Driven
 
-from drag_rl.episode import EpisodeConfig, SearchEpisode, as_text
+from drag_rl.episode import EpisodeConfig, as_text
 from drag_rl.episode.actions import parse_action
 from drag_rl.episode.prompt import action_text
 from drag_rl.errors import InputError
@@ -22,7 +23,7 @@ CONFIGS = [
 
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
 def test_every_example_follows_the_protocol_it_teaches(config, question, searcher):
-    messages = SearchEpisode(question, searcher, config).messages
+    messages = Driven(question, searcher, config).messages
     assert [message["role"] for message in messages[:2]] == ["system", "user"]
     assert messages[-1] == {"role": "user", "content": question.text}
     acted = [message["content"] for message in messages if message["role"] == "assistant"]
@@ -47,7 +48,7 @@ def test_reading_on_is_taught_where_it_shows_new_pages(question, searcher, actio
             shots=3,
             repeat_pages=repeat_pages,
         )
-        messages = SearchEpisode(question, searcher, config).messages
+        messages = Driven(question, searcher, config).messages
         acted = [parse_action(m["content"], action_format) for m in messages if m["role"] == "assistant"]
         queries = [action.query for action in acted if isinstance(action, Search)]
         again[repeat_pages] = len(queries) - len(set(queries))
@@ -59,9 +60,7 @@ def test_reading_on_is_taught_where_it_shows_new_pages(question, searcher, actio
 
 def test_the_prompts_are_short(question, searcher):
     words = {
-        shots: sum(
-            len(as_text(message).split()) for message in SearchEpisode(question, searcher, config).messages
-        )
+        shots: sum(len(as_text(message).split()) for message in Driven(question, searcher, config).messages)
         for shots in (0, 3)
         for config in [EpisodeConfig(shots=shots)]
     }
@@ -75,7 +74,7 @@ def test_an_episode_without_an_answer_never_mentions_one(question, searcher, act
     config = EpisodeConfig(
         action_format=action_format, answer=False, max_turns=3, shots=3, system_prompt=prompt, think=False
     )
-    episode = SearchEpisode(question, searcher, config)
+    episode = Driven(question, searcher, config)
     call = {"xml": "<search>boiler</search>", "tools": action_text("", "search", "boiler", config)}[
         action_format
     ]
@@ -92,7 +91,7 @@ def test_an_episode_without_an_answer_never_mentions_one(question, searcher, act
 def test_the_brief_prompt_is_brief_and_names_the_tags(question, searcher):
     prompts = {
         answer: as_text(
-            SearchEpisode(question, searcher, EpisodeConfig(system_prompt="brief", answer=answer)).messages[0]
+            Driven(question, searcher, EpisodeConfig(system_prompt="brief", answer=answer)).messages[0]
         )
         for answer in (True, False)
     }
@@ -107,7 +106,7 @@ def test_the_users_text_cannot_pose_as_anything_else(searcher):
         gold_page_ids=("a#1",),
         images=("one.png", "two.png"),
     )
-    message = SearchEpisode(question, searcher).messages[-1]
+    message = Driven(question, searcher).messages[-1]
     assert [part.get("path") for part in message["content"]] == ["one.png", "two.png", None]
     assert as_text(message) == "<image><image>‹image> What is ‹|im_end|>?"  # noqa: RUF001
 
@@ -116,7 +115,7 @@ def test_a_prompt_of_ones_own(tmp_path, question, searcher):
     template = tmp_path / "mine.jinja"
     template.write_text("You have {{ max_turns }} turns.", encoding="utf-8")
     config = EpisodeConfig(system_prompt=str(template))
-    assert SearchEpisode(question, searcher, config).messages[0]["content"] == "You have 4 turns."
+    assert Driven(question, searcher, config).messages[0]["content"] == "You have 4 turns."
 
 
 @pytest.mark.parametrize("text", ["{{ nonsense }}", "{% if %}", "{{ max_turns.__class__.__mro__ }}", None])
@@ -125,11 +124,11 @@ def test_a_bad_template_is_one_clear_line(tmp_path, question, searcher, text):
     if text is not None:
         template.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"bad\.jinja"):
-        SearchEpisode(question, searcher, EpisodeConfig(system_prompt=str(template)))
+        Driven(question, searcher, EpisodeConfig(system_prompt=str(template)))
 
 
 def test_tools_are_described_only_when_actions_are_calls(question, searcher):
-    assert SearchEpisode(question, searcher).tools is None
-    tools = SearchEpisode(question, searcher, EpisodeConfig(action_format="tools")).tools
+    assert Driven(question, searcher).tools is None
+    tools = Driven(question, searcher, EpisodeConfig(action_format="tools")).tools
     assert tools is not None
     assert [tool["function"]["name"] for tool in tools] == ["search"]

@@ -6,10 +6,11 @@ import copy
 from dataclasses import replace
 
 import pytest
+from driven import Driven
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode, as_text
+from drag_rl.episode import EpisodeConfig, Observation, as_text
 from drag_rl.errors import InputError
 from drag_rl.files.codec import from_json, to_json
 from drag_rl.types import Hit, Outcome, Search, StopReason
@@ -17,11 +18,11 @@ from drag_rl.types import Hit, Outcome, Search, StopReason
 CALL = '<tool_call>\n{"name": "search", "arguments": {"query": "data frames"}}\n</tool_call>'
 
 
-def begin(question, searcher, **options) -> SearchEpisode:
-    return SearchEpisode(question, searcher, EpisodeConfig(**options))
+def begin(question, searcher, **options) -> Driven:
+    return Driven(question, searcher, EpisodeConfig(**options))
 
 
-def see(episode: SearchEpisode, text: str) -> Observation:
+def see(episode: Driven, text: str) -> Observation:
     """Play one message whose observation is shown as proposed."""
     reply = episode.step(text, "stop")
     assert isinstance(reply, Observation)

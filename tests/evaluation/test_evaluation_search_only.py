@@ -14,9 +14,9 @@ from drag_rl.evaluation.compare import compare
 from drag_rl.evaluation.evaluate import Evaluation, trajectories_path
 from drag_rl.evaluation.results import question_set, score
 from drag_rl.metrics.table import METRICS
+from drag_rl.policies.source import PolicyOptions
 from drag_rl.questions import write_questions
-from drag_rl.serving.served_model import ModelChoice
-from drag_rl.star.collection import Collection, Watcher
+from drag_rl.star.collection import Collection, Progress
 
 OF_ANSWERS = {"answered", "answer_success", "exact_match", "token_f1", "anls"} | {
     f"citation_{name}" for name in ("precision", "recall", "f1")
@@ -47,20 +47,19 @@ def test_rows_of_older_versions_are_measured_by_their_files_settings(tmp_path):
     out = trajectories_path(tmp_path / "raw.json")
     evaluation = Evaluation(
         output=tmp_path / "raw.json",
-        policy="raw-question",
         collection=Collection(
+            policy=PolicyOptions(name="raw-question"),
             questions=tmp_path / "questions.parquet",
             index=tmp_path / "index",
             out=out,
-            model=ModelChoice(),
             episode=EpisodeConfig(think=False, max_turns=2, answer=False),
         ),
     )
-    before = evaluation.run(Watcher())
+    before = evaluation.run(Progress())
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     for row in rows:
         assert row.pop("search_only") is True
         del row["episode"]
     out.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    again = evaluation.run(Watcher())
+    again = evaluation.run(Progress())
     assert again.aggregate == before.aggregate and again.aggregate["answered"].value is None

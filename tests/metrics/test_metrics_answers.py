@@ -9,11 +9,12 @@ from dataclasses import replace
 import pytest
 import trajectory_lab as lab
 from anls_star import anls_score
+from driven import Driven, Found
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
-from drag_rl.episode import EpisodeConfig, SearchEpisode, neutralise
+from drag_rl.episode import EpisodeConfig, neutralise
 from drag_rl.episode.observation import cut
 from drag_rl.metrics.answers import (
     anls,
@@ -27,7 +28,7 @@ from drag_rl.metrics.answers import (
 )
 from drag_rl.metrics.citations import citation_scores
 from drag_rl.metrics.measure import measure
-from drag_rl.retrieval.sparse.index import SearchResult
+from drag_rl.retrieval import PageTexts
 from drag_rl.star.rules import RULES, Limits
 from drag_rl.types import Answer, Hit, Outcome, Question, Search, Trajectory, Turn
 from reward.table import RewardConfig, compute_reward
@@ -154,7 +155,7 @@ SNIPPETS = [
 )
 def test_what_was_shown_is_recorded_not_parsed_back_from_what_was_rendered(texts, show_page_ids, data):
     """Whatever a page says, with and without page ids: its shown words are evidence, our own words never are."""
-    searcher = Texts(texts)
+    searcher = of_texts(texts)
     config = EpisodeConfig(
         think=False,
         citations=False,
@@ -162,12 +163,15 @@ def test_what_was_shown_is_recorded_not_parsed_back_from_what_was_rendered(texts
         snippet_chars=data.draw(st.sampled_from([0, 12, 300])),
         top_k=3,
     )
-    episode = SearchEpisode(lab.QUESTIONS[0], searcher, config)
+    episode = Driven(lab.QUESTIONS[0], searcher, config)
     episode.commit(episode.step(lab.search("zebra"), "stop"))
     episode.stop("length")
     outcome = episode.outcome()
     turn = outcome.turns[0]
-    assert turn.shown == tuple(neutralise(cut(text, config.snippet_chars)) for text in texts)
+    snippets = [searcher.pages.snippet(hit.page_id, "zebra", config.snippet_chars) for hit in turn.hits]
+    assert turn.shown == tuple(neutralise(cut(text, config.snippet_chars)) for text in snippets)
+    if config.snippet_chars == 300:
+        assert turn.shown == tuple(neutralise(cut(text, 300)) for text in texts)
     assert all(shown in turn.observation for shown in turn.shown)
     for text in turn.shown:
         if (
@@ -180,26 +184,9 @@ def test_what_was_shown_is_recorded_not_parsed_back_from_what_was_rendered(texts
         assert context(outcome, "nothing here") == 0.0
 
 
-class Texts:
-    """A searcher that finds these texts, whatever is searched."""
-
-    def __init__(self, texts):
-        self.texts = texts
-
-    def __len__(self):
-        return len(self.texts)
-
-    def page(self, page_id):
-        return self.texts[int(page_id.rpartition("#")[2]) - 1]
-
-    def search(self, query, top_k, gold_page_ids, *, snippet_chars, without=()):
-        del query, snippet_chars, without
-        hits = tuple(
-            Hit(page_id=f"doc#{n}", rank=n, score=1.0, snippet=text)
-            for n, text in enumerate(self.texts[:top_k], start=1)
-        )
-        ranks = (None,) * len(gold_page_ids)
-        return SearchResult(hits=hits, gold_ranks=ranks, corpus_ranks=ranks)
+def of_texts(texts):
+    """A retriever that finds these texts, whatever is searched."""
+    return Found(PageTexts.of({f"doc#{number}": text for number, text in enumerate(texts, start=1)}))
 
 
 @pytest.mark.parametrize(
@@ -209,7 +196,7 @@ class Texts:
 def test_without_page_ids_a_page_that_looks_like_a_label_is_content(page, gold):
     config = EpisodeConfig(think=False, citations=False, show_page_ids=False)
     says = [lab.search("x"), lab.answer("wrong")]
-    outcome = lab.played(Texts(["first", page]), lab.QUESTIONS[0], says, config).outcome
+    outcome = lab.played(of_texts(["first", page]), lab.QUESTIONS[0], says, config).outcome
     outcome = replace(outcome, question=replace(outcome.question, answers=(gold,)))
     assert measure([Trajectory(outcome=outcome)])[0]["answer_in_context"] == 1.0
     _, scores = compute_reward(outcome, RewardConfig())

@@ -1,4 +1,4 @@
-"""Controls play the same episode as a model, within the same budget."""
+"""Baselines play the same episode as a model, within the same budget."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 import trajectory_lab as lab
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from policies_lab import BASELINES, play_by_name
 from tiny_corpus import index_of
 
 from drag_rl.episode import EpisodeConfig
-from drag_rl.policies.baseline import shortened
-from drag_rl.policies.baselines import CONTROLS
-from drag_rl.policies.feedback import feedback_query, relevance_model
+from drag_rl.policies.baseline import Baseline, shortened
+from drag_rl.policies.baselines.relevance import feedback_query, relevance_model
 from drag_rl.policies.play import play
 from drag_rl.types import Answer, Malformed, Question, Search, StopReason
 
@@ -25,12 +25,11 @@ QUESTION = lab.QUESTIONS[0]
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory):
-    return lab.make_index(tmp_path_factory.mktemp("controls"))
+    return lab.make_index(tmp_path_factory.mktemp("baselines"))
 
 
 def run(name, index, question=QUESTION, config=lab.PLAIN):
-    control = CONTROLS[name](question, index, config)
-    return asyncio.run(play(question, control, control.searcher, config))[0]
+    return play_by_name(name, index, question, config)
 
 
 def queries(outcome):
@@ -38,7 +37,7 @@ def queries(outcome):
 
 
 @pytest.mark.parametrize("action_format", ["xml", "tools"])
-@pytest.mark.parametrize("name", CONTROLS)
+@pytest.mark.parametrize("name", BASELINES)
 @settings(max_examples=15)
 @given(
     text=st.text(min_size=1).filter(str.strip),
@@ -93,10 +92,10 @@ def test_feedback_begins_with_the_question_and_learns_from_the_pages(tmp_path):
 
 
 def test_feedback_without_pages_or_words_has_nothing_to_say(index):
-    assert feedback_query(index, "zebra", (), 200) == ""
+    assert feedback_query(index.pages, "zebra", (), 200) == ""
     hits = index.search("impeller", 3, snippet_chars=0).hits
-    assert feedback_query(index, "of the", hits, 200) == ""
-    assert feedback_query(index, "impeller", hits, 3) == ""
+    assert feedback_query(index.pages, "of the", hits, 200) == ""
+    assert feedback_query(index.pages, "impeller", hits, 3) == ""
 
 
 @given(
@@ -144,19 +143,24 @@ def test_where_pages_are_not_repeated_the_question_reads_on(index):
 
 
 @pytest.mark.parametrize("policy", ["raw-question", "oracle-depth"])
-def test_controls_that_read_the_questions_ranking_are_the_same_with_its_words_added(index, policy):
+def test_baselines_that_read_the_questions_ranking_are_the_same_with_its_words_added(index, policy):
     config = EpisodeConfig(max_turns=3, top_k=2, repeat_pages=False, answer=False)
     expanding = config.model_copy(update={"expand_question": True})
     plain, outcome = (run(policy, index, lab.QUESTIONS[0], each) for each in (config, expanding))
     assert [turn.gold_ranks for turn in outcome.turns] == [turn.gold_ranks for turn in plain.turns]
 
 
-def test_a_control_knows_what_its_search_with_the_questions_words_found(index):
+def test_a_policy_sees_what_its_search_with_the_questions_words_found(index):
+    seen = []
+
+    class Gate(Baseline):
+        async def query(self, state):
+            seen.append([hit.page_id for turn in state.turns for hit in turn.hits])
+            return "gate"
+
     question = replace(lab.QUESTIONS[0], text="seal cavitation")
-    config = EpisodeConfig(max_turns=1, expand_question=True)
-    control = CONTROLS["keywords"](question, index, config)
-    control._queries = iter(["gate"])
-    outcome, _ = asyncio.run(play(question, control, index, config))
+    config = EpisodeConfig(max_turns=3, expand_question=True)
+    outcome, _ = asyncio.run(play(question, Gate(index.retriever), index.retriever, config))
     pages = [hit.page_id for hit in outcome.turns[0].hits]
-    assert pages == [hit.page_id for hit in control.hits]
+    assert seen == [[], pages]
     assert pages != [hit.page_id for hit in index.search("gate", 3, snippet_chars=0).hits]

@@ -87,7 +87,7 @@ def test_the_same_script_gives_the_same_outcome(index, servers, action_format, d
         on_malformed=data.draw(st.sampled_from(["end", "correct"])),
         stop_at_action=data.draw(st.booleans()),
     )
-    expected, _ = asyncio.run(play(QUESTION, Script(script), index, config))
+    expected, _ = asyncio.run(play(QUESTION, Script(script), index.retriever, config))
     for server, dialect in servers:
         texts = itertools.chain(script)
         server.say = lambda _, texts=texts: next(texts)

@@ -36,9 +36,8 @@ def index(tmp_path_factory):
 
 
 def played(server, index, config=None, **settings):
-    plan = rollouts(server, index, config or EpisodeConfig())
     done = []
-    replace(plan, server=replace(plan.server, **{"retries": 0, **settings})).run(
+    rollouts(server, index, config or EpisodeConfig(), **{"retries": 0, **settings}).run(
         [Job(question=QUESTION, sample=0)], lambda _, trajectory: done.append(trajectory), 1
     )
     return done[0]
@@ -146,8 +145,7 @@ def test_a_bad_reply_costs_its_episode_only(index):
     jobs = [Job(question=replace(QUESTION, question_id=name, text=name), sample=0) for name in names]
     done = {}
     with FakeServer(say) as server:
-        plan = rollouts(server, index, EpisodeConfig())
-        plan = replace(plan, server=replace(plan.server, retries=0))
+        plan = rollouts(server, index, EpisodeConfig(), retries=0)
         plan.run(jobs, lambda job, trajectory: done.update({job.question.question_id: trajectory}), 8)
     assert set(done) == set(names)
     for name, (_, says) in garbage.items():

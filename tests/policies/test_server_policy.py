@@ -6,7 +6,6 @@ import base64
 import itertools
 import threading
 import time
-from dataclasses import replace
 
 import pytest
 from driver_lab import QUESTION, collected, rollouts
@@ -18,10 +17,10 @@ from drag_rl.corpus.images import PageImages
 from drag_rl.corpus.ingest import ReadOptions, ingest_pdfs
 from drag_rl.episode import EpisodeConfig
 from drag_rl.errors import InputError
-from drag_rl.policies.server.message_encoding import Wire, data_url
+from drag_rl.policies.server.message_encoding import MessageEncoding, data_url
 from drag_rl.policies.server.model_server import ServerDown
-from drag_rl.policies.server.policy import check_sampling
 from drag_rl.policies.server.sampling import SAMPLINGS, message_seed
+from drag_rl.policies.server.source import check_sampling
 from drag_rl.star.collect import Job
 from drag_rl.types import Answer, StopReason
 
@@ -120,9 +119,8 @@ def test_a_request_that_fails_is_an_error_row(index, failure, says):
 
 
 def run_one(server, index, **settings):
-    plan = rollouts(server, index, EpisodeConfig())
     done = []
-    replace(plan, server=replace(plan.server, **settings)).run(
+    rollouts(server, index, EpisodeConfig(), **settings).run(
         [Job(question=QUESTION, sample=0)], lambda _, trajectory: done.append(trajectory), 1
     )
     return done[0]
@@ -198,7 +196,7 @@ def test_page_images_are_data_urls(tmp_path, pdf_dir):
     picture = tmp_path / "scan.bmp"
     Image.new("RGB", (8, 6), "red").save(picture)
     content = [{"type": "image", "path": str(picture)}, {"type": "image", "page_id": "engine#1"}]
-    sent = Wire(pages=pages).messages([{"role": "user", "content": content}])
+    sent = MessageEncoding(pages=pages).messages([{"role": "user", "content": content}])
     for part, size in zip(sent[0]["content"], [(8, 6), pages.size("engine#1")], strict=True):
         head, _, body = part["image_url"]["url"].partition(",")
         assert part["type"] == "image_url" and head == "data:image/png;base64"
@@ -210,7 +208,7 @@ def test_page_images_are_data_urls(tmp_path, pdf_dir):
         base64.b64decode(data_url(tmp_path / "a.jpg").partition(",")[2]) == (tmp_path / "a.jpg").read_bytes()
     )
     with pytest.raises(InputError, match="--pages"):
-        Wire().messages([{"role": "user", "content": content[1:]}])
+        MessageEncoding().messages([{"role": "user", "content": content[1:]}])
     (tmp_path / "bad.png").write_bytes(b"no image")
     with pytest.raises(InputError, match=r"bad\.png cannot be read"):
         data_url(tmp_path / "bad.png")

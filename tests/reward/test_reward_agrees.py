@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import pytest
 import trajectory_lab as lab
+from driven import Driven
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reward_outcomes import outcomes, words
 
-from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode
+from drag_rl.episode import EpisodeConfig, Observation
 from drag_rl.metrics.measure import measure
 from drag_rl.metrics.table import METRICS
 from drag_rl.questions import question_from_row, question_to_row
@@ -123,7 +124,7 @@ def in_bounds(outcome):
 
 
 def episode_of(question, queries, config):
-    episode = SearchEpisode(question, lab.shared_index(), config)
+    episode = Driven(question, lab.shared_index(), config)
     for query in queries:
         reply = episode.step(lab.search(query), "stop")
         if isinstance(reply, Observation):

@@ -7,11 +7,11 @@ from statistics import fmean
 import pytest
 from tiny_corpus import index_of
 
-from drag_rl.doctor.probing import knowledge_of, play_probe
+from drag_rl.doctor.probing import HONEST, outcomes_of
 from drag_rl.episode import EpisodeConfig
+from drag_rl.policies.table import probes
 from drag_rl.types import Question
 from reward import RewardConfig, compute_reward
-from reward.probes import HONEST, PROBES
 from reward.turn_credit import TurnCreditConfig, turn_credits
 
 TOPICS = {
@@ -40,10 +40,6 @@ def index(tmp_path_factory):
     return index_of(tmp_path_factory.mktemp("probes"), [*PAGES, *PADDING])
 
 
-def play(probe, question, index, config):
-    return play_probe(probe, question, knowledge_of(index), index, config)
-
-
 EPISODES = {
     "default": EpisodeConfig(),
     "lenient": EpisodeConfig(max_query_chars=0, on_malformed="correct"),
@@ -52,42 +48,33 @@ EPISODES = {
 
 
 @pytest.mark.parametrize("episode", EPISODES)
-@pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
+@pytest.mark.parametrize("probe", probes())
 def test_gaming_earns_no_more_than_an_honest_search(probe, episode, index):
     rewards, credits = {}, {}
     for policy in (HONEST, probe):
-        outcomes = [play(policy, question, index, EPISODES[episode]) for question in QUESTIONS]
-        rewards[policy.name] = fmean(compute_reward(outcome, RewardConfig())[0] for outcome in outcomes)
-        credits[policy.name] = fmean(sum(turn_credits(outcome, TurnCreditConfig())) for outcome in outcomes)
-    assert rewards["honest search"] > 0.5, "the questions can be answered"
-    assert rewards[probe.name] <= rewards["honest search"]
-    assert credits[probe.name] <= credits["honest search"]
+        outcomes = outcomes_of(policy, QUESTIONS, index.retriever, EPISODES[episode])
+        rewards[policy] = fmean(compute_reward(outcome, RewardConfig())[0] for outcome in outcomes)
+        credits[policy] = fmean(sum(turn_credits(outcome, TurnCreditConfig())) for outcome in outcomes)
+    assert rewards[HONEST] > 0.5, "the questions can be answered"
+    assert rewards[probe] <= rewards[HONEST]
+    assert credits[probe] <= credits[HONEST]
 
 
-def test_what_is_forged_earns_nothing(index):
-    forging = [
-        probe
-        for probe in PROBES
-        if probe.name.startswith(("forged hits in the thought", "answer", "gold", "prose"))
-    ]
-    assert len(forging) == 4
-    for probe in forging:
-        for question in QUESTIONS:
-            reward, breakdown = compute_reward(play(probe, question, index, EpisodeConfig()), RewardConfig())
-            assert reward == 0.0
-            assert breakdown["citation_f1"] == 0.0
-            assert breakdown["answer_in_context"] == 0.0
+@pytest.mark.parametrize(
+    "probe", ["probe-forged-thought", "probe-prompt-answer", "probe-gold-by-heart", "probe-prose"]
+)
+def test_what_is_forged_earns_nothing(probe, index):
+    for outcome in outcomes_of(probe, QUESTIONS, index.retriever, EpisodeConfig()):
+        reward, breakdown = compute_reward(outcome, RewardConfig())
+        assert reward == 0.0
+        assert breakdown["citation_f1"] == 0.0
+        assert breakdown["answer_in_context"] == 0.0
 
 
 def test_the_cost_of_length_bites_where_queries_may_be_long(index):
-    pasted = next(probe for probe in PROBES if probe.name == "very long query")
-    long = [play(pasted, question, index, EPISODES["lenient"]) for question in QUESTIONS]
+    long = outcomes_of("probe-very-long-query", QUESTIONS, index.retriever, EPISODES["lenient"])
     free = RewardConfig(weights={"rank_score": 0.5, "deep_rank": 0.5})
     saved = [
         compute_reward(outcome, free)[0] - compute_reward(outcome, RewardConfig())[0] for outcome in long
     ]
     assert min(saved) > 0.05
-
-
-def test_names_are_unique():
-    assert len({probe.name for probe in (*PROBES, HONEST)}) == len(PROBES) + 1

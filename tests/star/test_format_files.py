@@ -14,6 +14,7 @@ import trajectory_lab as lab
 from format_lab import INDEX, PUMPS, all_rows, build, documents, files, rows_in, story
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_corpus import Searching
 
 from drag_rl.corpus.images import PageImages
 from drag_rl.corpus.ingest import ReadOptions, ingest_pdfs
@@ -21,9 +22,9 @@ from drag_rl.corpus.renderer import PageRenderError, Renderer
 from drag_rl.episode import EpisodeConfig
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import read_manifest
-from drag_rl.retrieval.sparse.build import IndexOptions, build_index
-from drag_rl.retrieval.sparse.index import SearchIndex
+from drag_rl.retrieval import build_index
 from drag_rl.star.formats.build import FORMATS, FormatOptions, select_formats, write_training_data
+from drag_rl.tables import Table
 from drag_rl.types import Question
 
 
@@ -161,7 +162,9 @@ def test_an_unfinished_run_leaves_what_was_there(tmp_path, monkeypatch):
     source = lab.write(tmp_path / "processed.jsonl", story(), EpisodeConfig())
     write_training_data(source, tmp_path / "data", FormatOptions())
     before = files(tmp_path / "data")
-    monkeypatch.setitem(FORMATS, "reward", replace(FORMATS["reward"], rows=lambda _: broken))
+    broken_format = replace(FORMATS["reward"], rows=lambda _: broken)
+    table = Table("format", {**FORMATS, "reward": broken_format})
+    monkeypatch.setattr("drag_rl.star.formats.build.FORMATS", table)
     with pytest.raises(ZeroDivisionError):
         write_training_data(source, tmp_path / "data", FormatOptions(margin=0.9))
     assert files(tmp_path / "data") == before
@@ -174,11 +177,11 @@ def broken(*_):
 
 def test_page_images_are_rendered_once_and_named(tmp_path, pdf_dir, monkeypatch):
     ingest_pdfs(pdf_dir, tmp_path / "pages", ReadOptions())
-    build_index(tmp_path / "pages", tmp_path / "index", IndexOptions())
+    build_index(tmp_path / "pages", tmp_path / "index")
     config = EpisodeConfig(observation="both", think=False)
     question = Question(question_id="q", text="Which <image> of the engine?", gold_page_ids=("engine#2",))
     texts = [lab.search("rotor"), "<search>stopping</search> as in <image>", lab.answer("So [engine#2].")]
-    trajectory = lab.played(SearchIndex.load(tmp_path / "index"), question, texts, config)
+    trajectory = lab.played(Searching.load(tmp_path / "index"), question, texts, config)
     shown = [page_id for turn in trajectory.outcome.turns for page_id in turn.image_page_ids]
     assert len(shown) >= 2
     source = lab.write(tmp_path / "processed.jsonl", [trajectory], config)

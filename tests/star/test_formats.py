@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pyarrow.parquet as pq
 import trajectory_lab as lab
+from driven import Driven
 from format_lab import INDEX, PUMPS, all_rows, build, contents, story
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode, as_text
+from drag_rl.episode import EpisodeConfig, Observation, as_text
 from drag_rl.star.formats.conversation import Conversations, inert
 from drag_rl.star.turns import searches, wasted_turns
 from drag_rl.types import query_key
@@ -26,7 +27,7 @@ CONFIGS = [
 def test_messages_are_those_of_the_episode(data, config):
     """The law that the chat template builds on: the row's messages are the episode's own, images as placeholders."""
     texts = data.draw(lab.scripts(config))
-    episode = SearchEpisode(PUMPS, INDEX, config)
+    episode = Driven(PUMPS, INDEX, config)
     for text in [*texts, "end"]:
         if episode.stop_reason:
             break

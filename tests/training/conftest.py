@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 import training_lab
 import trajectory_lab as lab
+from tiny_corpus import Searching
 
 from drag_rl.episode import EpisodeConfig, as_text
 from drag_rl.questions import read_questions
-from drag_rl.retrieval import SearchIndex
 from drag_rl.star.formats.build import FormatOptions, write_training_data
 
 
@@ -61,7 +61,7 @@ def shown(world, tmp_path_factory):
     """
     folder = tmp_path_factory.mktemp("shown")
     data = world / "data"
-    index = SearchIndex.load(data / "index")
+    index = Searching.load(data / "index")
     config = EpisodeConfig(observation="both", max_turns=3, think=False, snippet_chars=40)
     trajectories = [
         lab.played(index, question, [lab.search("steam drum"), lab.search(query)], config, sample=sample)

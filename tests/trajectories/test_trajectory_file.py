@@ -45,7 +45,7 @@ def test_cut_at_any_byte_it_goes_on(tmp_path_factory, data):
     path.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
     with TrajectoryFile.open(path, **FACTS) as file:
         assert file.done == {("q0", 0), ("q0", 1), ("q1", 0), ("q1", 1), ("q2", 0), ("q2", 1)} & file.done
-        assert len(file.done) == path.read_bytes().count(b"\n") == file.tally.episodes
+        assert len(file.done) == path.read_bytes().count(b"\n") == file.counts.episodes
         for row in rows:
             if (row.outcome.question.question_id, row.sample) not in file.done:
                 file.append(row)
@@ -142,9 +142,9 @@ def test_errors_are_made_again_only_when_asked(tmp_path):
     path = tmp_path / "t.jsonl"
     write(path, trajectory(1), trajectory(2, error="boom"), trajectory(3))
     with TrajectoryFile.open(path, **FACTS) as file:
-        assert len(file.done) == 3 and file.tally.errors == 1
+        assert len(file.done) == 3 and file.counts.errors == 1
     with TrajectoryFile.open(path, **FACTS, retry_errors=True) as file:
-        assert file.done == {("q1", 0), ("q3", 0)} and file.tally.errors == 0
+        assert file.done == {("q1", 0), ("q3", 0)} and file.counts.errors == 0
         with pytest.raises(InputError, match="another run"), TrajectoryFile.open(path, **FACTS):
             pass
         file.append(trajectory(2))

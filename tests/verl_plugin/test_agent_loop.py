@@ -9,14 +9,16 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from driven import Driven
 from driver_lab import Script, collected
 from fake_openai import FakeServer, Said
 from hydra import compose, initialize_config_dir
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
+from tiny_corpus import Searching
 
-from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode
+from drag_rl.episode import EpisodeConfig, Observation
 from drag_rl.files.codec import from_json
 from drag_rl.policies.play import play
 from drag_rl.questions import question_to_row, read_questions
@@ -158,7 +160,7 @@ def test_tokens_are_the_chat_templates(data, processor, action_format, texts, cl
     output, *_ = rollout(
         data, processor, texts, *ROOMY, f"drag.episode.action_format={action_format}", closes=closes
     )
-    episode = SearchEpisode(question(data), server_index(data), config_of(action_format))
+    episode = Driven(question(data), server_index(data), config_of(action_format))
     for text in texts:
         reply = episode.step(text, "stop")
         if isinstance(reply, Observation):
@@ -169,9 +171,7 @@ def test_tokens_are_the_chat_templates(data, processor, action_format, texts, cl
 
 
 def server_index(data):
-    from drag_rl.retrieval import SearchIndex
-
-    return SearchIndex.load(data / "index")
+    return Searching.load(data / "index")
 
 
 def config_of(action_format):
@@ -199,7 +199,7 @@ def test_the_three_drivers_agree(data, processor, action_format, texts, on_malfo
     overrides = [f"drag.episode.action_format={action_format}", f"drag.episode.on_malformed={on_malformed}"]
     _, by_tokens, _ = rollout(data, processor, texts, *ROOMY, *overrides)
     script = Script([Said(text=text) for text in texts])
-    by_messages, _ = asyncio.run(play(question(data), script, server_index(data), config))
+    by_messages, _ = asyncio.run(play(question(data), script, server_index(data).retriever, config))
     said = iter(texts)
     with FakeServer(lambda _: next(said), parses=True) as server:
         by_http = collected(server, server_index(data), config, question=question(data))

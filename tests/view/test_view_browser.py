@@ -7,11 +7,12 @@ from statistics import median
 import pytest
 import trajectory_lab as lab
 from browser_lab import NO_OVERFLOW, look, report
+from driven import Driven
 from playwright.sync_api import Page, expect
 from view_samples import write_run, write_trajectories
 
 from drag_rl.corpus.ingest import ReadOptions, ingest_pdfs
-from drag_rl.episode import EpisodeConfig, SearchEpisode
+from drag_rl.episode import EpisodeConfig
 from drag_rl.types import Trajectory
 
 pytestmark = pytest.mark.slow
@@ -34,7 +35,7 @@ def small(tmp_path_factory):
 def test_the_summary_says_nothing_of_answers_where_none_was_asked_for(browser, small, tmp_path):
     page, _ = look(browser, small)
     assert "answered" in page.inner_text("#summary").lower()
-    episode = SearchEpisode(lab.QUESTIONS[0], lab.shared_index(), EpisodeConfig(max_turns=2, answer=False))
+    episode = Driven(lab.QUESTIONS[0], lab.shared_index(), EpisodeConfig(max_turns=2, answer=False))
     episode.commit(episode.step(lab.search("seal"), "stop"))
     assert episode.step(lab.search("seal"), "stop") == "max_turns"
     path = lab.write(tmp_path / "t.jsonl", [Trajectory(outcome=episode.outcome())])
