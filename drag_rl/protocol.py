@@ -10,6 +10,10 @@ from drag_rl.config import Config
 
 MAX_PIXELS = 451_584
 """Pixels of a page image that is shown, at most, unless told otherwise: 441 visual tokens of Qwen3-VL (32 x 32 each)."""
+MESSAGE_TOKENS = 512
+"""Tokens of one assistant message, at most, unless told otherwise."""
+MESSAGE_TIMEOUT_S = 600.0
+"""Seconds that one assistant message may take, unless told otherwise."""
 MESSAGE_END = "<|im_end|>"
 """The token that ends each message in the chat templates that we train with (ChatML: Qwen and its kin)."""
 CLOSING_TAGS = {"xml": ("</search>", "</answer>"), "tools": ("</tool_call>",)}

@@ -30,7 +30,7 @@ from drag_rl.cli.rollout_options import (
 )
 from drag_rl.files.outputs import refuse_overlap
 from drag_rl.policies.source import PolicyOptions
-from drag_rl.protocol import MAX_PIXELS
+from drag_rl.protocol import MAX_PIXELS, MESSAGE_TIMEOUT_S, MESSAGE_TOKENS
 from drag_rl.serving.served_model import ModelChoice
 from drag_rl.star import rationalise
 from drag_rl.star.collection import Collected, Collection
@@ -53,10 +53,10 @@ def collect(
     concurrency: Concurrency = 16,
     limit: Limit = 0,
     episode: EpisodeSettings = None,
-    max_tokens: MaxTokens = 512,
+    max_tokens: MaxTokens = MESSAGE_TOKENS,
     pages: PagesFolder = None,
     max_pixels: MaxPixels = MAX_PIXELS,
-    timeout_s: TimeoutS = 600.0,
+    timeout_s: TimeoutS = MESSAGE_TIMEOUT_S,
     retries: Retries = 6,
     retry_errors: Annotated[
         bool, typer.Option("--retry-errors", help="Play the failed episodes of --out again.")

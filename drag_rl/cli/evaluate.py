@@ -31,7 +31,7 @@ from drag_rl.cli.rollout_options import (
 from drag_rl.evaluation.evaluate import Evaluation, trajectories_path
 from drag_rl.evaluation.report import results_table
 from drag_rl.policies.source import PolicyOptions
-from drag_rl.protocol import MAX_PIXELS
+from drag_rl.protocol import MAX_PIXELS, MESSAGE_TIMEOUT_S, MESSAGE_TOKENS
 from drag_rl.serving.served_model import ModelChoice
 from drag_rl.star.collection import Collection
 
@@ -55,10 +55,10 @@ def evaluate(
     concurrency: Concurrency = 16,
     limit: Limit = 0,
     episode: EpisodeSettings = None,
-    max_tokens: MaxTokens = 512,
+    max_tokens: MaxTokens = MESSAGE_TOKENS,
     pages: PagesFolder = None,
     max_pixels: MaxPixels = MAX_PIXELS,
-    timeout_s: TimeoutS = 600.0,
+    timeout_s: TimeoutS = MESSAGE_TIMEOUT_S,
     retries: Retries = 6,
     retry_errors: Annotated[
         bool, typer.Option("--retry-errors", help="Play the failed episodes again; else they score 0.")

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 
 from drag_rl.episode import EpisodeConfig
 from drag_rl.policies.base import Policy
-from drag_rl.protocol import MAX_PIXELS
+from drag_rl.protocol import MAX_PIXELS, MESSAGE_TIMEOUT_S, MESSAGE_TOKENS
 from drag_rl.retrieval.base import Retriever
 from drag_rl.serving.served_model import ModelChoice
 from drag_rl.types import Question
@@ -35,13 +35,13 @@ class PolicyOptions:
     """A name of the table of samplings."""
     seed: int = 0
     """Another seed gives other samples."""
-    max_tokens: int = 512
+    max_tokens: int = MESSAGE_TOKENS
     """Tokens of one message, at most."""
     pages: Path | None = None
     """The folder of pages, for page images."""
     max_pixels: int = MAX_PIXELS
     """Pixels of a page image, at most."""
-    timeout_s: float = 600.0
+    timeout_s: float = MESSAGE_TIMEOUT_S
     """Seconds for one attempt at a message."""
     retries: int = 6
     """Further attempts at a message."""

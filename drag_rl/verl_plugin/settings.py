@@ -9,7 +9,7 @@ from pydantic import Field
 
 from drag_rl.config import Config
 from drag_rl.errors import InputError
-from drag_rl.protocol import MAX_PIXELS, EpisodeConfig
+from drag_rl.protocol import MAX_PIXELS, MESSAGE_TIMEOUT_S, MESSAGE_TOKENS, EpisodeConfig
 from drag_rl.verl_plugin.shaping import ShapingConfig
 from reward.guards import GuardConfig
 
@@ -27,11 +27,11 @@ class RolloutSettings(Config):
     """The most pixels of a page image."""
     episode: EpisodeConfig = EpisodeConfig()
     """What an episode may do."""
-    turn_tokens: int = Field(default=512, ge=1)
+    turn_tokens: int = Field(default=MESSAGE_TOKENS, ge=1)
     """The most tokens of one assistant message."""
     observation_tokens: int = Field(default=4096, ge=1)
     """The most tokens of one observation; a longer one is shortened before it is shown."""
-    turn_timeout_s: float = Field(default=600.0, gt=0)
+    turn_timeout_s: float = Field(default=MESSAGE_TIMEOUT_S, gt=0)
     """A message that takes longer than this ends the run with an error: the engine hangs."""
     shaping: ShapingConfig = ShapingConfig()
     """How the rewards of a finished batch change before the trainer sees them."""

@@ -21,6 +21,7 @@ from drag_rl.policies.server.completion import (
     read_completion,
 )
 from drag_rl.policies.source import Dialect
+from drag_rl.protocol import MESSAGE_TIMEOUT_S
 from drag_rl.serving.bounded_http import BoundedClient, UnreadableReply
 
 _CONTEXT_FULL = re.compile(
@@ -47,7 +48,7 @@ class ServerSettings:
     """Such as ``http://127.0.0.1:8000/v1``."""
     model: str
     api_key: str
-    timeout_s: float = 600.0
+    timeout_s: float = MESSAGE_TIMEOUT_S
     """Of one attempt at one message, from connecting to the last byte of the reply."""
     retries: int = 6
     """Further attempts at a message, after 0.5 s, 1 s, 2 s ... 8 s, or as long as the server's Retry-After says (up

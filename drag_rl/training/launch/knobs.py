@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from drag_rl.errors import InputError
 from drag_rl.policies.server.sampling import SAMPLINGS
+from drag_rl.protocol import MESSAGE_TOKENS
 from drag_rl.sft_options import MASK_STRATEGIES, WEIGHT_SCHEMES
 
 
@@ -118,7 +119,7 @@ KNOBS: dict[str, dict[str, Knob]] = {
         "FORMAT": Choice(("sft_trajectory", "sft_query", "sft_best", "sft_context")),
         "ABOVE_MEAN": SWITCH,
         "PER_QUESTION": Whole("2"),
-        "MAX_TOKENS": Whole("512", least=1),
+        "MAX_TOKENS": Whole(str(MESSAGE_TOKENS), least=1),
         "CONCURRENCY": Whole("64", least=1),
         "VAL": Text(may_be_empty=True),
         "SEED": Whole("1"),
