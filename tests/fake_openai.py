@@ -68,8 +68,10 @@ class FakeServer:
         key: str | None = None,
         port: int = 0,
         models: Raw | None = None,
+        log_prob: Callable[[dict[str, Any]], float] | None = None,
     ) -> None:
-        self.models = models
+        """``log_prob`` says how probable the one token of an answer is, where a request wants to know."""
+        self.models, self.log_prob = models, log_prob
         self.say, self.parses, self.tells_stop, self.key = say, parses, tells_stop, key
         self.requests: list[dict[str, Any]] = []
         self.times: list[float] = []
@@ -157,6 +159,8 @@ class FakeServer:
             choice["finish_reason"] = "tool_calls"
         if self.tells_stop:
             choice["stop_reason"] = stopped_at
+        if self.log_prob and request.get("logprobs"):
+            choice["logprobs"] = {"content": [{"token": text, "logprob": self.log_prob(request)}]}
         usage = {
             "prompt_tokens": len(str(request["messages"])) // 4,
             "completion_tokens": len(said.text) // 4 + 1,

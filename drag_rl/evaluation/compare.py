@@ -194,7 +194,7 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 
 def _description(results: Results) -> str:
-    what = f"model {results.model}" if results.policy == "model" else f"baseline {results.policy}"
+    what = results.policy if results.model == results.policy else f"{results.policy} {results.model}"
     turns = _settings(results.config).get("episode.max_turns")
     sampling = _settings(results.config).get("sampling.name")
     parts = [what, f"{turns} turns" if turns else "", str(sampling or "")]

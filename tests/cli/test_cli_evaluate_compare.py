@@ -133,15 +133,15 @@ def test_several_samples_and_a_limit(data, tmp_path):
 
 @pytest.mark.parametrize("name", ["raw-question", "keywords", "feedback", "oracle-depth", "oracle-words"])
 def test_controls_need_no_model_and_play_once(data, tmp_path, name):
-    words = ("evaluate", *of(data), "--output", tmp_path / "control.json", "--policy", name)
+    words = ("evaluate", *of(data), "--output", tmp_path / "baseline.json", "--policy", name)
     assert drag(*words) == 0
-    assert read_results(tmp_path / "control.json").policy == name
-    before = (tmp_path / "control.trajectories.jsonl").read_bytes()
+    assert read_results(tmp_path / "baseline.json").policy == name
+    before = (tmp_path / "baseline.trajectories.jsonl").read_bytes()
     assert drag(*words) == 0
-    assert (tmp_path / "control.trajectories.jsonl").read_bytes() == before
+    assert (tmp_path / "baseline.trajectories.jsonl").read_bytes() == before
 
 
-def test_a_control_is_compared_with_a_model(data, tmp_path, capsys):
+def test_a_baseline_is_compared_with_a_model(data, tmp_path, capsys):
     names = ("raw-question", "keywords")
     for name in names:
         assert drag("evaluate", *of(data), "--output", tmp_path / f"{name}.json", "--policy", name) == 0
@@ -152,7 +152,7 @@ def test_a_control_is_compared_with_a_model(data, tmp_path, capsys):
     assert drag("compare", *files, "--out", tmp_path / "out") == 0
     said = capsys.readouterr().out
     assert "model against raw-question (model m, 4 turns, greedy)" in said and "Success Rate" in said
-    assert "control keywords, 4 turns" in said and "\\" not in said
+    assert "keywords, 4 turns" in said and "\\" not in said
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "compare.md",
         "compare.json",

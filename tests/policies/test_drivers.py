@@ -1,6 +1,6 @@
-"""The drivers law: what a scripted policy says leads to the same outcome by ``play`` and over HTTP.
+"""The drivers law: what a scripted policy says leads to the same outcome by ``play``, over HTTP, and in one batch.
 
-The third driver, verl's agent loop, joins in tests/verl_plugin/test_agent_loop.py.
+The fourth driver, verl's agent loop, joins in tests/verl_plugin/test_agent_loop.py.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_corpus import index_of
 
-from drag_rl.episode import EpisodeConfig
+from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode, SearchRequest
+from drag_rl.policies.base import EpisodeState
 from drag_rl.policies.play import play
 
 CALL = '<tool_call>\n{"name": "search", "arguments": {"query": "%s"}}\n</tool_call>'
@@ -95,6 +96,46 @@ def test_the_same_script_gives_the_same_outcome(index, servers, action_format, d
         assert found.error == ""
         assert without_spelling(found.outcome, dialect) == without_spelling(expected, dialect)
         assert len(found.generations) == len(found.outcome.turns)
+
+
+async def in_one_batch(questions, scripts, retriever, config):
+    """Play many episodes at once: in each round, all of their searches are one call of the retriever."""
+    episodes = [SearchEpisode(question, retriever.pages, config) for question in questions]
+    policies = [Script(script) for script in scripts]
+    while running := [number for number, episode in enumerate(episodes) if not episode.stop_reason]:
+        said = [await policies[number].reply(EpisodeState.of(episodes[number])) for number in running]
+        replies = [
+            episodes[number].step(each.text, each.finish_reason)
+            for number, each in zip(running, said, strict=True)
+        ]
+        wanted = [query for reply in replies if isinstance(reply, SearchRequest) for query in reply.queries]
+        found = iter(await retriever.search(wanted, config.top_k))
+        for number, reply in zip(running, replies, strict=True):
+            if isinstance(reply, SearchRequest):
+                reply = episodes[number].show(list(itertools.islice(found, len(reply.queries))))
+            if isinstance(reply, Observation):
+                episodes[number].commit(reply)
+    return [episode.outcome() for episode in episodes]
+
+
+@pytest.mark.parametrize("action_format", ["xml", "tools"])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_sixty_four_episodes_that_search_in_one_call_are_as_they_are_one_by_one(index, action_format, data):
+    scripts = data.draw(
+        st.lists(st.lists(said(action_format), min_size=4, max_size=4), min_size=64, max_size=64)
+    )
+    config = EpisodeConfig(
+        action_format=action_format,
+        on_malformed="correct",
+        repeat_pages=data.draw(st.booleans()),
+        expand_question=data.draw(st.booleans()),
+        top_k=data.draw(st.integers(1, 3)),
+    )
+    together = asyncio.run(in_one_batch([QUESTION] * 64, scripts, index.retriever, config))
+    for script, outcome in zip(scripts, together, strict=True):
+        alone, _ = asyncio.run(play(QUESTION, Script(script), index.retriever, config))
+        assert outcome == alone
 
 
 def without_spelling(outcome, dialect):

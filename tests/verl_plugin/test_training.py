@@ -16,6 +16,7 @@ from statistics import fmean
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import toy_retriever
 import training_lab
 from learning import check_learning, check_turn_credit, outcome_of
 from safetensors.torch import load_file
@@ -113,7 +114,15 @@ def adapter(model, data, tmp_path_factory):
     return folder / "run" / "adapter"
 
 
-def test_an_adapter_of_sft_is_trained_on_with_a_kl_term_until_a_guard_stops(model, data, adapter, tmp_path):
+def test_an_adapter_is_trained_on_a_foreign_index_with_a_kl_term_until_a_guard_stops(
+    model, data, adapter, tmp_path
+):
+    site = {"PYTHONPATH": toy_retriever.installed_in(tmp_path / "site")}
+    toy = tmp_path / "toy"
+    command = [sys.executable, "-m", "drag_rl.cli.main", "index", "--kind", "toy"]
+    subprocess.run(
+        [*command, "--pages", str(data / "pages"), "--out", str(toy)], env={**os.environ, **site}, check=True
+    )
     run = train(
         "grpo",
         model=model,
@@ -128,10 +137,16 @@ def test_an_adapter_of_sft_is_trained_on_with_a_kl_term_until_a_guard_stops(mode
             "trainer.save_freq=2",
             "drag.guards.from_step=3",
             "drag.guards.stop.searches=50",
+            f"drag.index={toy}",
         ],
         ADAPTER=str(adapter),
+        **site,
     )
     check_learning(run, model, steps=2)
+    scores = [
+        hit["score"] for row in run.trajectories() for turn in row["outcome"]["turns"] for hit in turn["hits"]
+    ]
+    assert scores and all(0 < score <= 1.001 for score in scores), "those of the toy are cosines"
     assert run.returncode != 0
     assert "stopped by a guard: step 3: searches is" in run.log[-4000:], run.log[-4000:]
     # The reference is the policy without any adapter: the one of SFT is already some way off.
