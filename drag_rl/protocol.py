@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from drag_rl.config import Config
 
 MAX_PIXELS = 451_584
-"""Pixels of a page image that is shown, at most, unless told otherwise: 441 visual tokens of Qwen3-VL (32 x 32 each)."""
+"""Pixels of a page image that is shown, at most, unless told otherwise: 441 visual tokens of Qwen3-VL, of 32 x 32."""
 MESSAGE_TOKENS = 512
 """Tokens of one assistant message, at most, unless told otherwise."""
 MESSAGE_TIMEOUT_S = 600.0
