@@ -16,7 +16,7 @@ from drag_rl.files.folders import claim_file
 from drag_rl.files.manifest import Manifest, atomic_path, atomic_write, sha256_file, write_manifest
 from drag_rl.files.outputs import refuse_overlap
 from drag_rl.star.rules import RULES, Limits
-from drag_rl.star.statistics import ABOVE_MEAN, PER_QUESTION, Statistics, Tally
+from drag_rl.star.statistics import ABOVE_MEAN, PER_QUESTION, Counts, Statistics
 from drag_rl.trajectories.stored import iter_places, provenance, read_at
 from drag_rl.types import Trajectory
 from reward.rank import deep_rank
@@ -61,21 +61,21 @@ def filter_trajectories(
     claim_file(stats, STAGE, "--stats", made_with=output)
     fingerprints, settings, problems = provenance(inputs)
     groups = [ABOVE_MEAN] * above_mean + [PER_QUESTION] * bool(per_question)
-    tally = Tally([*rules, *groups])
-    kept, scores = _judge(inputs, rules, limits, tally)
-    if not tally.total:
+    counts = Counts([*rules, *groups])
+    kept, scores = _judge(inputs, rules, limits, counts)
+    if not counts.total:
         raise InputError(f"{inputs[0]}: holds no trajectory")
     if above_mean:
-        kept = _above_mean(kept, scores, tally)
+        kept = _above_mean(kept, scores, counts)
     if per_question:
-        kept = _best_samples(kept, per_question, tally)
+        kept = _best_samples(kept, per_question, counts)
     with atomic_path(output) as written:
         with written.open("wb") as file:
             for number, path in enumerate(inputs):
                 for line, trajectory in read_at(path, [place for owner, place in kept if owner == number]):
-                    tally.keep(trajectory)
+                    counts.keep(trajectory)
                     file.write(line + b"\n")
-        statistics = tally.statistics()
+        statistics = counts.statistics()
         manifest = (
             write_manifest(  # before the files that it says are ours, so that a kill leaves none without it
                 output,
@@ -103,7 +103,7 @@ def filter_trajectories(
 
 
 def _judge(
-    inputs: Sequence[Path], rules: Sequence[str], limits: Limits, tally: Tally
+    inputs: Sequence[Path], rules: Sequence[str], limits: Limits, counts: Counts
 ) -> tuple[dict[Place, Judged], dict[str, list[float]]]:
     """The rows that pass, in their order, and the deep ranks of all samples of each question."""
     tests = {name: RULES[name].build(limits) for name in rules}
@@ -111,14 +111,14 @@ def _judge(
     scores: defaultdict[str, list[float]] = defaultdict(list)
     for number, path in enumerate(inputs):
         for place, _, trajectory in iter_places(path):
-            tally.saw(trajectory)
+            counts.saw(trajectory)
             question_id = trajectory.outcome.question.question_id
             merit = _merit(trajectory, number)
             failed = [name for name, test in tests.items() if not test(trajectory)]
             if not NO_SAMPLE.intersection(failed):
                 scores[question_id].append(-merit[0])
             if failed:
-                tally.drop(failed)
+                counts.drop(failed)
             else:
                 kept[number, place] = question_id, merit
     return kept, scores
@@ -131,7 +131,7 @@ def _merit(trajectory: Trajectory, number: int) -> Merit:
 
 
 def _above_mean(
-    kept: dict[Place, Judged], scores: dict[str, list[float]], tally: Tally
+    kept: dict[Place, Judged], scores: dict[str, list[float]], counts: Counts
 ) -> dict[Place, Judged]:
     means = {question_id: fmean(samples) for question_id, samples in scores.items()}
     above = {}
@@ -139,15 +139,15 @@ def _above_mean(
         if -merit[0] > means[question_id] + ROUNDING:
             above[place] = question_id, merit
         else:
-            tally.drop([ABOVE_MEAN])
+            counts.drop([ABOVE_MEAN])
     return above
 
 
-def _best_samples(kept: dict[Place, Judged], per_question: int, tally: Tally) -> dict[Place, Judged]:
+def _best_samples(kept: dict[Place, Judged], per_question: int, counts: Counts) -> dict[Place, Judged]:
     samples: defaultdict[str, list[tuple[Merit, Place]]] = defaultdict(list)
     for place, (question_id, merit) in kept.items():
         samples[question_id].append((merit, place))
     best = {place for group in samples.values() for _, place in sorted(group)[:per_question]}
     for _ in kept.keys() - best:
-        tally.drop([PER_QUESTION])
+        counts.drop([PER_QUESTION])
     return {place: judged for place, judged in kept.items() if place in best}

@@ -42,7 +42,7 @@ class ScoreStats:
 
 
 @dataclass(slots=True)
-class _Tally:
+class _Sums:
     """Running sums of one score."""
 
     total: float = 0.0
@@ -82,7 +82,7 @@ def score_files(
     """
     refuse_overlap({"--output": output}, {"--input": inputs})
     claim_file(output, STAGE, "--output")
-    tallies: dict[str, _Tally] = {}
+    sums: dict[str, _Sums] = {}
     count = 0
     with atomic_path(output) as written:
         with written.open("w", encoding="utf-8") as file:
@@ -91,7 +91,7 @@ def score_files(
                     group = f"{path}:{row.get('step', '')}:{row.get('uid') or outcome.question.question_id}"
                     reward, scores = compute_reward(outcome, config)
                     for name, value in {"reward": reward, **scores}.items():
-                        tallies.setdefault(name, _Tally()).add(group, value)
+                        sums.setdefault(name, _Sums()).add(group, value)
                     line = {
                         "id": row.get("id") or f"{row['uid']}_{row.get('sample', 0)}",
                         "question_id": outcome.question.question_id,
@@ -111,7 +111,7 @@ def score_files(
             config={"weights": dict(config.weights), "variant": config.variant},
             counts={"trajectories": count},
         )
-    return count, {name: tally.stats() for name, tally in tallies.items()}
+    return count, {name: one.stats() for name, one in sums.items()}
 
 
 def _outcomes(path: Path) -> Iterator[tuple[dict[str, Any], Outcome]]:

@@ -69,7 +69,7 @@ class Statistics:
 
 
 @dataclass(slots=True)
-class Tally:
+class Counts:
     """Counts while a filter runs."""
 
     rules: Sequence[str]

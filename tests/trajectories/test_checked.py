@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import trajectory_lab as lab
 
 from drag_rl.cli.main import main
-from drag_rl.files.codec import to_json
-from drag_rl.trajectories.rows import trajectory_to_row
+from drag_rl.files.codec import from_json, to_json
+from drag_rl.protocol import EpisodeConfig
+from drag_rl.trajectories.rows import trajectory_from_row, trajectory_to_row
+from drag_rl.types import Outcome
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +99,27 @@ def test_a_dump_of_a_training_run_is_checked_as_well(trajectory, command, where,
     path = tmp_path / "1.trajectories.jsonl"
     path.write_text(json.dumps(row) + "\n")
     assert "line 1" in said_of(path, command, tmp_path, capsys)
+
+
+OLDER = {"top_k": 5, "max_turns": 2, "repeat_pages": False, "expand_question": True, "search_only": True}
+"""What records of older versions say of the configuration."""
+
+
+def test_records_of_older_versions_are_read(trajectory):
+    """Rows and dumps named five options of the episode, where its whole configuration stands now."""
+    config = EpisodeConfig(top_k=5, max_turns=2, repeat_pages=False, expand_question=True, answer=False)
+    row = trajectory_to_row(trajectory)
+    assert EpisodeConfig(**row.pop("episode")) == trajectory.outcome.config
+    assert trajectory_from_row(row | OLDER).outcome == replace(trajectory.outcome, config=config)
+    dump = json.loads(to_json(trajectory.outcome))
+    del dump["config"]
+    assert from_json(Outcome, json.dumps(dump | OLDER)) == replace(trajectory.outcome, config=config)
+    oldest = {name: OLDER[name] for name in ("top_k", "max_turns")}
+    plain = EpisodeConfig(top_k=5, max_turns=2)
+    assert from_json(Outcome, json.dumps(dump | oldest)) == replace(trajectory.outcome, config=plain)
+
+
+def test_columns_that_contradict_the_configuration_are_refused(trajectory):
+    row = trajectory_to_row(trajectory)
+    with pytest.raises(ValueError, match="max_turns is 9, but episode says 4"):
+        trajectory_from_row(row | {"max_turns": 9})
