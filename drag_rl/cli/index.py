@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import fields
+from contextlib import suppress
+from dataclasses import Field, fields
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 from rich.console import Console
 
+from drag_rl.errors import InputError
 from drag_rl.files.outputs import refuse_overlap
 from drag_rl.retrieval import build_index
 from drag_rl.retrieval.index_folder import DEFAULT_KIND
@@ -32,21 +35,24 @@ def _with_options_of_kinds(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _options_of_kinds() -> Iterator[inspect.Parameter]:
-    for kind, settings in reversed(list(INDEX_KINDS.items())):
-        types = get_type_hints(settings, include_extras=True)
-        for field in fields(settings):
-            type_, help_text = get_args(types[field.name])
-            option = typer.Option(
-                help=help_text,
-                show_default=str(field.default),
-                rich_help_panel=f"Options of --kind {kind}",
-            )
-            yield inspect.Parameter(
-                field.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=None,
-                annotation=Annotated[type_ | None, option],
-            )
+    """The fields of all kinds; of two of one name the first kind's counts, so that comes last."""
+    for kind in reversed(INDEX_KINDS.choices()):
+        with suppress(InputError):  # a package that cannot be imported says so when its kind is asked for
+            yield from map(partial(_option, kind), fields(INDEX_KINDS[kind]))
+
+
+def _option(kind: str, field: Field[Any]) -> inspect.Parameter:
+    hint = get_type_hints(INDEX_KINDS[kind], include_extras=True)[field.name]
+    value_type, help_text = get_args(hint) if get_origin(hint) is Annotated else (hint, None)
+    option = typer.Option(
+        help=help_text, show_default=str(field.default), rich_help_panel=f"Options of --kind {kind}"
+    )
+    return inspect.Parameter(
+        field.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[value_type | None, option],
+    )
 
 
 @_with_options_of_kinds

@@ -1,7 +1,7 @@
 """The seam of retrieval: what every back end takes, what it gives back, and what it knows of its pages.
 
-A back end is an object with ``pages``, ``fingerprint`` and ``search``. ``drag_rl.retrieval.open`` has the table of
-back ends by the ``kind`` of their folder. Shape letters: Q queries, K hits.
+A back end is an object with ``pages``, ``fingerprint`` and ``search``; ``drag_rl.retrieval.kinds`` has the table of
+them. Shape letters: Q queries, K hits.
 """
 
 from __future__ import annotations

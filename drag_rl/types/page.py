@@ -44,6 +44,6 @@ class Hit:
     rank: int
     """1-based; 1 is the best."""
     score: float
-    """BM25 score, higher is better; comparable only within one query."""
+    """The retriever's score (of BM25, say), higher is better; comparable only within one query of one retriever."""
     snippet: str = ""
     """The part of the page's text that fits the query best."""

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from conformance import RetrieverConformance
 from toy_retriever import ToyIndex
 
+import data_preprocess
+import drag_rl
+import reward
 from drag_rl.files.fingerprint import combined
 from drag_rl.files.manifest import write_manifest
 from drag_rl.retrieval import IndexKind, Retriever
 from drag_rl.retrieval.build import write_index
 from drag_rl.retrieval.index_folder import STAGE
 from drag_rl.retrieval.sparse.index import Bm25Index
+
+PACKAGES = (drag_rl, reward, data_preprocess)
+
+
+def test_only_the_retrieval_layer_knows_a_back_end() -> None:
+    back_ends = re.compile(
+        r"drag_rl\.retrieval\.(?!base|build|kinds|open|page_texts|index_folder|stopwords)\w+"
+    )
+    known = {
+        str(path): back_ends.findall(path.read_text(encoding="utf-8"))
+        for package in PACKAGES
+        for path in Path(package.__path__[0]).rglob("*.py")
+        if "retrieval" not in path.parts
+    }
+    assert {path: names for path, names in known.items() if names} == {}
 
 
 def built(folder: Path, texts: Mapping[str, str], index: IndexKind) -> Retriever:

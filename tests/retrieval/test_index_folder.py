@@ -71,11 +71,21 @@ def test_a_missing_unfinished_or_foreign_folder_is_refused(tmp_path: Path) -> No
     index_of(tmp_path, TEXTS)
     with pytest.raises(InputError, match="no search index"):
         Searching.load(tmp_path / "pages")
-    with pytest.raises(InputError, match="was made by index and is no folder of pages"):
+    with pytest.raises(InputError, match="is not a folder of pages but was made by index"):
         build_index(tmp_path / "index", tmp_path / "other")
     (tmp_path / "index" / "manifest.json").unlink()
     with pytest.raises(InputError, match="unfinished"):
         Searching.load(tmp_path / "index")
+
+
+def test_an_index_from_before_there_were_kinds_is_as_good_as_a_new_one(tmp_path: Path) -> None:
+    index_of(tmp_path, TEXTS)
+    path = tmp_path / "index" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    assert manifest["config"].pop("kind") == "bm25"
+    path.write_text(json.dumps(manifest))
+    assert Searching.load(tmp_path / "index").search("blue", 1).hits[0].page_id == "doc#2"
+    assert not build_index(tmp_path / "pages", tmp_path / "index")[1]
 
 
 def test_an_index_of_other_pages_is_refused(tmp_path: Path) -> None:
