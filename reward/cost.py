@@ -6,7 +6,7 @@ the cheapest way to a reward.
 
 from __future__ import annotations
 
-from drag_rl.types import Outcome, Search
+from drag_rl.types import Outcome
 
 FREE_CHARS = 160
 """Characters of a query that cost nothing: 99 % of the sample corpus's questions are no longer than this."""
@@ -19,7 +19,5 @@ def query_length(outcome: Outcome) -> float:
 
     ``(characters - 160) / (600 - 160)``, cut to [0, 1]. The longest query counts, so no further search lowers it.
     """
-    longest = max(
-        (len(turn.action.query) for turn in outcome.turns if isinstance(turn.action, Search)), default=0
-    )
+    longest = max(map(len, outcome.queries), default=0)
     return min(1.0, max(0.0, (longest - FREE_CHARS) / (FULL_CHARS - FREE_CHARS)))

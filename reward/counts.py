@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drag_rl.types import Malformed, Outcome
+from drag_rl.types import Outcome
 
 
 def counts(outcome: Outcome) -> dict[str, float]:
@@ -10,7 +10,7 @@ def counts(outcome: Outcome) -> dict[str, float]:
     return {
         "turns": float(len(outcome.turns)),
         "searches": float(len(outcome.searches)),
-        "malformed": float(sum(isinstance(turn.action, Malformed) for turn in outcome.turns)),
+        "malformed": float(outcome.malformed),
         "duplicate_queries": float(sum(outcome.repeated)),
         "answered": float(outcome.answer is not None),
     }

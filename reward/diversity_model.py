@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import BaseModel, FiniteFloat
 
 from drag_rl.errors import InputError
-from drag_rl.types import Outcome, Search
+from drag_rl.types import Outcome
 from reward.group import Distances, GroupConfig
 
 MAX_REPLY_BYTES = 64 << 20
@@ -54,7 +54,7 @@ def _named(config: GroupConfig) -> str:
 
 def queries_text(outcome: Outcome) -> str:
     """What a rollout searched for, as one text."""
-    return "; ".join(turn.action.query for turn in outcome.turns if isinstance(turn.action, Search))
+    return "; ".join(outcome.queries)
 
 
 def _by_embeddings(embed: Embed) -> Distances:

@@ -21,8 +21,8 @@ def format_score(outcome: Outcome) -> float:
 
     A message that the token limit cut before its action was complete is no action.
     """
-    well_formed = sum(not isinstance(turn.action, Malformed) for turn in outcome.turns)
-    return well_formed / len(outcome.turns) if outcome.turns else 0.0
+    turns = len(outcome.turns)
+    return (turns - outcome.malformed) / turns if turns else 0.0
 
 
 def one_action(outcome: Outcome) -> float:

@@ -20,7 +20,7 @@ from pydantic import Field, field_validator
 
 from drag_rl.config import Config
 from drag_rl.tables import Table
-from drag_rl.types import Outcome, Search, query_key
+from drag_rl.types import Outcome, query_key
 from reward.table import RewardConfig, compute_reward
 
 Distances = Callable[[Sequence[Outcome]], Sequence[Sequence[float]]]
@@ -35,15 +35,7 @@ def page_distances(outcomes: Sequence[Outcome]) -> list[list[float]]:
 def query_distances(outcomes: Sequence[Outcome]) -> list[list[float]]:
     """Jaccard distances of the sets of words that were searched."""
     return _jaccard(
-        [
-            {
-                word
-                for turn in outcome.turns
-                if isinstance(turn.action, Search)
-                for word in query_key(turn.action.query)
-            }
-            for outcome in outcomes
-        ]
+        [{word for query in outcome.queries for word in query_key(query)} for outcome in outcomes]
     )
 
 

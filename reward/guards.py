@@ -18,7 +18,7 @@ from pydantic import Field, TypeAdapter, field_validator
 
 from drag_rl.config import Config
 from drag_rl.tables import Table
-from drag_rl.types import Outcome, Search, Turn
+from drag_rl.types import Outcome, Turn
 from reward.steps import duplicate_query, malformed
 
 REPEAT_WORDS = 4
@@ -202,7 +202,7 @@ def _turns(rollouts: Sequence[Rollout]) -> list[Turn]:
 
 
 def _queries(rollouts: Sequence[Rollout]) -> list[str]:
-    return [turn.action.query for turn in _turns(rollouts) if isinstance(turn.action, Search)]
+    return [query for rollout in rollouts for query in rollout.outcome.queries]
 
 
 def _is_beyond(name: str, value: float, threshold: float) -> bool:

@@ -16,7 +16,7 @@ rows can hold.
 
 from __future__ import annotations
 
-from drag_rl.types import Malformed, Outcome
+from drag_rl.types import Outcome
 from reward.answer import answer_in_context, exact_match, token_f1
 
 STRUCTURE = 0.2
@@ -40,7 +40,7 @@ def search_r1_f1(outcome: Outcome) -> float:
 def _mixed(outcome: Outcome, match: float) -> float:
     if outcome.answer is None:
         return 0.0
-    if any(isinstance(turn.action, Malformed) for turn in outcome.turns):
+    if outcome.malformed:
         return match * (1 - STRUCTURE) + (1 - match) * FINAL
     if match == 1.0:
         return 1.0

@@ -5,7 +5,7 @@ Unlike every other score this one is not in [0, 1] but in [-4, 5], as published:
 
 from __future__ import annotations
 
-from drag_rl.types import Malformed, Outcome
+from drag_rl.types import Outcome
 from reward.rank import Variant
 from reward.ranking import of_searches, recall_at
 
@@ -38,6 +38,6 @@ def tiered_recall(outcome: Outcome, variant: Variant) -> float:
 
     -4 is the format error: an episode with a malformed message, or without a search.
     """
-    if not outcome.searches or any(isinstance(turn.action, Malformed) for turn in outcome.turns):
+    if not outcome.searches or outcome.malformed:
         return FORMAT_ERROR
     return tier_of(of_searches(recall_at, outcome, variant))

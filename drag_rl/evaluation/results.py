@@ -225,7 +225,7 @@ def _sample(trajectory: Trajectory) -> Sample:
     return Sample(
         sample=trajectory.sample,
         stop_reason=outcome.stop_reason.value,
-        queries=tuple(turn.action.query for turn in outcome.searches if turn.action.kind == "search"),
+        queries=outcome.queries,
         gold_ranks=tuple(turn.gold_rank for turn in outcome.searches),
         answer=outcome.answer.text if outcome.answer else None,
         citations=outcome.answer.citations if outcome.answer else (),

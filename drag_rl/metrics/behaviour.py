@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from drag_rl.types import Malformed, StopReason, Trajectory
+from drag_rl.types import StopReason, Trajectory
 
 UNDEFINED = math.nan
 """The value of a metric that does not apply to a trajectory, such as the rank of a page that was not found."""
@@ -39,8 +39,8 @@ def duplicate_query_rate(trajectory: Trajectory) -> float:
 
 def malformed_rate(trajectory: Trajectory) -> float:
     """The share of the messages that are no action; undefined without a message."""
-    turns = trajectory.outcome.turns
-    return sum(isinstance(turn.action, Malformed) for turn in turns) / len(turns) if turns else UNDEFINED
+    outcome = trajectory.outcome
+    return outcome.malformed / len(outcome.turns) if outcome.turns else UNDEFINED
 
 
 def answered(trajectory: Trajectory) -> float:

@@ -12,14 +12,9 @@ def citation_scores(outcome: Outcome) -> dict[str, float]:
     """
     cited = set(outcome.answer.citations) if outcome.answer else set()
     gold = set(outcome.question.gold_page_ids)
-    right = len(cited & gold & shown_pages(outcome))
+    right = len(cited & gold & outcome.shown_page_ids)
     return {
         "citation_precision": right / len(cited) if right else 0.0,
         "citation_recall": right / len(gold) if right else 0.0,
         "citation_f1": 2 * right / (len(cited) + len(gold)) if right else 0.0,
     }
-
-
-def shown_pages(outcome: Outcome) -> frozenset[str]:
-    """Every page that the policy was shown before its last message."""
-    return frozenset(page_id for turn in outcome.turns for page_id in turn.shown_page_ids)

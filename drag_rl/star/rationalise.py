@@ -93,11 +93,7 @@ def copies_words(query: str, page_text: str, words: int = COPIED_WORDS) -> bool:
 
 def copies(trajectory: Trajectory, hint: str) -> bool:
     """Whether some query merely copies a span of the hint."""
-    return any(
-        copies_words(turn.action.query, hint)
-        for turn in trajectory.outcome.searches
-        if turn.action.kind == "search"
-    )
+    return any(copies_words(query, hint) for query in trajectory.outcome.queries)
 
 
 def report(verdicts: Counter[str]) -> str:

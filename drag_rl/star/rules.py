@@ -13,7 +13,7 @@ from drag_rl.metrics.citations import citation_scores
 from drag_rl.star.rationalise import COPIED_WORDS, copies_words
 from drag_rl.star.turns import searches
 from drag_rl.tables import Table
-from drag_rl.types import Malformed, StopReason, Trajectory
+from drag_rl.types import StopReason, Trajectory
 
 Test = Callable[[Trajectory], bool]
 """True for a trajectory to keep."""
@@ -74,7 +74,7 @@ def _gold_found(_: Limits) -> Test:
 
 
 def _well_formed(_: Limits) -> Test:
-    return lambda trajectory: not any(isinstance(turn.action, Malformed) for turn in trajectory.outcome.turns)
+    return lambda trajectory: not trajectory.outcome.malformed
 
 
 def _no_duplicate_query(_: Limits) -> Test:

@@ -9,7 +9,7 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from drag_rl.protocol import EpisodeConfig
-from drag_rl.types.action import Answer, Search, StopReason
+from drag_rl.types.action import Answer, Malformed, Search, StopReason
 from drag_rl.types.older import with_config
 from drag_rl.types.question import Question
 from drag_rl.types.rank import best_rank, query_key, within
@@ -40,6 +40,21 @@ class Outcome:
     def searches(self) -> tuple[Turn, ...]:
         """The turns that searched, in order."""
         return tuple(turn for turn in self.turns if isinstance(turn.action, Search))
+
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """The policy's own words of each search, in order."""
+        return tuple(turn.action.query for turn in self.turns if isinstance(turn.action, Search))
+
+    @property
+    def malformed(self) -> int:
+        """How many messages were no action."""
+        return sum(isinstance(turn.action, Malformed) for turn in self.turns)
+
+    @property
+    def shown_page_ids(self) -> frozenset[str]:
+        """Every page that the policy was shown before its last message."""
+        return frozenset(page_id for turn in self.turns for page_id in turn.shown_page_ids)
 
     @property
     def answer(self) -> Answer | None:

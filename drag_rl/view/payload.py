@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from drag_rl.metrics.citations import shown_pages
 from drag_rl.types import Answer, Generation, Question, Search, Trajectory, Turn
 from drag_rl.view.curves import Panel
 from drag_rl.view.rollout import Rollout, advantages
@@ -117,7 +116,7 @@ def _question(question: Question, pages: _Table) -> dict[str, Any]:
 
 def _turns(trajectory: Trajectory, pages: _Table) -> Iterator[dict[str, Any]]:
     outcome = trajectory.outcome
-    gold, shown = set(outcome.question.gold_page_ids), shown_pages(outcome)
+    gold, shown = set(outcome.question.gold_page_ids), outcome.shown_page_ids
     listed: set[str] = set()
     told = zip_longest(outcome.turns, outcome.repeated, trajectory.generations[: len(outcome.turns)])
     for turn, repeated, generation in told:

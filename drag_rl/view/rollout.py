@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
 
-from drag_rl.types import Malformed, StopReason, Trajectory
+from drag_rl.types import StopReason, Trajectory
 from reward.rank import rank_score
 from reward.table import ANSWER_SCORES
 
@@ -58,8 +58,7 @@ class Rollout:
     def ends(self) -> tuple[str, ...]:
         """Its stop reason, and ``malformed`` if any message was no action."""
         outcome = self.trajectory.outcome
-        broken = any(isinstance(turn.action, Malformed) for turn in outcome.turns)
-        reasons = [outcome.stop_reason.value, *([StopReason.MALFORMED.value] if broken else [])]
+        reasons = [outcome.stop_reason.value, *([StopReason.MALFORMED.value] if outcome.malformed else [])]
         return tuple(dict.fromkeys(reasons))
 
 

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from view_samples import write_run, write_trajectories
 
 from drag_rl.episode import EpisodeConfig
-from drag_rl.metrics.citations import shown_pages
 from drag_rl.view.payload import payload, to_script_text
 from drag_rl.view.read import read_rollouts
 from drag_rl.view.report import render
@@ -119,7 +118,10 @@ def test_facts_of_an_episode_are_those_of_rewards_and_metrics(tmp_path):
     assert [turn["repeat"] for turn in turns] == [False] * 4 and breakdown["duplicate_queries"] == 0.0
     assert [turn["ranked_pages"] for turn in turns] == [20, 17, 14, 11]
     names = {(data["pages"][page], gold, shown) for page, gold, shown in turns[3]["citations"]}
-    assert names == {("lamps#1", False, "lamps#1" in shown_pages(read_on.outcome)), ("pumps#2", False, True)}
+    assert names == {
+        ("lamps#1", False, "lamps#1" in read_on.outcome.shown_page_ids),
+        ("pumps#2", False, True),
+    }
     assert data["rollouts"][0]["answer_asked"] is False
     assert not ANSWER_SCORES & data["rollouts"][0]["scores"].keys()
     assert breakdown.keys() - ANSWER_SCORES == data["rollouts"][0]["scores"].keys()
