@@ -21,22 +21,28 @@ from drag_rl.retrieval.kinds import INDEX_KINDS
 
 
 def _with_options_of_kinds(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command, as options, the fields of every kind of index; those that a call leaves out are not passed."""
+    """Give a command, as options, the fields of every kind of index; those that a call leaves out are not passed.
+
+    A name that several kinds have is one option, with the first kind's help.
+    """
 
     def called(**values: Any) -> None:
         command(**{name: value for name, value in values.items() if value is not None})
 
     own = inspect.signature(command, eval_str=True).parameters
     parameters = [parameter for parameter in own.values() if parameter.kind != inspect.Parameter.VAR_KEYWORD]
-    parameters += {parameter.name: parameter for parameter in _options_of_kinds()}.values()
+    options: dict[str, inspect.Parameter] = {}
+    for option in _options_of_kinds():
+        options.setdefault(option.name, option)
+    parameters += options.values()
     called.__doc__ = command.__doc__
     vars(called)["__signature__"] = inspect.Signature(parameters)
     return called
 
 
 def _options_of_kinds() -> Iterator[inspect.Parameter]:
-    """The fields of all kinds; of two of one name the first kind's counts, so that comes last."""
-    for kind in reversed(INDEX_KINDS.choices()):
+    """The fields of all kinds."""
+    for kind in INDEX_KINDS.choices():
         with suppress(InputError):  # a package that cannot be imported says so when its kind is asked for
             yield from map(partial(_option, kind), fields(INDEX_KINDS[kind]))
 
