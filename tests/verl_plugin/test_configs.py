@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 
 from drag_rl.episode import EpisodeConfig
 from drag_rl.errors import InputError
+from drag_rl.training.launch.trainer import _MISTAKE
 from drag_rl.verl_plugin.check_options import CheckOptions
 from drag_rl.verl_plugin.options import SEARCH_OPTIONS, check
 from drag_rl.verl_plugin.settings import RolloutSettings, SamplerSettings, rollout_settings
@@ -162,7 +163,9 @@ def test_a_wrong_option_is_refused_with_the_choices_before_anything_starts(optio
     with pytest.raises(SystemExit) as ended:
         CheckOptions().on_run_start(config)
     assert ended.value.code == 2
-    assert capsys.readouterr().err == f"drag-rl: {caught.value}\n"
+    said = capsys.readouterr().err
+    assert said == f"drag-rl: {caught.value}\n"
+    assert _MISTAKE.findall(said.encode()) == [str(caught.value).encode()], "the launch scripts say it last"
 
 
 @pytest.mark.parametrize("said", ["abc", "0", "-1", "nan", "inf"])
