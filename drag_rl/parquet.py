@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from enum import StrEnum
-from functools import cache
 from itertools import islice
 from pathlib import Path
 from types import NoneType, UnionType
@@ -34,7 +33,6 @@ _SCALARS: dict[Any, pa.DataType] = {
 }
 
 
-@cache
 def schema_of(row_type: type[Any]) -> pa.Schema:
     """The parquet schema of a row type: one column a field, in order; only ``| None`` fields are nullable.
 
