@@ -7,7 +7,7 @@ from inspect import getsource
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
+from compose_lab import CONFIGS, composed
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
@@ -19,21 +19,19 @@ from drag_rl.verl_plugin.shaping import ShapingConfig
 from reward.guards import GUARDS, GuardConfig
 from reward.table import SCORES, RewardConfig
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 HARDWARE = sorted(path.stem for path in (CONFIGS / "hardware").glob("*.yaml"))
 GIVEN = ["drag.index=/i", "data.train_files=/t", "data.val_files=/v", "trainer.default_local_dir=/c"]
 
 
 @cache
-def composed(name, hardware, *overrides):
-    with initialize_config_dir(str(CONFIGS), version_base=None):
-        return compose(name, overrides=[f"hardware={hardware}", *GIVEN, *overrides])
+def configured(name, hardware, *overrides):
+    return composed(name, [f"hardware={hardware}", *GIVEN, *overrides])
 
 
 @pytest.mark.parametrize("hardware", HARDWARE)
 @pytest.mark.parametrize("name", ["grpo", "ppo"])
 def test_composes_and_our_groups_are_valid(name, hardware):
-    config = composed(name, hardware)
+    config = configured(name, hardware)
     OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
     settings = rollout_settings(config)
     assert settings.turn_tokens + 1 < config.data.max_response_length
@@ -58,14 +56,18 @@ def test_the_critics_batches_are_as_long_as_its_option_says(hardware):
         "critic_cfg.engine.max_token_len_per_gpu = critic_cfg.ppo_infer_max_token_len_per_gpu"
         in getsource(trainer_base)
     ), "verl has mended it: take the option out of ppo.yaml"
-    config = composed("ppo", hardware, "critic.ppo_max_token_len_per_gpu=640")
+    config = configured("ppo", hardware, "critic.ppo_max_token_len_per_gpu=640")
     assert config.critic.ppo_infer_max_token_len_per_gpu == 640
     assert "ppo_infer_max_token_len_per_gpu" in CriticConfig.__dataclass_fields__
 
 
 def test_hardware_is_what_its_name_says():
-    assert [composed("grpo", name).trainer.n_gpus_per_node for name in ("cpu", "gpu_1", "gpu_8")] == [1, 1, 8]
-    assert composed("grpo", "cpu").trainer.device == "cpu"
+    assert [configured("grpo", name).trainer.n_gpus_per_node for name in ("cpu", "gpu_1", "gpu_8")] == [
+        1,
+        1,
+        8,
+    ]
+    assert configured("grpo", "cpu").trainer.device == "cpu"
 
 
 def test_the_yaml_names_every_rollout_setting():
@@ -85,14 +87,14 @@ def test_the_yaml_names_every_rollout_setting():
 @pytest.mark.parametrize("name", ["grpo", "ppo"])
 def test_credit_by_turn_is_unbiased_as_the_configurations_stand(name):
     """What reward/turn_credit.py asks of them."""
-    config = composed(name, "cpu")
+    config = configured(name, "cpu")
     assert config.actor_rollout_ref.actor.loss_agg_mode == "token-mean"
     assert config.algorithm.gamma == config.algorithm.lam == 1
 
 
 def test_unknown_keys_are_refused():
     with pytest.raises(ConfigCompositionException, match="top_n"):
-        composed("grpo", "cpu", "drag.top_n=3")
+        configured("grpo", "cpu", "drag.top_n=3")
     with pytest.raises(InputError, match="drag: unknown option 'top_n'"):
         rollout_settings({"drag": {"index": "/i", "top_n": 3}})
     with pytest.raises(InputError, match="no 'drag' group"):
@@ -103,8 +105,7 @@ def test_unknown_keys_are_refused():
 def test_the_sft_configuration_composes(hardware):
     from drag_rl.training.sft_dataset import SFTOptions
 
-    with initialize_config_dir(str(CONFIGS), version_base=None):
-        config = compose("sft", [f"sft_hardware={hardware}", "data.train_files=/t"])
+    config = composed("sft", [f"sft_hardware={hardware}", "data.train_files=/t"])
     assert SFTOptions.from_mapping(config.data.drag, "data.drag") == SFTOptions()
     assert config.trainer.device == ("cpu" if hardware == "cpu" else "cuda")
 
