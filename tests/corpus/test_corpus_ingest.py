@@ -14,7 +14,6 @@ from pathlib import Path
 import pymupdf
 import pytest
 
-from drag_rl.cli.main import main
 from drag_rl.corpus.ingest import PARTS_FOLDER, ingest_pdfs
 from drag_rl.corpus.pages import PAGES_FILE, fingerprint_of, load_pages, pdf_dir_of
 from drag_rl.corpus.parts import Parts
@@ -215,7 +214,7 @@ def test_what_cannot_be_kept_ends_the_run_with_one_line(pdf_dir, tmp_path):
         list(read_documents(pdf_dir, sources, parts, workers=2))
 
 
-def test_what_tesseract_writes_by_itself_is_not_the_users(make_pdf, tmp_path, monkeypatch, capfd):
+def test_what_tesseract_writes_by_itself_is_not_the_users(make_pdf, tmp_path):
     """A language file that is none makes it write four lines of its own for every page."""
     (tmp_path / "tessdata").mkdir()
     (tmp_path / "tessdata" / "eng.traineddata").write_bytes(b"no language")
@@ -231,12 +230,15 @@ def test_what_tesseract_writes_by_itself_is_not_the_users(make_pdf, tmp_path, mo
         "--workers",
         "1",
     ]
-    monkeypatch.setenv("TESSDATA_PREFIX", str(tmp_path / "tessdata"))
-    with pytest.raises(SystemExit) as stop:
-        main(["ingest", *map(str, options)])
-    said = capfd.readouterr().err
-    assert stop.value.code == 2 and said.count("\n") == 1, said
-    assert "scan#1: cannot be read" in said
+    done = subprocess.run(
+        [sys.executable, "-m", "drag_rl.cli.main", "ingest", *options],
+        env=os.environ | {"TESSDATA_PREFIX": str(tmp_path / "tessdata")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert "scan#1: cannot be read" in done.stderr
 
 
 def test_a_document_that_changes_meanwhile_is_not_mixed(pdf_dir):
