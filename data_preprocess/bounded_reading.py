@@ -1,7 +1,8 @@
-"""Reading a document for its questions in a process that may crash, hang or run out of memory without harm.
+"""Read a document for its questions in a separate process, which may crash, hang or run out of memory without harm.
 
-Like ``drag_rl.corpus.worker_pool``, for what ``drag ingest`` has read may still be too much for another way of reading:
-the process says which page it is at; at one where it dies or stays too long it is replaced, and that page is left out.
+``drag_rl.corpus.worker_pool`` does the same for ``drag ingest``; a PDF that it could read may still be too much for
+this other way of reading. The process reports the page that it is at. If it dies there or takes too long, it is
+replaced and that page is left out.
 """
 
 from __future__ import annotations
@@ -14,9 +15,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import pymupdf
-
 from data_preprocess.document_questions import DocumentQuestions, SentenceOptions, read_document
+from drag_rl.corpus.mupdf import pymupdf
 from drag_rl.corpus.sources import PDF_ERRORS, UnreadablePdfError, one_line, open_pdf
 from drag_rl.corpus.worker_pool import MAX_BAD_PAGES, MAX_WORKER_BYTES, PAGE_TIMEOUT_S
 from drag_rl.errors import InputError
@@ -25,17 +25,17 @@ from drag_rl.files.manifest import Problem
 from drag_rl.types import Page
 
 PAGES_A_TIMEOUT = 100
-"""To find the questions of so many pages takes no longer than to read one."""
+"""Finding the questions of this many pages may take as long as reading one page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Message:
-    """What the process says: the page that it begins, 0 for all of them together; or how it ended."""
+    """A message of the process: the page that it begins (0 for all of them together), or how it ended."""
 
     page_number: int = 0
     found: DocumentQuestions | None = None
     refusal: str = ""
-    """Why the file is no document that can be opened."""
+    """Why the file cannot be opened as a document; empty if it can."""
     failure: str = ""
     """Why it could not be read."""
 
@@ -76,7 +76,7 @@ def _attempt(
     left_out: Mapping[int, str],
     page_timeout_s: float,
 ) -> _Message:
-    """Read the document once; the last message says how that ended."""
+    """Yield the messages of one reading; the last one says how it ended."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     ours, theirs = context.Pipe()
@@ -113,7 +113,7 @@ def _work(
     seed: int,
     left_out: frozenset[int],
 ) -> None:
-    """What the process does."""
+    """Run in the process: read the document, and report on the way."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     limit = MAX_WORKER_BYTES if most == resource.RLIM_INFINITY else min(most, MAX_WORKER_BYTES)

@@ -1,9 +1,10 @@
 """Questions from the documents themselves: ``python -m data_preprocess.build``.
 
 Printed questions (``faq``), titles (``outline``) and index terms (``index``) become questions whose gold
-pages are known from the PDF's own bookmarks and links; sentences (``sentence``), if asked for, are to find the
-page they were taken from. What they were made from is removed: headings and sentences from page texts and
-images, contents and index pages from the pool. The result is a PAGES_DIR to index, and a QUESTIONS_DIR.
+pages are known from the PDF's own bookmarks and links. Sentences (``sentence``), if asked for, are questions whose gold
+page is the one that they were taken from. What a question was made from is removed, so that it cannot be found by its
+own words: headings and sentences from page texts and images, contents and index pages from the pool. The result is a
+PAGES_DIR to index, and a QUESTIONS_DIR.
 """
 
 from __future__ import annotations
@@ -44,19 +45,19 @@ POOL_FILES = (PAGES_FILE, POOL_FILE, REDACTIONS_FILE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOptions:
-    """What shapes a question set."""
+    """Options of a question set."""
 
     test_docs: tuple[str, ...] = ()
     """Documents for test; empty: every list of questions, else about a tenth of all questions."""
     val_docs: tuple[str, ...] = ()
     """Documents for val; empty: about a tenth of all questions."""
     kinds: tuple[Kind, ...] = ()
-    """Those that are asked; empty: all. The pages are the same without the others."""
+    """Kinds of question to ask; empty: all. The pages are the same whichever are asked."""
     index_terms: int = 100
-    """At most so many index terms a document; 0 for all of them."""
+    """Index terms of a document, at most; 0 means no limit."""
     sentences: SentenceOptions = field(default_factory=SentenceOptions)
     seed: int = 0
-    """Draws the sentences, the split and the order."""
+    """Seed of the choice of sentences, of the split and of the order."""
 
 
 def build_questions(pages_dir: Path, out_pages: Path, out_dir: Path, options: BuildOptions) -> Manifest:
@@ -66,7 +67,7 @@ def build_questions(pages_dir: Path, out_pages: Path, out_dir: Path, options: Bu
     """
     started = time.monotonic()
     if Kind.SENTENCE in options.kinds and not options.sentences.limit:
-        raise InputError("--kind sentence: say with --sentences how many of a document")
+        raise InputError("--kind sentence: give --sentences too, the number of sentences of each document")
     refuse_overlap({"--out-pages": out_pages, "--out": out_dir}, {"--pages": pages_dir})
     claim_files(out_pages, [POOL_STAGE], POOL_FILES, "--out-pages")
     claim_files(out_dir, STAGES, FILES)
@@ -75,7 +76,9 @@ def build_questions(pages_dir: Path, out_pages: Path, out_dir: Path, options: Bu
     readings, problems = read_documents(pages_dir, pages, options.sentences, options.seed)
     for doc_id in (*options.test_docs, *options.val_docs):
         if doc_id not in readings:
-            raise InputError(f"document {doc_id!r} is not among the readable ones: {', '.join(readings)}")
+            raise InputError(
+                f"document {doc_id!r} is not one of the readable documents: {', '.join(readings)}"
+            )
     pool = _write_pool_pages(out_pages, pages, readings, pages_dir, source)
     questions, dropped = select_questions(readings, options)
     documents = _documents(questions, options, pages)
@@ -104,13 +107,13 @@ def build_questions(pages_dir: Path, out_pages: Path, out_dir: Path, options: Bu
 def read_documents(
     pages_dir: Path, pages: Sequence[Page], sentences: SentenceOptions, seed: int
 ) -> tuple[dict[str, DocumentQuestions], list[Problem]]:
-    """What each readable document gives, and what was given up.
+    """The questions of each readable document, and the problems with the others.
 
     Raises ``InputError`` for a PDF that is gone or has changed.
     """
     pdf_dir = pdf_dir_of(pages_dir)
     if pdf_dir is None:
-        raise InputError(f"{pages_dir} was not made from PDFs, so it has no bookmarks to ask")
+        raise InputError(f"{pages_dir} was not made from PDFs, so it has no bookmarks to make questions of")
     readings: dict[str, DocumentQuestions] = {}
     problems: list[Problem] = []
     for doc_id, group in groupby(pages, key=lambda page: page.doc_id):
@@ -135,7 +138,7 @@ def select_questions(
 ) -> tuple[list[Question], Counter[str]]:
     """The questions worth asking over the whole pool, and what was dropped by reason.
 
-    A title or term that stands in several documents has no one answer; a term that is also a title is asked
+    A title or term of several documents is dropped, as it has no single answer; a term that is also a title is asked
     once.
     """
     dropped = sum((reading.dropped for reading in readings.values()), Counter[str]())
@@ -188,7 +191,7 @@ def _write_pool_pages(
     pages_dir: Path,
     source: Manifest,
 ) -> Manifest:
-    """The same pages without the headings and sentences that are asked, and which of them may be found."""
+    """Write the pages without the headings and sentences that are asked, and which of them may be found."""
     decisions, redactions, new_pages = [], {}, []
     for page in pages:
         reading = readings.get(page.doc_id)
@@ -236,15 +239,17 @@ def build(
         list[Kind] | None, typer.Option(help="A kind of question to ask, repeatable; default: all.")
     ] = None,
     index_terms: Annotated[
-        int, typer.Option(min=0, help="At most so many index terms a document; 0 for all.")
+        int, typer.Option(min=0, help="Index terms of each document, at most; 0 for all.")
     ] = BuildOptions().index_terms,
     sentences: Annotated[
-        int, typer.Option(min=0, help="At most so many sentences a document as questions, one of a page.")
+        int, typer.Option(min=0, help="Sentences of each document as questions, at most, one of a page.")
     ] = SentenceOptions().limit,
     language: Annotated[
         str, typer.Option(help="ISO 639-1 code of the sentences' language.")
     ] = SentenceOptions().language,
-    seed: Annotated[int, typer.Option(help="Draws sentences, the split and the order.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the choice of sentences, of the split and of the order.")
+    ] = 0,
 ) -> None:
     """Make questions from bookmarks, printed questions, indexes and sentences of PDFs."""
     options = BuildOptions(

@@ -14,7 +14,7 @@ COMMAND_TIMEOUT_S = 900
 
 
 class DebianPackages:
-    """Packages in a work folder; with package lists of its own if the system's are missing or out of date."""
+    """Downloads packages to a work folder, with package lists of its own if the system's are missing or out of date."""
 
     def __init__(self, work: Path, advice: str) -> None:
         """``advice`` ends every error message. Raises ``InputError`` if the tools are missing."""

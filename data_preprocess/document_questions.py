@@ -34,31 +34,31 @@ from drag_rl.splits import draw
 from drag_rl.types import Page, Question
 
 MAX_GOLD_PAGES = 8
-"""A heading or term that covers more pages is no question: almost anything would find it."""
+"""A heading or term that covers more pages is not asked: almost any query would find one of them."""
 
 FAQ_MIN_QUESTIONS, FAQ_SHARE = 10, 0.3
-"""A document whose outline has that many questions is a list of questions, and only those are asked."""
+"""A document is a list of questions if its outline has this many of them, and this share; then only those are asked."""
 
 BOX_PAD_PT = 1.5
-"""Letters reach a little out of their boxes."""
+"""Points by which a box is enlarged, as letters reach a little out of it."""
 
 HEAD_KEY_CHARS = 20
-"""A running head that shows this much of a title gives it away."""
+"""A running head that shows this many characters of a title gives it away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentQuestions:
-    """What one document gives."""
+    """The questions of one document, and how its pages change."""
 
     questions: tuple[Question, ...]
     dropped: Counter[str]
-    """Candidates that are no questions, by reason."""
+    """How many candidates were not made questions, by reason."""
     listings: dict[int, Listing]
     """The 1-based pages that only list where things are."""
     texts: dict[int, str]
     """Page number -> its text without the headings and sentences asked, for the pages that have changed."""
     redactions: dict[int, list[Box]]
-    """Page number -> where those are printed."""
+    """Page number -> the boxes where those are printed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +66,9 @@ class SentenceOptions:
     """How many sentences of a document are asked, and in which language they are."""
 
     limit: int = 0
-    """At most so many a document, from different pages; 0 for none."""
+    """Sentences of a document, at most, each from another page; 0 means none."""
     language: str = "en"
-    """ISO 639-1 code."""
+    """Language of the document, as an ISO 639-1 code."""
 
 
 def read_document(

@@ -1,4 +1,4 @@
-"""Which titles and terms say too little to be a question."""
+"""Titles and terms that are too generic to be a question."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WORDS = (
     "to topics usage use using variables with your"
 )
 GENERIC_WORDS = frozenset(_WORDS.split())
-"""A title made of these alone could stand in any document."""
+"""Words that any document may have; a title of these alone is generic."""
 
 
 def too_generic(text: str, kind: Kind) -> str:

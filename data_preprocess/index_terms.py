@@ -10,7 +10,7 @@ from data_preprocess.page_kinds import page_links
 from drag_rl.corpus.redactions import Box
 
 MAX_GAP_PT = 15.0
-"""A wider gap between two words of a line begins another column."""
+"""Points between two words of a line from which on the second begins another column."""
 
 LINE_HEIGHT_PT = 2.0
 

@@ -1,4 +1,4 @@
-"""Where a question comes from."""
+"""Kinds of questions, by what they are made from."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """Part of a question's id, and its data source; of two that ask the same, the earlier kind stays."""
+    """What a question is made from: a part of its id, and its data source.
+
+    Of two questions that ask the same, the one whose kind is listed first is kept.
+    """
 
     FAQ = "faq"
     """A question printed as a heading of a document that is a list of questions."""

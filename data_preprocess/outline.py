@@ -13,7 +13,7 @@ from drag_rl.corpus.redactions import Box
 
 NUMERIC_PREFIX = re.compile(r"^((chapter|section|part)\s+)?\d+(\.\d+)*[.:]?\s+", re.IGNORECASE)
 MAX_TITLE_CHARS = 400
-"""A longer bookmark is no heading."""
+"""Characters of a heading, at most; a longer bookmark is ignored."""
 LINE_TOLERANCE_PT = 3.0
 RUNNING_HEAD_SHARE = 0.2
 
@@ -23,9 +23,9 @@ class Heading:
     """One outline entry."""
 
     title: str
-    """Without its number."""
+    """The heading's text without its number."""
     page_number: int
-    """1-based page that it points to."""
+    """The page that it points to, 1-based."""
 
 
 def read_outline(document: Any) -> list[Heading]:
@@ -74,7 +74,7 @@ def covered_pages(
 ) -> range:
     """The 1-based pages of the text under a heading: from its page to where the next heading begins.
 
-    A page that the next heading begins is not among them.
+    A page on which the next heading is the first thing printed is not among them.
     """
     first = headings[position].page_number
     following = next((heading for heading in headings[position + 1 :]), None)

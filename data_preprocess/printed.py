@@ -23,7 +23,7 @@ FULL_STOP = "\u3002"
 _PRINTED = re.compile(rf"[^\s{FULL_STOP}]+{FULL_STOP}?|{FULL_STOP}")
 _LABEL = re.compile(r"(chapter|section|appendix|part)?[a-z]?[\d]*|[ivxlc]+")
 MAX_LABELS = 3
-"""Words before a heading on its line, such as its number, at most."""
+"""At most this many words, such as a number, may come before a heading on its line."""
 _NUMBER = re.compile(r"\d*|[ivxlc]+")
 
 
@@ -92,7 +92,7 @@ def printed_at(words: Sequence[Word[Place]], key: str) -> list[tuple[int, int]]:
 
 
 def standing_alone(words: Sequence[Word[Place]], key: str) -> list[Sequence[Word[Place]]]:
-    """Each place where ``key`` fills whole lines, but for a number before or after it; those words included.
+    """Each place where ``key`` fills whole lines, apart from a number before or after it: all words of those lines.
 
     >>> words = words_of_text("2.1 What is R?\\nPeople ask what is R? often.\\nWhat is\\nR? 17")
     >>> [[word.key for word in found] for found in standing_alone(words, "whatisr")]
@@ -112,7 +112,7 @@ def standing_alone(words: Sequence[Word[Place]], key: str) -> list[Sequence[Word
 
 
 def cut_spans(text: str, spans: Iterable[Span]) -> str:
-    """The text without some spans, which may overlap; a line that this empties goes as a whole.
+    """The text without some spans, which may overlap; lines that become empty are removed.
 
     >>> cut_spans("one\\n2 two\\nthree", [(4, 9)])
     'one\\nthree'

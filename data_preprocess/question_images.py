@@ -1,4 +1,4 @@
-"""The images of a user's questions: files that a model can be shown."""
+"""Check the images of a user's questions: only files that a model can be shown are accepted."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from drag_rl.image_file import open_image
 
 MAX_BYTES = 64 << 20
 MAX_SIDE_RATIO = 200
-"""Qwen's processor refuses an image that is longer than its width times this."""
+"""The longer side of an image divided by the shorter one, at most: Qwen's processor refuses more."""
 
 
 def check_image(path: Path) -> None:
-    """Decode an image once; raises ``InputError`` for a file that is none, is damaged, or is out of bounds."""
+    """Decode an image once.
+
+    Raises ``InputError`` for a file that is not an image, is damaged, or is too large or too narrow.
+    """
     try:
         if path.is_file() and path.stat().st_size > MAX_BYTES:
             raise InputError(f"image {path} has more than {MAX_BYTES >> 20} MiB; make it smaller")
@@ -24,6 +27,6 @@ def check_image(path: Path) -> None:
         shorter, longer = sorted(image.size)
         if longer > MAX_SIDE_RATIO * shorter:
             raise InputError(
-                f"image {path} is a strip of {longer} x {shorter} pixels: no model can be shown it"
+                f"image {path} has {longer} x {shorter} pixels, which is too narrow for a model; crop it"
             )
         image.load()

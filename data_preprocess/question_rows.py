@@ -1,7 +1,7 @@
-"""Rows of a user's JSONL or CSV file, each with its line, and nothing in them that is not what it seems.
+"""Read the rows of a user's JSONL or CSV file strictly, each with its line number.
 
-Refused, by file and line: a name that stands twice, numbers that are none (``NaN``), halves of characters (a lone
-surrogate, which no file can hold), and nesting deeper than anything that a question needs.
+Refused with file and line: duplicated names, ``NaN`` and infinity, lone surrogates (halves of characters, which cannot
+be stored), and very deep nesting.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from drag_rl.errors import InputError
 Row = Mapping[str, Any]
 
 SHOWN_CHARS = 100
-"""How much of a wrong value a message shows."""
+"""Characters of a wrong value that a message shows, at most."""
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
@@ -28,7 +28,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
     }
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise InputError(f"{path}: is neither .jsonl nor .csv")
+        raise InputError(f"{path}: must be a .jsonl or .csv file")
     try:
         yield from reader(path)
     except FileNotFoundError as error:
@@ -55,23 +55,23 @@ def _json_rows(path: Path) -> Iterator[tuple[int, Row]]:
                 raise InputError(f"{path} line {number}: is nested too deeply") from error
             except UnicodeEncodeError as error:
                 half = error.object[error.start]
-                raise InputError(f"{path} line {number}: holds {half!a}, half of a character") from error
+                raise InputError(f"{path} line {number}: holds {half!a}, a lone surrogate") from error
             except ValueError as error:
-                raise InputError(f"{path} line {number}: is no JSON object ({error})") from error
+                raise InputError(f"{path} line {number}: is not a JSON object ({error})") from error
             if not isinstance(row, dict):
-                raise InputError(f"{path} line {number}: is no JSON object")
+                raise InputError(f"{path} line {number}: is not a JSON object")
             yield number, row
 
 
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError(f"{_twice([name for name, _ in pairs])!r} stands twice")
+        raise ValueError(f"{_twice([name for name, _ in pairs])!r} is duplicated")
     return found
 
 
 def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, Row]]:
@@ -79,7 +79,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, Row]]:
         reader = csv.DictReader(file, strict=True)
         names = reader.fieldnames or ()
         if len(set(names)) < len(names):
-            raise InputError(f"{path} line 1: column {_twice(names)!r} stands twice")
+            raise InputError(f"{path} line 1: column {_twice(names)!r} is duplicated")
         for row in reader:
             if None in row or None in row.values():
                 raise InputError(f"{path} line {reader.line_num}: has more or fewer fields than the header")

@@ -18,9 +18,9 @@ from drag_rl.splits import SPLITS, Split
 from drag_rl.types import Question
 
 STAGES = ("questions", "user_questions", "converted_questions")
-"""Who writes question sets; one may take the other's place."""
+"""Stages that write question sets; each may replace another's."""
 FILES = tuple(f"questions.{split}.parquet" for split in SPLITS)
-"""All that they may write."""
+"""Every file that they may write."""
 
 
 def questions_path(out_dir: Path, split: Split) -> Path:
@@ -43,7 +43,7 @@ def write_question_set(
     dropped.
 
     A split without questions has no file, for verl cannot read an empty one. Raises ``InputError`` if all
-    are empty, or the folder is another stage's or holds a file of such a name from elsewhere.
+    are empty, or the folder belongs to another stage or holds a file of such a name that no stage made.
     """
     claim_files(out_dir, STAGES, FILES)
     if not any(splits.values()):

@@ -1,4 +1,4 @@
-"""Real manuals to try everything on: ``python -m data_preprocess.sample_corpus``.
+"""Fetch real manuals to try everything on: ``drag data sample``.
 
 Fetches free PDF manuals from the Debian packages that hold them, without root and without installing
 anything.
@@ -45,11 +45,11 @@ class Manual:
 
     package: str
     name: str
-    """What the document is called here, whatever the package's version calls it."""
+    """Name of the document here, whatever its file is called in the package."""
     files: tuple[str, ...] = ()
-    """Its file names in the package without ``.pdf``, the preferred one first; empty: ``name``."""
+    """File names that it may have in the package, without ``.pdf``, the preferred one first; empty means ``name``."""
     only_full: bool = False
-    """Left out of the small corpus."""
+    """Whether it is left out of the small corpus."""
 
 
 MANUALS: tuple[Manual, ...] = (
@@ -152,7 +152,7 @@ def _present(pdf_dir: Path, files: Sequence[str]) -> Manifest | None:
         path = pdf_dir / name
         if path.exists() and sha256_file(path) != sha256:
             raise InputError(
-                f"{path}: is not the file that was fetched; move it away, and it is fetched again"
+                f"{path}: has changed since it was fetched; move it away, and it is fetched again"
             )
     return manifest
 
@@ -179,13 +179,13 @@ def _copy_manual(content: Path, pdf_dir: Path, manual: Manual) -> Path:
 def _copy_licence(content: Path, data_dir: Path, package: str, present: Manifest | None) -> str:
     source = content / "usr" / "share" / "doc" / package / "copyright"
     if not source.is_file():
-        raise InputError(f"package {package} holds no licence at {source.relative_to(content)}")
+        raise InputError(f"package {package} has no licence at {source.relative_to(content)}")
     target = data_dir / "licences" / f"{package}.txt"
     name = target.relative_to(data_dir).as_posix()
     ours = present is not None and name in present.config.get("licences", {}).values()
     if os.path.lexists(target) and not ours and target.read_bytes() != source.read_bytes():
         raise InputError(
-            f"{target}: is no file of an earlier run; move it away, or choose another --data-dir"
+            f"{target}: was not written by an earlier run; move it away, or choose another --data-dir"
         )
     _copy(source, target)
     return name

@@ -13,13 +13,13 @@ from sentencex import segment
 from drag_rl.words import UNSPACED
 
 MIN_WORDS, MAX_WORDS = 7, 18
-"""Shorter sentences say too little, longer ones are no questions."""
+"""Words of a sentence, at least and at most: shorter ones say too little, longer ones are unlike questions."""
 
 MAX_CHARS = 400
-"""A longer one is none, whatever its words: what is looked for on all pages must be short."""
+"""Characters of a sentence, at most: it is searched for on all pages, so it must be short."""
 
 PLAIN_SHARE = 0.85
-"""Of a sentence's words so many must be words: the others are code, numbers and signs."""
+"""Share of a sentence that must be plain words; the rest may be code, numbers and signs."""
 
 _CLAUSE = re.compile(
     "(?<=。)[^。\\s][^。]{14,58}。|(?<=[\uac00-\ud7a3]\\. )[\uac00-\ud7a3][^.]{14,78}[\uac00-\ud7a3]\\."
@@ -31,7 +31,7 @@ _PLAIN = re.compile(r"[^\W\d_]+(['\u2019-][^\W\d_]+)*[,;:.]?")
 def askable_sentences(text: str, language: str) -> list[str]:
     """The sentences of a page's text that could be questions, in their order, each on one line.
 
-    ``language`` is an ISO 639-1 code; of one that is not known the sentences end where they do in English.
+    ``language`` is an ISO 639-1 code; an unknown one is split into sentences as English is.
 
     >>> text = "Ends. The first page lists all chapters of\\nthe book. Use it. Let f(x) = 2 x + 3 y - 4 hold here."
     >>> askable_sentences(text, "en")

@@ -1,4 +1,4 @@
-"""Your own questions: ``python -m data_preprocess.user_questions``.
+"""Turn your own questions into training files: ``drag data questions``.
 
 Reads JSONL (one object a line) or CSV (with a header). Columns: ``question``, ``file`` and ``pages`` (or
 ``page``); optional ``answers`` (or ``answer``), ``id``, ``images`` and ``data_source``. ``file`` is a
@@ -43,7 +43,7 @@ MAX_PAGE_NUMBER = 10**9
 
 
 class Documents:
-    """The documents of a PAGES_DIR, found by what a user may call them."""
+    """Finds a document of a PAGES_DIR by any name that a user may give it."""
 
     def __init__(self, pages: Sequence[Page], left_out: Mapping[str, str]) -> None:
         self._pages = {(page.doc_id, page.page_number): page for page in pages}
@@ -62,7 +62,7 @@ class Documents:
         if len(found) > 1:
             raise InputError(f"file {shown(file)} may be {' or '.join(sorted(found))}; give its path")
         if not found:
-            raise InputError(f"file {shown(file)} is no document of the pages; there are {self._some()}")
+            raise InputError(f"file {shown(file)} is not one of the documents: {self._some()}")
         return next(iter(found))
 
     def page_id(self, doc_id: str, number: int) -> str:
@@ -101,12 +101,12 @@ def read_user_questions(path: Path, documents: Documents) -> list[Question]:
         if question.question_id in lines:
             earlier = lines[question.question_id]
             raise InputError(
-                f"{path} line {number}: id {shown(question.question_id)} stands on line {earlier} too"
+                f"{path} line {number}: id {shown(question.question_id)} is duplicated: line {earlier} has it too"
             )
         lines[question.question_id] = number
         questions.append(question)
     if not questions:
-        raise InputError(f"{path}: holds no question")
+        raise InputError(f"{path}: has no question")
     return questions
 
 
@@ -125,7 +125,7 @@ def parse_pages(value: object) -> list[int]:
             match = re.fullmatch(r"(\d{1,9})\s*(?:[-\u2013]\s*(\d{1,9}))?", part.strip())
             first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
             if not first <= last < first + MAX_RANGE_PAGES:
-                raise InputError(f"pages {shown(item)} is no page number, list or range such as 3-5")
+                raise InputError(f"pages {shown(item)} is not a page number, a list, or a range such as 3-5")
             numbers.update(range(first, last + 1))
     if not numbers or min(numbers) < 1:
         raise InputError(f"pages {shown(value)}: pages count from 1")
@@ -137,7 +137,7 @@ def _question(
 ) -> Question:
     unknown = [name for name in row if name not in COLUMNS]
     if unknown:
-        raise InputError(f"column {shown(unknown[0])} is not known; there are {', '.join(COLUMNS)}")
+        raise InputError(f"column {shown(unknown[0])} is unknown; the columns are {', '.join(COLUMNS)}")
     doc_id = documents.find(_text(row, "file"))
     numbers = parse_pages(_either(row, "pages", "page"))
     images = [folder / image for image in _texts(row, "images")]
@@ -187,7 +187,7 @@ def _texts(row: Row, *names: str) -> list[str]:
 
 def _as_text(value: object, name: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise InputError(f"{name}: {shown(value)} is no text")
+        raise InputError(f"{name}: {shown(value)} is not text")
     return str(value).strip()
 
 
@@ -235,7 +235,7 @@ def user_questions(
     test: Annotated[
         float, typer.Option(help="Share of questions for test; 1 makes a benchmark of all, with --val 0.")
     ] = 0.1,
-    seed: Annotated[int, typer.Option(help="Draws the split and the order.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the split and of the order.")] = 0,
 ) -> None:
     """Turn your own questions into training files, split by document."""
     report(Console(), out, import_questions(input_file, pages, out, val=val, test=test, seed=seed))

@@ -17,14 +17,14 @@ Span = tuple[int, int]
 
 @dataclass(slots=True)
 class _Group:
-    """The inside of an open bracket."""
+    """A bracket that was opened and not closed yet."""
 
     start: int
-    """Offset of the bracket."""
+    """Offset of the bracket in the text."""
     id_start: int
     """Offset at which the next page id begins."""
     found_before: int
-    """How many groups were found before it."""
+    """How many groups of page ids were found before it."""
     ids: list[Span] = field(default_factory=list)
 
 

@@ -1,4 +1,4 @@
-"""How every command of this project ends: one line for the user's mistakes, never a traceback."""
+"""Run a command so that a user's mistake ends in one line and an exit code, never in a traceback."""
 
 from __future__ import annotations
 

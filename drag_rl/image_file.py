@@ -1,4 +1,4 @@
-"""Image files from elsewhere: read within limits, and every fault is one line.
+"""Read image files that others made within limits; every fault is one line.
 
 Pillow raises many kinds of exception for a damaged file, decodes an image of any size that a few bytes announce, and
 has readers that start other programs; here a file is one of the usual formats, of a bounded size, or an ``InputError``.
@@ -18,7 +18,7 @@ from drag_rl.errors import InputError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 1 << 26
-"""67 million: 192 MiB as RGB, more than a camera's picture and far more than a model is shown."""
+"""Pixels of an image, at most (67 million, 192 MiB as RGB): more than a camera's picture has."""
 
 _ERRORS = (
     OSError,
@@ -33,11 +33,11 @@ _ERRORS = (
     zlib.error,
     Image.DecompressionBombError,
 )
-"""What reading a damaged image may raise."""
+"""Exceptions that reading a damaged image may raise."""
 
 
 def read_image(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """The RGB image of a file; raises ``InputError`` if it is none, damaged, or larger than ``max_pixels``."""
+    """The RGB image of a file; raises ``InputError`` if it is not an image, damaged, or larger than ``max_pixels``."""
     with open_image(path, max_pixels) as image:
         return image.convert("RGB")
 
@@ -46,7 +46,7 @@ def read_image(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
 def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
     """An image whose pixels are not decoded yet; what the block finds broken in it is an ``InputError`` too."""
     if not path.is_file():
-        raise InputError(f"image {path} cannot be read: it is not there, or no file")
+        raise InputError(f"image {path} cannot be read: there is no such file")
     try:
         with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > max_pixels:

@@ -28,7 +28,7 @@ def is_ours(command_line: Sequence[str]) -> bool:
 def install() -> None:
     """Have a KeyboardInterrupt that nobody caught end the process with one line and status 130.
 
-    Whatever was to be cleaned up has been by then; other exceptions are shown as ever.
+    Clean-up code has run by then; other exceptions are shown as usual.
     """
     shown = sys.excepthook
 

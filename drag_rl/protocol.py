@@ -16,13 +16,17 @@ MESSAGE_TIMEOUT_S = 600.0
 """Seconds that one assistant message may take, unless told otherwise."""
 MESSAGE_END = "<|im_end|>"
 """The token that ends each message in the chat templates that we train with (ChatML: Qwen and its kin)."""
-CLOSING_TAGS = {"xml": ("</search>", "</answer>"), "tools": ("</tool_call>",)}
+ActionFormat = Literal["xml", "tools"]
+CLOSING_TAGS: dict[ActionFormat, tuple[str, ...]] = {
+    "xml": ("</search>", "</answer>"),
+    "tools": ("</tool_call>",),
+}
 
 
 class EpisodeConfig(Config):
     """Options of a ``SearchEpisode``; the same values must be used to collect, train and evaluate."""
 
-    action_format: Literal["xml", "tools"] = "xml"
+    action_format: ActionFormat = "xml"
     """How the policy acts: ``<search>``/``<answer>`` tags, or native (hermes) tool calls."""
     max_turns: int = Field(default=4, ge=1)
     """Budget of assistant turns, the answer included. With 1 the policy is asked for one query, no answer."""

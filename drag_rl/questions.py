@@ -20,7 +20,7 @@ from drag_rl.files.manifest import atomic_path
 from drag_rl.types import Question
 
 AGENT_NAME = "drag_search"
-"""The agent loop that plays these questions."""
+"""Name of the agent loop that plays these questions, see :mod:`drag_rl.verl_plugin`."""
 
 _TEXTS = pa.list_(pa.string())
 _TRUTH = pa.struct([("page_ids", _TEXTS), ("answers", _TEXTS)])
@@ -103,7 +103,7 @@ def write_questions(path: Path, questions: Iterable[Question], split: str) -> in
     """
     rows = [question_to_row(question, index, split) for index, question in enumerate(questions)]
     if not rows:
-        raise InputError(f"{path}: no question to write")
+        raise InputError(f"{path}: there is no question to write")
     _check_unique(path, (row["extra_info"]["question_id"] for row in rows))
     with atomic_path(path) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema=ROW_SCHEMA), temporary)
@@ -120,9 +120,9 @@ def read_questions(path: Path) -> list[Question]:
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; make it with `drag data`") from error
     except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path}: is no file of questions ({str(error).splitlines()[0]})") from error
+        raise InputError(f"{path}: is not a file of questions ({str(error).splitlines()[0]})") from error
     if not rows:
-        raise InputError(f"{path}: holds no question")
+        raise InputError(f"{path}: has no question")
     questions = []
     for number, row in enumerate(rows, start=1):
         try:
@@ -138,7 +138,7 @@ def _check_unique(path: Path, question_ids: Iterable[str]) -> None:
     for number, question_id in enumerate(question_ids, start=1):
         if question_id in seen:
             raise InputError(
-                f"{path}: row {number}: question id {question_id!r} stands twice; make ids unique"
+                f"{path}: row {number}: question id {question_id!r} is duplicated; make ids unique"
             )
         seen.add(question_id)
 
@@ -166,5 +166,5 @@ def _texts(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
         or not isinstance(value, Iterable)
         or not all(isinstance(item, str) for item in value)
     ):
-        raise InputError(f"{name} is no list of texts")
+        raise InputError(f"{name} is not a list of texts")
     return tuple(str(item) for item in value)

@@ -1,4 +1,4 @@
-"""Splitting questions by document, and keeping the splits apart."""
+"""Split questions by document, and keep near duplicates out of training."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from drag_rl.types import Question
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 OVERSHOOT = 1.5
-"""How far a split may grow past its share for want of smaller documents."""
+"""A split may grow to this many times its share where documents are large."""
 
 ROUNDING = 1e-9
-"""Shares that add up to 1 may miss it by so much."""
+"""Tolerance of shares that should add up to 1."""
 
 
 def document_of(question: Question) -> str:
@@ -68,7 +68,7 @@ def _given(fixed: Mapping[str, Split], named: Mapping[str, str]) -> dict[str, Sp
         other, first = given.setdefault(named.get(doc_id, doc_id), (split, doc_id))
         if other != split:
             raise InputError(
-                f"documents {first!r} and {doc_id!r} are the same; give both to {other} or {split}"
+                f"documents {first!r} and {doc_id!r} are copies of each other; give both to {other} or {split}"
             )
     return {name: split for name, (split, _) in given.items()}
 

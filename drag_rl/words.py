@@ -1,4 +1,4 @@
-"""What a word is, in every script: in a page, a query, a question and an answer alike.
+"""What a word is, in every script; the same for pages, queries, questions and answers.
 
 Scripts that are written without spaces show no words. There, as with Lucene's ``CJKAnalyzer``, any two neighbouring
 characters are one, in the alphabets of South-East Asia any three: so a part of a clause is found wherever it stands. A

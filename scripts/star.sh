@@ -8,7 +8,7 @@
 #   DATA          folder with index/, pages/, questions.{train,val}.parquet      (data)
 #   RUN           folder of this run: round-1, round-2, ...; run again to go on  (runs/star)
 #   SAMPLES       episodes of each question                                      (4)
-#   SAMPLING      greedy, low_temp, default, high_temp, creative or diverse      (default)
+#   SAMPLING      how a model's words are drawn: a name that drag collect --help lists   (default)
 #   LIMIT         only the first so many training questions; 0 for all           (0)
 #   EPISODE       settings of the episode: "max_turns=3 observation=both"        (the defaults)
 #   FIRST_EPISODE more of them for collecting with the untrained model: "shots=3"; not part of what is trained   (none)

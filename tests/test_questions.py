@@ -61,7 +61,7 @@ def test_a_gold_page_that_is_named_twice_counts_once() -> None:
     row = question_to_row(PLAIN, 0, "train")
     row["reward_model"]["ground_truth"]["page_ids"] = ["doc#1", "doc#2", "doc#1"]
     assert question_from_row(row).gold_page_ids == ("doc#1", "doc#2")
-    with pytest.raises(ValueError, match=r"question 'q': gold page 'doc#1' stands twice"):
+    with pytest.raises(ValueError, match=r"question 'q': gold page 'doc#1' is duplicated"):
         Question(question_id="q", text="How?", gold_page_ids=("doc#2", "doc#1", "doc#1"))
 
 
@@ -82,9 +82,12 @@ def test_numpy_values_are_taken() -> None:
         (lambda row: row.update(reward_model=None), "reward_model is missing"),
         (lambda row: row["reward_model"].pop("ground_truth"), "reward_model.ground_truth is missing"),
         (lambda row: row["reward_model"]["ground_truth"].update(page_ids=[]), "page_ids is empty"),
-        (lambda row: row["reward_model"]["ground_truth"].update(page_ids="doc#1"), "no list of texts"),
-        (lambda row: row["reward_model"]["ground_truth"].update(page_ids=7), "page_ids is no list of texts"),
-        (lambda row: row["extra_info"].update(images={"a.png": 1}), "images is no list of texts"),
+        (lambda row: row["reward_model"]["ground_truth"].update(page_ids="doc#1"), "not a list of texts"),
+        (
+            lambda row: row["reward_model"]["ground_truth"].update(page_ids=7),
+            "page_ids is not a list of texts",
+        ),
+        (lambda row: row["extra_info"].update(images={"a.png": 1}), "images is not a list of texts"),
         (lambda row: row["extra_info"].update(question_id=0), "question_id is missing or empty"),
         (lambda row: row.pop("data_source"), "data_source is missing"),
     ],
@@ -105,16 +108,16 @@ def test_a_wrong_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.parquet: no such file"):
         read_questions(tmp_path / "none.parquet")
     (tmp_path / "text.parquet").write_text("hello")
-    with pytest.raises(InputError, match=r"text\.parquet: is no file of questions"):
+    with pytest.raises(InputError, match=r"text\.parquet: is not a file of questions"):
         read_questions(tmp_path / "text.parquet")
     pd.DataFrame({"question": ["How?"]}).to_parquet(tmp_path / "other.parquet")
     with pytest.raises(InputError, match=r"other\.parquet"):
         read_questions(tmp_path / "other.parquet")
     pq.write_table(pq.read_table(write_one(tmp_path)).slice(0, 0), tmp_path / "empty.parquet")
-    with pytest.raises(InputError, match=r"empty\.parquet: holds no question"):
+    with pytest.raises(InputError, match=r"empty\.parquet: has no question"):
         read_questions(tmp_path / "empty.parquet")
     (tmp_path / "empty.parquet").unlink()
-    with pytest.raises(InputError, match=r"row 2.*stands twice"):
+    with pytest.raises(InputError, match=r"row 2.*is duplicated"):
         write_questions(tmp_path / "twice.parquet", [PLAIN, PLAIN], "train")
     with pytest.raises(InputError, match="no question"):
         write_questions(tmp_path / "empty.parquet", [], "val")

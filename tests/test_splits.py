@@ -76,7 +76,9 @@ def test_copies_follow_the_one_that_is_fixed() -> None:
     counts = dict.fromkeys("abcdef", 5)
     documents = split_documents(counts, SHARES, 0, {"b": "test"}, [{"b", "f"}])
     assert [doc_id for doc_id, split in documents.items() if split == "test"] == ["b", "f"]
-    with pytest.raises(InputError, match="documents 'b' and 'f' are the same; give both to test or val"):
+    with pytest.raises(
+        InputError, match="documents 'b' and 'f' are copies of each other; give both to test or val"
+    ):
         split_documents(counts, SHARES, 0, {"b": "test", "f": "val"}, [{"b", "f"}])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from drag_rl.corpus import worker_pool
 from drag_rl.corpus.ingest import Ingested, ingest_ocr_file, ingest_pdfs
 from drag_rl.corpus.pages import DEFAULT_DPI
-from drag_rl.corpus.pdf_pages import NO_TESSERACT
+from drag_rl.corpus.pdf_pages import NO_TESSERACT, OcrMode
 from drag_rl.corpus.tesseract import read_options
 from drag_rl.errors import InputError
 from drag_rl.files.outputs import refuse_overlap
@@ -31,7 +31,7 @@ def ingest(
         Path | None, typer.Option(help="JSON lines with the text of each page: file, page, text.")
     ] = None,
     ocr: Annotated[
-        Literal["auto", "off", "force"],
+        OcrMode,
         typer.Option(help="Recognise text with Tesseract where a page has none (auto), nowhere, everywhere."),
     ] = "auto",
     ocr_language: Annotated[str, typer.Option(help="Tesseract's languages, such as eng or eng+deu.")] = "eng",

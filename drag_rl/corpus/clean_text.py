@@ -13,7 +13,7 @@ _WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
 _BROKEN_WORD = re.compile(
     r"(?<![^\W\d_])([^\W\d_]{2,}+)(?:-|\u00ad)[ \t]*+\n[ \t]*+([^\W\d_A-Z][^\W\d_]++)(\S*+)[ \t]*+\n?"
 )
-"""Begins at a word's first letter only, so that no letter is looked at twice."""
+"""The match begins at a word's first letter only, so that matching takes linear time."""
 
 
 def clean_text(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Which documents of a corpus are the same one under several names, so that no split may part them."""
+"""Find documents that are copies of each other, so that no split separates them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from collections.abc import Iterable
 from drag_rl.types import Page
 
 MIN_PAGE_CHARS = 200
-"""A page with less text, such as an empty one, says nothing of its document."""
+"""A page with fewer characters is ignored: empty pages are equal in all documents."""
 COPIED_SHARE = 0.5
-"""Two documents are one if so much of the smaller one's pages have the same words as pages of the other."""
+"""Two documents are copies if this share of the smaller one's pages have the same words as pages of the other."""
 
 
 def copies(pages: Iterable[Page]) -> list[set[str]]:
-    """The sets of two or more documents that are one: files of equal bytes, or pages of equal words.
+    """Sets of documents that are copies of each other: their files have equal bytes, or their pages equal words.
 
-    The words decide for editions, and for one PDF that was saved twice. Takes time linear in the pages.
+    Comparing words finds other editions, and a PDF that was saved twice. Takes time linear in the pages.
     """
     owners: dict[str, str] = {}
     parents: dict[str, str] = {}

@@ -25,9 +25,9 @@ from drag_rl.files.parquet import iter_rows
 from drag_rl.image_file import read_image
 
 DEFAULT_MAX_PIXELS = 1 << 20
-"""A letter page at 96 dpi fits."""
+"""Largest image by default: a letter page at 96 dpi fits."""
 MAX_STALLS = 3
-"""Of a PDF with so many pages that the renderer did not survive, no other page is tried in this process."""
+"""After this many pages of a PDF on which the renderer died, no other page of it is tried in this process."""
 STAND_IN = "This page cannot be shown."
 """Written on the blank image that stands for a page that cannot be rendered."""
 
@@ -36,7 +36,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Source:
-    """What an image of a page depends on: the columns of ``types.Page`` that are read here."""
+    """The columns of ``types.Page`` that a page's image depends on."""
 
     page_id: str
     page_number: int

@@ -34,13 +34,13 @@ PARTS_FOLDER = ".parts"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingested:
-    """What a run did."""
+    """The result of a run."""
 
     manifest: Manifest
     documents_read: int
-    """Documents read by this run; the others were there from an earlier one."""
+    """Documents that this run read; the others were read by an earlier one."""
     up_to_date: bool
-    """Nothing had changed, so nothing was written."""
+    """Whether nothing had changed, so that nothing was written."""
 
 
 def ingest_pdfs(
@@ -176,6 +176,6 @@ def _finished(pages_dir: Path, inputs: dict[str, str], config: dict[str, Any]) -
 
 
 def _listing_fingerprint(sources: Sequence[Source], problems: Sequence[Problem]) -> str:
-    """What is in a folder of PDFs: names, bytes, and what is left out."""
+    """A fingerprint of a folder of PDFs: names, bytes, and what is left out."""
     listing = [[asdict(source) for source in sources], [asdict(problem) for problem in problems]]
     return hashlib.sha256(json.dumps(listing, sort_keys=True).encode()).hexdigest()

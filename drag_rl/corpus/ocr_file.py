@@ -34,7 +34,7 @@ LABEL_FIELDS = ("label", "page_label")
 
 
 class _BadLineError(Exception):
-    """What is wrong with a line or page."""
+    """A line or page cannot be read; the message says why."""
 
 
 def read_ocr_file(path: Path, sha256: str) -> tuple[list[Page], list[Problem]]:
@@ -72,13 +72,13 @@ def _pages_of(line: bytes, is_first: bool) -> Iterator[tuple[str, int, str, str]
     try:
         row = json.loads(line.decode("utf-8-sig" if is_first else "utf-8"))
         if not isinstance(row, dict):
-            raise _BadLineError("is no JSON object")
+            raise _BadLineError("is not a JSON object")
         doc_id = _doc_id(row)
         if "pages" not in row:
             yield doc_id, _page_number(row, None), _text(row), _label(row)
             return
         if not isinstance(row["pages"], list):
-            raise _BadLineError("'pages' is no list")
+            raise _BadLineError("'pages' is not a list")
     except UnicodeDecodeError as error:
         yield f"is not UTF-8 ({error.reason})"
     except (json.JSONDecodeError, RecursionError) as error:

@@ -16,7 +16,7 @@ from drag_rl.types import Page
 
 PAGES_FILE = "pages.parquet"
 STAGES = ("ingest", "pool", "convert")
-"""Who writes folders of pages: ``drag ingest``, ``drag data build`` (which redacts them) and ``drag data convert``."""
+"""Stages that write folders of pages: those of ``drag ingest``, ``drag data build`` and ``drag data convert``."""
 DEFAULT_DPI = 96
 """Resolution of page images unless the corpus says otherwise: a letter page is 816 x 1056 pixels."""
 
@@ -125,11 +125,11 @@ def pdf_dir_of(pages_dir: Path, manifest: Manifest | None = None) -> Path | None
 
 
 def pages_manifest(pages_dir: Path) -> Manifest:
-    """The manifest of a folder of pages; raises ``InputError`` if there is none, or it is something else's."""
+    """The manifest of a folder of pages; raises ``InputError`` if there is none, or the folder is not one of pages."""
     manifest = read_manifest(pages_dir)
     if manifest.stage not in STAGES:
         raise InputError(
-            f"{pages_dir}: was made by {manifest.stage} and is no folder of pages; give drag ingest's"
+            f"{pages_dir}: is not a folder of pages but was made by {manifest.stage}; give one of `drag ingest`"
         )
     return manifest
 
@@ -150,13 +150,13 @@ def load_pages(pages_dir: Path) -> list[Page]:
 
 
 def _sorted(pages: Iterable[Page]) -> Iterator[Page]:
-    """The same pages; ``InputError`` if one stands out of order or twice."""
+    """The same pages; raises ``InputError`` if one is duplicated or out of order."""
     last: tuple[str, int] | None = None
     for page in pages:
         key = (page.doc_id, page.page_number)
         if last is not None and key <= last:
             raise InputError(
-                f"page {page.page_id} stands twice or out of order; make the folder of pages again"
+                f"page {page.page_id} is duplicated or out of order; make the folder of pages again"
             )
         last = key
         yield page

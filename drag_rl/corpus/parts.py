@@ -1,4 +1,4 @@
-"""What a run has read so far: one file a document, so that a killed run goes on where it was."""
+"""Keep what a run has read, one file for each document, so that a killed run resumes where it was."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from drag_rl.files.manifest import Problem, atomic_write, package_version
 from drag_rl.types import Page
 
 READER_VERSION = 1
-"""Raised whenever the same PDF would be read differently: parts of another version are not used."""
+"""Version of the reader, raised whenever it reads the same PDF differently; parts of another version are not used."""
 
 
 _OURS = re.compile(r"[0-9a-f]{64}\.json|\.[0-9a-f]{64}\.json\.[0-9a-f]{12}\.tmp")
@@ -37,7 +37,7 @@ class Parts:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def load(self, source: Source) -> DocumentResult | None:
-        """What was read of a document; None if that is nothing, unreadable, or worth another try."""
+        """The stored result of a document; None if there is none, it is damaged, or another try is worthwhile."""
         try:
             found = json.loads(self._path(source).read_text(encoding="utf-8"))
             result = DocumentResult(

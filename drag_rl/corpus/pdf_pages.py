@@ -20,7 +20,7 @@ OcrMode = Literal["auto", "off", "force"]
 OCR_DPI = 200
 """Resolution at which pages are recognised; Tesseract's errors rise quickly below it."""
 MAX_OCR_PIXELS = 50_000_000
-"""Larger pages are recognised at a lower resolution."""
+"""Pixels of the image that OCR reads, at most; larger pages are recognised at a lower resolution."""
 MAX_STYLED_LABEL = 4000
 """From this number on a label is written in digits, whatever its style says."""
 MAX_SIDE_PT = 14400.0
@@ -36,7 +36,7 @@ _TEXT_FLAGS = pymupdf.TEXT_MEDIABOX_CLIP
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
-    """What shapes the text of a page."""
+    """Options of reading, on which the text of a page depends."""
 
     ocr: OcrMode = "auto"
     """``auto``: where the text layer is missing or illegible; ``force``: everywhere."""
@@ -45,15 +45,15 @@ class ReadOptions:
     tessdata: str = ""
     """Folder of Tesseract's language files; empty when there is none, and then nothing is recognised."""
     tessdata_sha256: str = ""
-    """Of the language files; what is read depends on them and not on where they lie."""
+    """Fingerprint of the language files: what is read depends on them, and not on where they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentResult:
-    """What became of one document."""
+    """The pages of one document, and what went wrong."""
 
     pages: tuple[Page, ...]
-    """In order; empty if the document could not be opened."""
+    """The pages in order; empty if the document could not be opened."""
     problems: tuple[Problem, ...]
     given_up: bool = False
     """Whether a crash or a time-out took pages away, so that another run may fare better."""

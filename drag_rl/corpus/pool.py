@@ -1,4 +1,4 @@
-"""Which pages of a corpus may be found: the pool. A page left out is a row with its reason."""
+"""The pool: which pages of a corpus may be found. A page that may not is a row with its reason."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class PoolDecision:
     page_id: str
     in_pool: bool
     reason: str
-    """Why not (``contents``, ``index``, ``failed``...); empty for a page in the pool."""
+    """Why it may not be found (``contents``, ``index``, ``failed`` ...); empty for a page in the pool."""
 
 
 POOL_FILE = "pool.parquet"
 
 
 def pool_path(pages_dir: Path) -> Path:
-    """Where the decisions lie in a PAGES_DIR; without that file every page is in the pool."""
+    """The file of the decisions in a PAGES_DIR; without that file every page is in the pool."""
     return pages_dir / POOL_FILE
 
 
@@ -42,6 +42,6 @@ def read_left_out(pages_dir: Path) -> dict[str, str]:
 
 
 def pool_fingerprint(pages_dir: Path) -> str:
-    """What an index over the pool depends on beside the pages; empty when every page is in the pool."""
+    """Fingerprint of the pool, on which an index depends beside the pages; empty when every page is in the pool."""
     path = pool_path(pages_dir)
     return sha256_file(path) if path.exists() else ""

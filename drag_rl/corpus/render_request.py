@@ -1,4 +1,4 @@
-"""What a page renderer is asked and answers; both ends of the pipe know it, and neither needs MuPDF for it."""
+"""Requests to a page renderer and its replies, as both ends of the pipe know them; this needs no MuPDF."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ class Request:
     pdf: str
     """Path of the PDF."""
     sha256: str
-    """What its bytes must hash to: it is the one that was ingested."""
+    """SHA-256 that its bytes must have, so that it is the file that was ingested."""
     page_number: int
-    """1-based."""
+    """Page number, 1-based."""
     dpi: int
     max_pixels: int
-    """The resolution is lower where that would be more."""
+    """Pixels of the image, at most; the resolution is lowered where it would have more."""
     boxes: Sequence[Sequence[float]]
-    """What is painted white, in points of the unrotated page."""
+    """Boxes that are painted white, in points of the unrotated page."""
     target: str
     """Path of the PNG to write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What became of a request."""
+    """The reply to a request."""
 
     problem: str = ""
-    """Why there is no image, in one line; empty if there is."""
+    """Why there is no image, in one line; empty if there is one."""
     of_the_page: bool = True
-    """Whether the problem is the page's; if not, the file is missing or another one."""
+    """Whether the page itself is the problem; if not, the file is missing or has changed."""
 
 
 def fitting_scale(width_pt: float, height_pt: float, dpi: int, max_pixels: int) -> float:

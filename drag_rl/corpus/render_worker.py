@@ -27,11 +27,11 @@ from drag_rl.corpus.sources import PDF_ERRORS, UnreadablePdfError, one_line, ope
 from drag_rl.files.manifest import sha256_file
 
 OPEN_DOCUMENTS = 4
-"""PDFs held open at a time."""
+"""Number of PDFs that are held open at a time."""
 
 
 class Documents:
-    """The PDFs that were read last, open."""
+    """Keeps the PDFs that were read last open."""
 
     def __init__(self) -> None:
         self._open: OrderedDict[tuple[str, str], Any] = OrderedDict()
@@ -50,7 +50,7 @@ class Documents:
 
 
 class _ChangedError(Exception):
-    """A PDF has other bytes than it had."""
+    """The PDF has changed since it was ingested."""
 
 
 def answer(request: Request, documents: Documents, cpu_s: float) -> Reply:

@@ -19,9 +19,9 @@ from drag_rl.corpus.render_request import Reply, Request
 from drag_rl.errors import InputError
 
 START_TIMEOUT_S = 120.0
-"""A worker is ready in half a second on a machine that has nothing else to do."""
+"""Seconds that a worker may take to start; on an idle machine it takes half a second."""
 EXIT_TIMEOUT_S = 5.0
-"""A worker that has closed its pipe is about to end."""
+"""Seconds to wait for the end of a worker that has closed its pipe."""
 MAX_REPLY_BYTES = 1 << 16
 _START = (
     "import sys; sys.modules['pymupdf.layout'] = None; from drag_rl.corpus.render_worker import main; main()"
@@ -47,9 +47,9 @@ class PageRenderError(InputError):
     def __init__(self, reason: str, *, stalled: bool = False, lasting: bool = False) -> None:
         super().__init__(reason)
         self.stalled = stalled
-        """Whether it cost the worker."""
+        """Whether the worker had to be replaced."""
         self.lasting = lasting
-        """Whether another try would surely end in the same way; if not, the machine may have been the cause."""
+        """Whether another try would fail again; if not, the machine may have been the cause."""
 
 
 @dataclass(slots=True)
@@ -106,7 +106,7 @@ class Renderer:
                 raise PageRenderError(f"no result within {self.limits.wall_s:g} s", stalled=True)
             return Reply(**json.loads(worker.pipe.recv_bytes(MAX_REPLY_BYTES)))
         except (TypeError, json.JSONDecodeError) as error:
-            raise PageRenderError("the PDF reader answered nonsense", stalled=True) from error
+            raise PageRenderError("the PDF reader sent an invalid reply", stalled=True) from error
         except (EOFError, OSError) as error:
             with suppress(subprocess.TimeoutExpired):
                 worker.process.wait(timeout=EXIT_TIMEOUT_S)
@@ -138,7 +138,7 @@ class Renderer:
                     raise RuntimeError(f"the page renderer did not start within {START_TIMEOUT_S:g} s")
                 ours.recv_bytes()
             except EOFError as error:
-                raise RuntimeError("the page renderer did not start: its error stands above") from error
+                raise RuntimeError("the page renderer did not start; its error message is above") from error
         return self._worker
 
 

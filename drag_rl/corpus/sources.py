@@ -18,10 +18,10 @@ from drag_rl.files.manifest import Problem, sha256_file
 
 SUFFIXES = (".pdf", ".pdf.gz")
 MAX_UNPACKED_BYTES = 1 << 30
-"""A compressed PDF that unpacks to more is refused."""
+"""Bytes that a compressed PDF may unpack to, at most."""
 
 MAX_PAGES = 100_000
-"""A PDF that claims more pages is refused."""
+"""Pages that a PDF may have, at most."""
 
 PDF_ERRORS: tuple[type[Exception], ...] = (
     RuntimeError,
@@ -32,7 +32,7 @@ PDF_ERRORS: tuple[type[Exception], ...] = (
     MemoryError,
     pymupdf.mupdf.FzErrorBase,
 )
-"""What reading a damaged PDF may raise."""
+"""Exceptions that reading a damaged PDF may raise."""
 
 
 class UnreadablePdfError(Exception):
@@ -64,7 +64,7 @@ def doc_id_of(file: str) -> str:
 def find_sources(pdf_dir: Path) -> tuple[list[Source], list[Problem]]:
     """The PDFs below a folder by document id, and what is left out, each with its reason.
 
-    Raises ``InputError`` if the folder is none or holds no PDF at all.
+    Raises ``InputError`` if there is no such folder, or no PDF in it.
     """
     if not pdf_dir.is_dir():
         raise InputError(f"--pdf-dir {pdf_dir}: no such folder")
@@ -88,7 +88,7 @@ def find_sources(pdf_dir: Path) -> tuple[list[Source], list[Problem]]:
 
 
 def open_pdf(path: Path, max_unpacked_bytes: int = MAX_UNPACKED_BYTES) -> Any:
-    """Open a ``.pdf`` or ``.pdf.gz`` file; raises ``UnreadablePdfError`` with the reason if it is none."""
+    """Open a ``.pdf`` or ``.pdf.gz`` file; raises ``UnreadablePdfError`` with the reason if that fails."""
     try:
         with path.open("rb") as raw:
             head = raw.read(1024)
@@ -143,7 +143,7 @@ def _refusal(pdf_dir: Path, file: str) -> str | None:
 
 
 def _copies(sources: Iterable[Source]) -> list[Problem]:
-    """What is in the corpus twice, and so splits the rank of its pages."""
+    """Documents that are in the corpus twice, whose copies compete for ranks."""
     first: dict[str, str] = {}
     return [
         Problem(where=source.file, reason=f"has the same bytes as {first[source.sha256]}; both are kept")

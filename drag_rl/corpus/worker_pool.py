@@ -29,11 +29,11 @@ from drag_rl.corpus.sources import Source, one_line
 from drag_rl.errors import InputError
 
 PAGE_TIMEOUT_S = 120.0
-"""A page, or the opening of a document, that takes longer is given up; OCR takes a few seconds."""
+"""Seconds for one page, or for opening a document, at most; OCR takes a few."""
 MAX_WORKER_BYTES = 8 << 30
-"""Address space of a worker: a PDF that wants more memory fails, instead of the machine."""
+"""Bytes of address space of a worker, so that a PDF that needs more memory fails, and not the machine."""
 MAX_BAD_PAGES = 3
-"""A document with more pages that crash or stall the reader is given up as a whole."""
+"""Pages of a document that may crash or stall the reader, at most; with more, the whole document is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ class Progress:
 
     source: Source
     page_number: int
-    """1-based; 0 while the document is opened."""
+    """The page that it is at, 1-based; 0 while the document is opened."""
     page_count: int
-    """0 while it is not known."""
+    """How many pages the document has; 0 while it is not known."""
     done: bool
 
 
@@ -127,8 +127,8 @@ def _progress(worker: _Worker, task: _Task, parts: Parts) -> Iterator[Progress]:
         message = json.loads(worker.pipe.recv_bytes())
         if "unwritable" in message:
             raise InputError(
-                f"{parts.folder}: cannot be written ({message['unwritable']}); make room there: the same command goes "
-                "on where it was"
+                f"{parts.folder}: cannot be written ({message['unwritable']}); make room there and run the "
+                "same command again, which resumes"
             )
         task.since_s = time.monotonic()
         if message["done"]:

@@ -54,13 +54,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Literal
 
 from drag_rl.citations import citations_in
 from drag_rl.episode.neutral import control_token
+from drag_rl.protocol import ActionFormat
 from drag_rl.types import Action, Answer, Malformed, Search
-
-ActionFormat = Literal["xml", "tools"]
 
 MAX_TAGS_SAID = 8
 """Tags that a reason names, at most: the policy reads it, out of its own budget."""

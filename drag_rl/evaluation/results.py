@@ -62,7 +62,7 @@ class Aggregate:
 
     @property
     def interval(self) -> Interval:
-        """The same, with NaN for None."""
+        """The mean and the ends of its interval, with NaN for None."""
         return Interval(value=_nan(self.value), low=_nan(self.low), high=_nan(self.high), n=self.n)
 
 

@@ -1,4 +1,4 @@
-"""Putting what a stage makes into its place: whole at any moment, and never over something of the user's.
+"""Put what a stage makes into place atomically, and never over files of the user.
 
 A stage replaces and removes only what its own manifest lists; all else is refused in one line. ``new_folder`` is for a
 folder that is the stage's alone, ``new_files`` for files in a folder that others use too. Both build aside, and what a

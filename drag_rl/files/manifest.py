@@ -30,12 +30,12 @@ class Problem:
     where: str
     """The file, page or line, as the user knows it."""
     reason: str
-    """What is wrong with it, in one line."""
+    """The problem, in one line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What one stage did."""
+    """What a stage made, from what, and how."""
 
     stage: str
     """The subcommand or script that wrote the artefact, such as ``ingest``."""
@@ -46,7 +46,7 @@ class Manifest:
     config: dict[str, Any]
     """The settings that shaped it; JSON values."""
     counts: dict[str, int]
-    """What there is and what was left out, by name."""
+    """Counts by name: what was made, and what was left out."""
     problems: tuple[Problem, ...]
     """What went wrong while the rest went on."""
     seconds: float

@@ -9,13 +9,14 @@ from drag_rl.errors import InputError
 from drag_rl.files.manifest import MANIFEST
 
 Paths = Path | None | Iterable[Path]
-"""What an option names; None where it was not given."""
+"""The path or paths that an option names; None where it was not given."""
 
 
 def refuse_overlap(outputs: Mapping[str, Paths], inputs: Mapping[str, Paths]) -> None:
     """Raise ``InputError`` if an output would overwrite an input or another output, or the manifest beside one.
 
-    Both are by the option that names them. Two paths are one if they lead to the same place, by links too.
+    Both map the option that names a path to the path. Two paths are the same if they lead to the
+    same place, also by links.
     """
     taken: dict[tuple[object, ...], str] = {}
     for option, path in _each(inputs):
@@ -35,7 +36,7 @@ def _each(options: Mapping[str, Paths]) -> Iterator[tuple[str, Path]]:
 
 
 def _places(path: Path) -> set[tuple[object, ...]]:
-    """What tells a file, and the manifest that lies beside it, from others."""
+    """The identity of a file, and of the manifest beside it."""
     places: set[tuple[object, ...]] = set()
     place = path.resolve()
     for one in (place, Path(f"{place}.{MANIFEST}")):

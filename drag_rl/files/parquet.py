@@ -81,7 +81,9 @@ def iter_rows(path: Path, row_type: type[Row]) -> Iterator[Row]:
                 for values in zip(*columns, strict=True):
                     yield row_type(**dict(zip(schema.names, values, strict=True)))
     except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path}: unreadable parquet ({_first_line(error)}); make it again") from error
+        raise InputError(
+            f"{path}: cannot be read as parquet ({_first_line(error)}); make it again"
+        ) from error
 
 
 def _column_of(name: str, annotation: Any) -> pa.Field[Any]:

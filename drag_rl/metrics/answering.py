@@ -35,6 +35,6 @@ def of_citations(name: str) -> Callable[[Trajectory], float]:
 
 
 def answer_in_context(trajectory: Trajectory) -> float:
-    """1 if a gold answer stands in what was shown; undefined where no gold answer is known."""
+    """1 if a gold answer occurs in what was shown; undefined where no gold answer is known."""
     outcome = trajectory.outcome
     return answers.answer_in_context(outcome) if outcome.question.answers else UNDEFINED

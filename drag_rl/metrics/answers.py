@@ -91,13 +91,13 @@ def anls(answer: str, golds: Iterable[str]) -> float:
 
 
 def is_right(answer: str, golds: Iterable[str]) -> float:
-    """1 if ANLS* takes the answer for right (0.5 or more), or a gold answer stands in it word for word, else 0."""
+    """1 if ANLS* takes the answer for right (0.5 or more), or a gold answer occurs in it word for word, else 0."""
     golds = tuple(golds)
     return float(anls(answer, golds) >= ANLS_THRESHOLD or contains(answer, golds) > 0)
 
 
 def contains(text: str, golds: Iterable[str]) -> float:
-    """1 if a gold answer stands word for word in a text, both normalised, else 0.
+    """1 if a gold answer occurs word for word in a text, both normalised, else 0.
 
     >>> contains("It flies at 170 knots.", ["170 Knots"]), contains("1170 knots", ["170 knots"])
     (1.0, 0.0)
@@ -107,7 +107,7 @@ def contains(text: str, golds: Iterable[str]) -> float:
 
 
 def answer_in_context(outcome: Outcome) -> float:
-    """1 if a gold answer stands in what the policy was shown of pages, both normalised, else 0.
+    """1 if a gold answer occurs in what the policy was shown of pages, both normalised, else 0.
 
     What was shown is in the trace (``Turn.shown_texts``): neither page ids nor our own notes, which may repeat the
     query, count, nor the hits of a search on the last turn, which nobody reads.

@@ -137,7 +137,7 @@ _ALL = (
     _share(
         "answer_in_context",
         "Answer in Context",
-        "a gold answer stands in what was shown; where one is known",
+        "a gold answer occurs in what was shown; where one is known",
         answer_in_context,
     ),
     _score(

@@ -1,4 +1,4 @@
-"""What both models share: the chat template, the special tokens and the byte-level BPE around them."""
+"""What both models share: the chat template, the special tokens and the byte-level BPE tokenizer."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from transformers import PreTrainedTokenizerFast
 from drag_rl.protocol import MESSAGE_END
 
 END_OF_TEXT = "<|endoftext|>"
-"""Pads; never ends a message."""
+"""The padding token; it never ends a message."""
 IM_START = "<|im_start|>"
 IM_END = MESSAGE_END
 """Ends a message: the one end-of-sequence token."""
 VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 SPECIAL_TOKENS = (END_OF_TEXT, IM_START, IM_END, *VISION_TOKENS)
-"""Tokens that no text of a page or a user may be turned into, and that decoding may skip."""
+"""Special tokens: no text of a page or a user becomes one of them, and decoding may skip them."""
 IMAGE_PLACEHOLDER = "<|vision_start|><|image_pad|><|vision_end|>"
 """What the template writes for an image; the processor repeats the middle token, one for each patch group."""
 

@@ -1,4 +1,4 @@
-"""Build a model folder whole or not at all, and leave one alone that is up to date."""
+"""Build a model folder atomically, unless it is up to date."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def build_folder(
     inputs: Mapping[str, str],
     write: Callable[[Path], None],
 ) -> bool:
-    """Let ``write`` fill a new folder, then put it at ``out`` with its manifest; True if it had to.
+    """Let ``write`` fill a new folder, then put it at ``out`` with its manifest; returns whether anything was built.
 
     A folder that ``stage`` made from the same ``config`` and ``inputs`` with the same source code, and that
     still has its fingerprint, is kept; one that it made otherwise is replaced. Raises ``InputError`` for a

@@ -44,7 +44,7 @@ from drag_rl.models.weights import draw_weights
 
 CONTEXT_TOKENS = 8_192
 RESERVED_TOKENS = ("<issue_start>", "<issue_comment>", "<issue_closed>", "<jupyter_start>")
-"""Renamed to the vision tokens, in this order."""
+"""Reserved tokens that become the vision tokens, in this order."""
 PATCH_PIXELS = 14
 MERGE_PATCHES = 2
 """Patches along each side of one image token: 28 x 28 pixels a token."""
@@ -56,7 +56,7 @@ token no more than as many empty positions do (mean KL .34 nats behind the text;
 
 
 class DType(StrEnum):
-    """How weights are stored."""
+    """Type in which weights are stored."""
 
     BFLOAT16 = "bfloat16"
     FLOAT32 = "float32"

@@ -36,9 +36,9 @@ class ModelChoice:
     model: str | None = None
     """Name in requests; needed with ``base_url``, else the adapter's name or that of the model's folder."""
     base_url: str | None = None
-    """A running server; or else"""
+    """Address of a running server. Exactly one of ``base_url`` and ``model_path`` is set."""
     model_path: str | None = None
-    """a folder, or a hub id, to serve."""
+    """Folder or hub id of a model to serve with a vLLM of our own."""
     adapter: str | None = None
     """``NAME=PATH`` of a LoRA adapter to serve with ``model_path``."""
     vllm_options: str = ""
@@ -70,7 +70,7 @@ class ModelChoice:
         return self.model or Path(self.model_path or "").resolve().name
 
     def fingerprints(self) -> dict[str, str]:
-        """What is known of the weights, for a manifest: nothing of a running server's."""
+        """Fingerprints of the weights, for a manifest; a running server's weights are not known."""
         found = {}
         if self.model_path is not None:
             folder = Path(self.model_path)

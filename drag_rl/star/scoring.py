@@ -77,8 +77,9 @@ def score_files(
 
     Writes a line each to ``output`` (``id``, ``question_id``, ``group``, ``reward`` and the unweighted ``scores``), the
     whole file or nothing. Returns how many there were, and the statistics of ``reward`` and of each score. Rollouts of
-    one question in one file and step are a group. Raises InputError naming the file and line of a row that is none, and
-    for an ``output`` that is there and not from here.
+    one question in one file and step are a group.
+    Raises InputError naming the file and line of a row that is no trajectory, and for an ``output`` that is there
+    already and was not made by ``drag score``.
     """
     refuse_overlap({"--output": output}, {"--input": inputs})
     claim_file(output, STAGE, "--output")

@@ -1,1 +1,1 @@
-"""What surrounds a training run: curves of what it learnt."""
+"""Supervised training and DPO, and what surrounds a run: launch, merge, export, curves."""

@@ -1,4 +1,4 @@
-"""A table and a picture of a run.
+"""The curves of a training run, as a table and a picture.
 
     python -m drag_rl.training.curves RUN [--png FILE]
 
@@ -39,7 +39,7 @@ LOSSES = {
     "train/grad_norm": "gradient norm",
     "train/lr": "rate",
 }
-"""What verl's SFT trainer logs -> our heading."""
+"""Name in the logs of verl's SFT trainer -> heading here."""
 
 
 def read_losses(folder: Path) -> dict[int, dict[str, float]]:
@@ -78,11 +78,11 @@ class Line:
 
     label: str
     points: Mapping[int, float]
-    """Step -> value."""
+    """Step -> value of the curve."""
     errors: Mapping[int, float]
     """Step -> half of the interval drawn around the value, where there is one."""
     faint: bool = False
-    """Drawn behind the others, as dots."""
+    """Whether it is drawn behind the others, as dots."""
 
 
 def draw(panels: Mapping[str, list[Line]], png: Path) -> None:
@@ -168,7 +168,7 @@ def main(
 
 
 def _asked(validation: Mapping[int, list[Rollout]]) -> str:
-    """What a validation asks, in words."""
+    """The questions of a validation, in words."""
     if not validation:
         return ""
     rollouts = next(iter(validation.values()))

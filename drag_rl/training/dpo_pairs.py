@@ -1,7 +1,7 @@
 """Pairs of ``drag format`` as TRL takes them: rendered by the chat template, page images opened batch by batch.
 
-Rendered here, not by TRL: TRL would put all images before the first user message, whereas an episode shows them in
-later turns; and the prompt ends with the generation prompt, an answer with the end of its message.
+They are rendered here and not by TRL, which would put all images before the first user message, whereas an episode
+shows them in later turns; and the prompt ends with the generation prompt, an answer with the end of its message.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ Pair = dict[str, Any]
 
 
 def read_pairs(path: Path, processor: Any, max_length: int) -> list[Pair]:
-    """The pairs of a file; ``processor`` is the model's processor, or the tokenizer of a model without eyes.
+    """The pairs of a file; ``processor`` is the model's processor, or the tokenizer of a model that takes no images.
 
     Raises:
-        InputError: The file cannot be read, a pair has more than ``max_length`` tokens, or its images cannot be seen.
+        InputError: The file cannot be read, a pair has more than ``max_length`` tokens, or its images cannot be read.
     """
     try:
         table = pq.read_table(path)
@@ -56,7 +56,7 @@ def shows_images(pairs: Sequence[Pair]) -> bool:
 
 
 def without_images(pair: Pair) -> Pair:
-    """The pair as TRL takes text alone."""
+    """The pair in TRL's form for text without images."""
     return {name: text for name, text in pair.items() if name != "images"}
 
 
@@ -81,7 +81,9 @@ def _tokens(pair: Pair, processor: Any, where: str) -> int:
     if not pair["images"]:
         return length
     if not hasattr(processor, "image_processor"):
-        raise InputError(f"{where}: shows images, and this model takes none; use a vision-language model")
+        raise InputError(
+            f"{where}: shows images, which this model does not take; use a vision-language model"
+        )
     for path in pair["images"]:
         try:
             with open_image(Path(path)) as image:

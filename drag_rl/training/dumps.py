@@ -1,4 +1,4 @@
-"""What the replay buffer of GRPO and PPO wrote, ``<step>.trajectories.jsonl``, as means and changes by step."""
+"""Means and changes by step, from the ``<step>.trajectories.jsonl`` files that GRPO and PPO write."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Curve = Mapping[int, Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
-    """What a dump says of one trajectory."""
+    """What is read of one trajectory of a file."""
 
     question_id: str
     values: Mapping[str, float]

@@ -1,4 +1,4 @@
-"""The last checkpoint of a run as something to serve: a model, or a PEFT adapter.
+"""Export the last checkpoint of a run as something to serve: a model, or a PEFT adapter.
 
     python -m drag_rl.training.export --run RUN
 

@@ -1,4 +1,4 @@
-"""flash-attn for this environment, as well as can be: ``python -m drag_rl.training.flash_attn`` (scripts/setup.sh gpu).
+"""Install flash-attn where that is possible: ``python -m drag_rl.training.flash_attn`` (``scripts/setup.sh gpu``).
 
 The package index has its source only: it needs a wheel that its authors publish for this PyTorch, or the CUDA compiler.
 Trainings work without it (:mod:`drag_rl.training.launch.attention`), so nothing here stops a set-up.
@@ -18,19 +18,19 @@ from pathlib import Path
 
 REQUIREMENT = "flash-attn==2.8.3"
 BUILD_TOOLS = ("wheel", "ninja", "packaging", "psutil", "setuptools")
-"""What its set-up imports."""
+"""Packages that its build imports."""
 MINUTES = 30
 LOST = "attention falls back to PyTorch's sdpa, which is slower and needs more memory for long batches"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to try."""
+    """A way to install flash-attn, or the reason for none."""
 
     requirement: str | None
-    """What to install; None: nothing."""
+    """What to give to pip; None means that nothing is installed."""
     why: str = ""
-    """Why nothing is tried, or why this may not succeed."""
+    """Why nothing is installed, or why it may fail."""
     environment: dict[str, str] = field(default_factory=dict)
 
 
@@ -60,7 +60,7 @@ def plan(asked: str, capability: str | None, nvcc: str | None, cuda: str | None)
 
 
 def outcome(asked: str, minutes: str, log: Path) -> str:
-    """Try it; returns the line that says what came of it."""
+    """Carry it out; returns a line that says how it ended."""
     if not re.fullmatch("[1-9][0-9]{0,3}", minutes):
         return (
             f"flash-attn is not installed (FLASH_ATTN_MINUTES={minutes}: give a whole number from 1): {LOST}"
@@ -112,7 +112,7 @@ def _run(command: list[str], environment: dict[str, str], limit_s: float, log: P
 
 
 def _answer(*command: str) -> str:
-    """What a program says; nothing if it fails or is not there."""
+    """The output of a program; empty if it fails or is missing."""
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):

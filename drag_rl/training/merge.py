@@ -1,4 +1,4 @@
-"""A LoRA adapter folded into its base model: one whole model for any server and for the next training."""
+"""Merge a LoRA adapter into its base model, which gives one model for any server and for the next training."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _adapter_config(adapter: Path) -> dict[str, str]:
     try:
         config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{adapter}/adapter_config.json: is no JSON: {error}") from None
+        raise InputError(f"{adapter}/adapter_config.json: is not JSON: {error}") from None
     if not isinstance(config, dict):
-        raise InputError(f"{adapter}/adapter_config.json: is no JSON object")
+        raise InputError(f"{adapter}/adapter_config.json: is not a JSON object")
     return config

@@ -27,10 +27,10 @@ from drag_rl.protocol import MESSAGE_END
 from drag_rl.sft_options import WEIGHT_SCHEMES, SFTOptions
 
 IMAGE = "<image>"
-"""Stands for an image in the text of a message; assistant messages hold none."""
+"""Placeholder of an image in the text of a message; assistant messages have none."""
 
 COLUMNS = ("messages", "images", "turn_train", "rank_score", "best_rank")
-"""What a file must have; ``tools`` too, where actions are tool calls."""
+"""Columns that a file must have; ``tools`` too, where actions are tool calls."""
 
 
 class SearchSFTDataset(Dataset[dict[str, Any]]):  # type: ignore[misc]
@@ -63,7 +63,10 @@ class SearchSFTDataset(Dataset[dict[str, Any]]):  # type: ignore[misc]
         self._fill_a_batch(config.train_batch_size, files, parquet_files == config.train_files)
 
     def _fill_a_batch(self, batch_size: int, files: list[str], training: bool) -> None:
-        """verl drops a batch that is not full: refuse to train on none, and validate on whole copies of few rows."""
+        """Make up for verl dropping a batch that is not full.
+
+        Training on less than one batch is refused; a small validation set is repeated until it fills one.
+        """
         if len(self.rows) >= batch_size:
             return
         if training or not self.rows:
@@ -152,7 +155,7 @@ class SearchSFTDataset(Dataset[dict[str, Any]]):  # type: ignore[misc]
         return [float(span >= 0 and spans[span][1] > start) for start, span in nearest]
 
     def _positions(self, input_ids: torch.Tensor, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """As in verl's agent loop: text positions, then the three of M-RoPE for models that have it."""
+        """Position ids as in verl's agent loop: text positions, then the three of M-RoPE for models that have it."""
         text = torch.arange(len(input_ids))
         if not hasattr(self.processor, "get_rope_index"):
             return text

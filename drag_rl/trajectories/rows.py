@@ -56,7 +56,7 @@ def trajectory_to_row(trajectory: Trajectory) -> dict[str, Any]:
 
 
 def trajectory_from_row(row: Mapping[str, Any]) -> Trajectory:
-    """The trajectory of a row. Raises KeyError or ValueError for a row that is none."""
+    """The trajectory of a row. Raises KeyError or ValueError for a row that is no trajectory."""
     iterations, gold = row["iterations"], _each_once(row["ground_truth"]["page_ids"])
     turns, generations = [], []
     for iteration in iterations:
@@ -102,7 +102,7 @@ def write_row(trajectory: Trajectory) -> str:
 
 
 def read_trajectories(path: Path) -> Iterator[Trajectory]:
-    """The trajectories of a file, in order. Raises InputError naming the file and line of a row that is none."""
+    """The trajectories of a file, in order. Raises InputError naming the file and the line that is no trajectory."""
     for where, line in read_lines(path):
         yield parse_row(line, where)
 
@@ -119,7 +119,7 @@ def read_lines(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def parse_row(line: str, where: str) -> Trajectory:
-    """The trajectory of a line; raises InputError that begins with ``where`` for a line that is none."""
+    """The trajectory of a line; raises InputError that begins with ``where`` for a line that is no trajectory."""
     with errors_named(where):
         return trajectory_from_row(json.loads(line))
 

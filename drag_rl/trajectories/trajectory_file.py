@@ -85,7 +85,7 @@ class TrajectoryFile:
         """
         key = (trajectory.outcome.question.question_id, trajectory.sample)
         if key in self.done:
-            raise RuntimeError(f"{self.path}: {key} stands there already")
+            raise RuntimeError(f"{self.path}: {key} is in the file already")
         if self._finished:
             self._write_manifest(fingerprint="")
         try:

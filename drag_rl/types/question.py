@@ -22,10 +22,12 @@ class Question:
     """Paths of image files that belong to the question."""
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a gold page that stands twice: every share of the gold pages would be wrong."""
+        """Raises ValueError for a duplicated gold page, which would make every share of the gold pages wrong."""
         if len(set(self.gold_page_ids)) < len(self.gold_page_ids):
             twice = next(page for page in self.gold_page_ids if self.gold_page_ids.count(page) > 1)
-            raise ValueError(f"question {self.question_id!r}: gold page {twice!r} stands twice; name it once")
+            raise ValueError(
+                f"question {self.question_id!r}: gold page {twice!r} is duplicated; name it once"
+            )
 
     def searched(self, query: str, *, expand: bool) -> str:
         """What a query of the policy searches: its words, or, when it only expands the question, those of both."""

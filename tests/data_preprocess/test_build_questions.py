@@ -199,7 +199,7 @@ def test_bad_input_is_named(built: Path, tmp_path: Path, capsys: pytest.CaptureF
         build_questions(built / "pages", built / "pages", tmp_path, BuildOptions())
     with pytest.raises(InputError, match=r"--out .*: would overwrite --out-pages"):
         build_questions(built / "pages", tmp_path / "a", tmp_path / "a", BuildOptions())
-    with pytest.raises(InputError, match=r"'nobody' is not among .*answers, guide, manual"):
+    with pytest.raises(InputError, match=r"'nobody' is not one of .*answers, guide, manual"):
         build_questions(built / "pages", tmp_path / "a", tmp_path / "b", BuildOptions(test_docs=("nobody",)))
     with pytest.raises(InputError, match="--kind sentence: say with --sentences how many"):
         build_questions(built / "pages", tmp_path / "a", tmp_path / "b", BuildOptions(kinds=(Kind.SENTENCE,)))

@@ -159,7 +159,7 @@ def test_a_manual_that_the_user_has_replaced_stays(two_manuals: Path) -> None:
 def test_a_licence_from_elsewhere_stays(two_manuals: Path) -> None:
     (two_manuals.parent / "licences").mkdir(parents=True)
     (two_manuals.parent / "licences" / "one.txt").write_text("mine")
-    with pytest.raises(InputError, match=r"licences/one\.txt: is no file of an earlier run"):
+    with pytest.raises(InputError, match=r"licences/one\.txt: was not written by an earlier run"):
         fetch_manuals(two_manuals.parent, "small")
     assert (two_manuals.parent / "licences" / "one.txt").read_text() == "mine"
 

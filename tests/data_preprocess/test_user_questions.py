@@ -82,31 +82,31 @@ def test_a_file_may_be_called_by_any_of_its_names(file: str) -> None:
     [
         ({"question": " "}, "question is missing"),
         ({"file": None}, "file is missing"),
-        ({"file": "manual"}, "'manual' is no document"),
+        ({"file": "manual"}, "'manual' is not one of the documents"),
         ({"file": "guide.pdf"}, "deep/guide or other/guide"),
         ({"pages": None}, "pages is missing"),
         ({"pages": 4}, "manual-1 has no page 4; it has 3"),
         ({"pages": 0}, "pages 0: pages count from 1"),
-        ({"pages": "5-3"}, "no page number"),
-        ({"pages": "two"}, "no page number"),
-        ({"pages": "1-999999999"}, "no page number"),
-        ({"pages": True}, "no page number"),
+        ({"pages": "5-3"}, "not a page number"),
+        ({"pages": "two"}, "not a page number"),
+        ({"pages": "1-999999999"}, "not a page number"),
+        ({"pages": True}, "not a page number"),
         ({"file": "broken", "pages": 1}, "could not be read"),
         ({"file": "manual-0", "pages": [1, 3]}, "left out of the pool"),
-        ({"images": ["none.png"]}, "none.png cannot be read: it is not there"),
-        ({"colour": "red"}, "column 'colour' is not known"),
-        ({"id": "q1"}, "stands on line 1 too"),
-        ({"id": [0]}, r"id: \[0\] is no text"),
-        ({"id": True}, "id: True is no text"),
-        ({"answers": [{"text": "so"}]}, "answers: {'text': 'so'} is no text"),
+        ({"images": ["none.png"]}, "none.png cannot be read: there is no such file"),
+        ({"colour": "red"}, "column 'colour' is unknown"),
+        ({"id": "q1"}, "is duplicated: line 1 has it too"),
+        ({"id": [0]}, r"id: \[0\] is not text"),
+        ({"id": True}, "id: True is not text"),
+        ({"answers": [{"text": "so"}]}, "answers: {'text': 'so'} is not text"),
         ({"page": 3}, "pages and page are both given"),
-        ({"pages": "1" * 5000}, "no page number, list or range"),
-        ({"pages": 10**12}, "no page number, list or range"),
-        ({"pages": "9" * 200}, r"pages '9{99}\.\.\. is no page number"),
-        ({"question": "half a \ud800"}, r"holds '\\ud800', half of a character"),
-        ({"\udfff": ""}, "half of a character"),
-        ({"answers": [["\ud800"]]}, "half of a character"),
-        ({"images": ["\0"]}, "it is not there, or no file"),
+        ({"pages": "1" * 5000}, "not a page number, a list, or a range"),
+        ({"pages": 10**12}, "not a page number, a list, or a range"),
+        ({"pages": "9" * 200}, r"pages '9{99}\.\.\. is not a page number"),
+        ({"question": "half a \ud800"}, r"holds '\\ud800', a lone surrogate"),
+        ({"\udfff": ""}, "a lone surrogate"),
+        ({"answers": [["\ud800"]]}, "a lone surrogate"),
+        ({"images": ["\0"]}, "there is no such file"),
         ({"images": ["x" * 300]}, "cannot be read"),
     ],
 )
@@ -120,8 +120,8 @@ def test_a_wrong_line_is_named(tmp_path: Path, change: dict[str, object], named:
 @pytest.mark.parametrize(
     ("name", "content", "named"),
     [
-        ("q.jsonl", b'{"question": \n', "line 1: is no JSON"),
-        ("q.jsonl", b"[1]\n", "line 1: is no JSON object"),
+        ("q.jsonl", b'{"question": \n', "line 1: is not a JSON"),
+        ("q.jsonl", b"[1]\n", "line 1: is not a JSON object"),
         ("q.jsonl", b"[" * 100_000, "line 1: is nested too deeply"),
         (
             "q.jsonl",
@@ -129,16 +129,16 @@ def test_a_wrong_line_is_named(tmp_path: Path, change: dict[str, object], named:
             "line 1: is nested too deeply",
         ),
         ("q.jsonl", b'{"file": ' + b"[" * 900 + b"]" * 900 + b"}", "line 1: "),
-        ("q.jsonl", b'{"id": ' + b"9" * 5000 + b"}", "line 1: is no JSON object"),
-        ("q.jsonl", b'{"pages": NaN}', "line 1: is no JSON object .NaN is no number"),
-        ("q.jsonl", b'{"file": "a", "file": "b"}', "line 1: is no JSON object .'file' stands twice"),
-        ("q.csv", b"question,file,file,pages\nHow?,a,manual-1,1\n", "line 1: column 'file' stands twice"),
-        ("q.csv", b"question,file,pages\nHow?,manual-1," + b"1" * 5000, "line 2: .* is no page number"),
+        ("q.jsonl", b'{"id": ' + b"9" * 5000 + b"}", "line 1: is not a JSON object"),
+        ("q.jsonl", b'{"pages": NaN}', "line 1: is not a JSON object .NaN is not a number"),
+        ("q.jsonl", b'{"file": "a", "file": "b"}', "line 1: is not a JSON object .'file' is duplicated"),
+        ("q.csv", b"question,file,file,pages\nHow?,a,manual-1,1\n", "line 1: column 'file' is duplicated"),
+        ("q.csv", b"question,file,pages\nHow?,manual-1," + b"1" * 5000, "line 2: .* is not a page number"),
         ("q.jsonl", b"\xff\xfe\x00", "cannot be read as UTF-8"),
-        ("q.jsonl", b"\n\n", "holds no question"),
+        ("q.jsonl", b"\n\n", "has no question"),
         ("q.csv", b"question,file,pages\nHow?,manual-1\n", "line 2: has more or fewer fields"),
         ("q.csv", b'question,file,pages\n"How?,manual-1,1\n', "cannot be read as UTF-8 csv"),
-        ("q.xlsx", b"", "neither .jsonl nor .csv"),
+        ("q.xlsx", b"", "must be a .jsonl or .csv file"),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path: Path, name: str, content: bytes, named: str) -> None:
@@ -180,7 +180,7 @@ def test_an_image_must_be_one_that_a_model_can_be_shown(
             check_image(tmp_path / name)
     with pytest.raises(InputError, match="10000 x 10000 pixels, more than"):
         check_image(bomb(tmp_path / "bomb.png", 10_000))
-    with pytest.raises(InputError, match="is a strip of 300 x 1 pixels: no model can be shown it"):
+    with pytest.raises(InputError, match="has 300 x 1 pixels, which is too narrow for a model; crop it"):
         check_image(picture(tmp_path / "strip.png", 1, 300))
     monkeypatch.setattr(question_images, "MAX_BYTES", 100)
     with pytest.raises(InputError, match="has more than 0 MiB"):

@@ -121,12 +121,12 @@ def test_a_truncated_file_is_named(tmp_path, kept):
     path = tmp_path / "rows.parquet"
     write_rows(path, [row()], Row)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(InputError, match=r"rows\.parquet: unreadable parquet"):
+    with pytest.raises(InputError, match=r"rows\.parquet: cannot be read as parquet"):
         read_rows(path, Row)
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"rows\.parquet: unreadable parquet"):
+    with pytest.raises(InputError, match=r"rows\.parquet: cannot be read as parquet"):
         read_rows(tmp_path / "rows.parquet", Row)
 
 

@@ -15,7 +15,7 @@ from policies_lab import BASELINES, play_by_name
 from tiny_corpus import index_of
 
 from drag_rl.episode import EpisodeConfig
-from drag_rl.policies.baseline import Baseline, shortened
+from drag_rl.policies.baselines.baseline import Baseline, shortened
 from drag_rl.policies.baselines.relevance import feedback_query, relevance_model
 from drag_rl.policies.play import play
 from drag_rl.types import Answer, Malformed, Question, Search, StopReason

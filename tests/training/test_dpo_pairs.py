@@ -87,7 +87,7 @@ def test_the_model_sees_the_image(world, pairs_file, processor, tmp_path):
 
 
 def test_bad_images_are_one_line(world, pairs_file, processor, tmp_path):
-    with pytest.raises(InputError, match=r"row \d: shows images, and this model takes none"):
+    with pytest.raises(InputError, match=r"row \d: shows images, which this model does not take"):
         read_pairs(pairs_file, AutoTokenizer.from_pretrained(world / "model"), 4096)
     (tmp_path / "a.png").write_text("no picture")
     rows = pq.read_table(pairs_file).to_pylist()

@@ -66,9 +66,9 @@ def test_the_base_can_be_named(adapted, tmp_path, capsys):
     [
         (lambda folder: (folder / "adapter_model.safetensors").unlink(), "has no adapter_model.safetensors"),
         (lambda folder: (folder / "adapter_config.json").unlink(), "has no adapter_config.json"),
-        (lambda folder: (folder / "adapter_config.json").write_text("{"), "is no JSON"),
-        (lambda folder: (folder / "adapter_config.json").write_text("[]"), "is no JSON object"),
-        (lambda folder: (folder / "adapter_config.json").write_text("[" * 100_000), "is no JSON"),
+        (lambda folder: (folder / "adapter_config.json").write_text("{"), "is not JSON"),
+        (lambda folder: (folder / "adapter_config.json").write_text("[]"), "is not a JSON object"),
+        (lambda folder: (folder / "adapter_config.json").write_text("[" * 100_000), "is not JSON"),
         (lambda folder: rank(folder, 8), "does not fit base model"),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drag_rl.policies.base import EpisodeState
-from drag_rl.policies.baseline import Baseline, allowed
+from drag_rl.policies.baselines.baseline import Baseline, allowed
 from drag_rl.policies.baselines.relevance import feedback_query
 from drag_rl.types import Search
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from drag_rl.episode import EpisodeConfig
 from drag_rl.policies.base import EpisodeState
-from drag_rl.policies.baseline import Baseline, again, allowed
+from drag_rl.policies.baselines.baseline import Baseline, again, allowed
 
 
 class OracleDepth(Baseline):

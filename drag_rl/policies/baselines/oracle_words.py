@@ -7,7 +7,7 @@ from math import inf
 
 from drag_rl.episode import neutralise
 from drag_rl.policies.base import EpisodeState
-from drag_rl.policies.baseline import Baseline, again, allowed
+from drag_rl.policies.baselines.baseline import Baseline, again, allowed
 from drag_rl.retrieval.base import Query
 from drag_rl.types import best_rank
 from drag_rl.words import words

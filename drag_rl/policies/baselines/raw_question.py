@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drag_rl.policies.base import EpisodeState
-from drag_rl.policies.baseline import Baseline, again, allowed
+from drag_rl.policies.baselines.baseline import Baseline, again, allowed
 
 
 class RawQuestion(Baseline):

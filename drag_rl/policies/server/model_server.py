@@ -76,7 +76,7 @@ class ModelServer:
                 api_key=settings.api_key,
                 timeout=openai.Timeout(settings.timeout_s, connect=min(15.0, settings.timeout_s)),
                 max_retries=settings.retries,
-                # The environment's proxy is none for this machine.
+                # A proxy of the environment does not lead to this machine.
                 http_client=BoundedClient(
                     follow_redirects=False, trust_env=not local, verify=_certificates(trust_env=not local)
                 ),
@@ -90,11 +90,11 @@ class ModelServer:
     async def complete(self, request: dict[str, Any]) -> Completion:
         """A chat completion, with retries.
 
-        A reply that is no chat completion costs its request; one that is not even a JSON object ends the run, if the
-        server's list of models is none either: then this is no OpenAI-compatible server.
+        A reply that is no chat completion costs its request. One that is not even a JSON object ends the run if the
+        server's list of models is no JSON object either: then this server is not OpenAI-compatible.
 
-        Raises ServerDown when the server is gone, is none, or lets nobody in, ContextFull when the messages are too
-        long for the model, RequestFailed when it is this request that fails.
+        Raises ServerDown when the server is gone, is not OpenAI-compatible, or refuses access; ContextFull when the
+        messages are too long for the model; RequestFailed when only this request fails.
         """
         body = {"model": self.settings.model, **request}
         try:
@@ -112,7 +112,7 @@ class ModelServer:
         except openai.APIConnectionError as error:
             raise self._down(f"cannot be reached: {_cause(error)}") from error
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            raise self._down(f"lets nobody in: {_said(error)}; set OPENAI_API_KEY") from error
+            raise self._down(f"refuses access: {_said(error)}; set OPENAI_API_KEY") from error
         except openai.NotFoundError as error:
             raise self._down(
                 f"has no model {self.settings.model!r}, or no such address: {_said(error)}"

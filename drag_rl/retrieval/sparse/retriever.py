@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
 
@@ -33,14 +34,21 @@ class Bm25Retriever:
     def search_now(self, queries: Sequence[Query], top_k: int) -> list[Ranking]:
         """The same as :meth:`search`, in the calling thread."""
         check_top_k(top_k)
-        depth = top_k + max((len(query.without) for query in queries), default=0)
-        scores = cache(self._scores)
+        places: dict[str, list[int]] = defaultdict(list)
+        for place, query in enumerate(queries):
+            places[query.text].append(place)
+        found: dict[int, Ranking] = {}
+        for text, own in places.items():
+            rankings = self._rankings(text, [queries[place] for place in own], top_k)
+            found |= zip(own, rankings, strict=True)
+        return [found[place] for place in range(len(queries))]
 
-        @cache
-        def scored(text: str, scope: str | None) -> ScoredPages:
-            return ScoredPages(self._within(scores(text), scope), depth)
-
-        return [self._ranking(query, top_k, scored(query.text, query.scope)) for query in queries]
+    def _rankings(self, text: str, queries: Sequence[Query], top_k: int) -> list[Ranking]:
+        """The rankings of queries of one text, which is scored once."""
+        scores = self._scores(text)
+        depth = top_k + max(len(query.without) for query in queries)
+        scored = cache(lambda scope: ScoredPages(self._within(scores, scope), depth))
+        return [self._ranking(query, top_k, scored(query.scope)) for query in queries]
 
     def _scores(self, text: str) -> Scores:
         """The score of every page, shape (D,), 0 where no term matches."""
