@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import shutil
@@ -65,6 +66,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if getattr(config.option, "loadgroup", False):
         order = {start: position for position, start in enumerate(LANES)}
         items.sort(key=lambda item: order.get(lane(item.nodeid), len(LANES)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect no garbage while tests are, nor ever go through what that made: millions of objects that stay.
+
+    torch, transformers and verl are in a worker's memory, and a full garbage collection takes as long as many a test.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
 
 
 def cpu_seconds() -> float:

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import pymupdf
-
 from data_preprocess.document_questions import DocumentQuestions, SentenceOptions, read_document
+from drag_rl.corpus.mupdf import pymupdf
 from drag_rl.corpus.sources import PDF_ERRORS, UnreadablePdfError, one_line, open_pdf
 from drag_rl.corpus.worker_pool import MAX_BAD_PAGES, MAX_WORKER_BYTES, PAGE_TIMEOUT_S
 from drag_rl.errors import InputError

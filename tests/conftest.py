@@ -5,17 +5,22 @@ This folder is importable because this file is here: helper modules may live bes
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import pymupdf
 import pytest
 from hypothesis import settings
 from shared_world import built_once
 
+from drag_rl.corpus.mupdf import pymupdf
+
 # A shared machine is slow now and then; pytest's own time-out catches what hangs.
 settings.register_profile("drag", deadline=None)
 settings.load_profile("drag")
+
+# Nobody pulls a plug here: what a killed process wrote stays, synchronised with the disk or not.
+os.fsync = os.fstat
 
 MakePdf = Callable[..., bytes]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from ast import literal_eval
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,11 +10,12 @@ ROOT = Path(__file__).resolve().parents[1]
 BESIDE = "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n"
 """In a stand-in's package: modules that have no stand-in are the real ones."""
 TELL = """
-import json, os, pathlib, shutil, sys
+import os, sys
 names = ("MODEL", "TRAIN", "VAL", "RUN", "LORA_RANK", "MASK", "WEIGHT", "RANKS", "VERL_PLATFORM")
 with open(os.environ["CALLS"], "a") as file:
-    print(json.dumps([sys.argv, {name: os.environ[name] for name in names if name in os.environ}]), file=file)
+    print([sys.argv, {name: os.environ[name] for name in names if name in os.environ}], file=file)
 """
+"""It imports what Python has loaded when it starts, as a script calls twenty of these."""
 
 
 def stand_ins(folder: Path, modules: Mapping[str, str]) -> dict[str, str]:
@@ -32,4 +33,4 @@ def told(environment: Mapping[str, str]) -> list[tuple[list[str], dict[str, str]
     calls = Path(environment["CALLS"])
     lines = calls.read_text().splitlines() if calls.exists() else []
     calls.unlink(missing_ok=True)
-    return [tuple(json.loads(line)) for line in lines]
+    return [tuple(literal_eval(line)) for line in lines]

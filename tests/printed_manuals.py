@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pymupdf
-
 from drag_rl.corpus.ingest import ingest_pdfs
+from drag_rl.corpus.mupdf import pymupdf
 from drag_rl.corpus.tesseract import read_options
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM, LINE = 612, 792, 72, 90, 720, 16

@@ -22,19 +22,19 @@ MODULES = {
     "verl/trainer/main_ppo.py": RUNS,
     "drag_rl/cli/main.py": """
 if sys.argv[1] == "format":
-    folder = pathlib.Path(sys.argv[sys.argv.index("--output-dir") + 1])
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = sys.argv[sys.argv.index("--output-dir") + 1]
+    os.makedirs(folder, exist_ok=True)
     for split in ("train", "val"):
-        (folder / f"{os.environ['FORMAT']}_{split}.parquet").touch()
+        open(f"{folder}/{os.environ['FORMAT']}_{split}.parquet", "w").close()
 """,
     "drag_rl/cli/together.py": "",
     "drag_rl/evaluation/rounds.py": "",
-    "drag_rl/training/export.py": "(pathlib.Path(sys.argv[2]) / 'model').mkdir()",
+    "drag_rl/training/export.py": "os.mkdir(sys.argv[2] + '/model')",
 }
 TRAINS = """
 if 'FAILS' in os.environ: sys.exit(os.environ['FAILS'])
 kind = "adapter" if os.environ["LORA_RANK"] != "0" else "model"
-(pathlib.Path(os.environ["RUN"]) / kind).mkdir(parents=True)
+os.makedirs(os.environ["RUN"] + "/" + kind)
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,7 @@ def _layer(module: str) -> int:
     return found[0]
 
 
+@cache
 def _imports(path: Path) -> set[str]:
     """Absolute names imported; ``from a import b`` gives ``a.b`` where that is a module, else ``a``."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -137,3 +139,10 @@ def test_light_entry_points_import_nothing_heavy(module):
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ""
+
+
+def test_what_starts_with_every_python_imports_next_to_nothing():
+    """An environment for the CPU has a start-up line of ours."""
+    code = "import drag_rl.cpu.torchvision_ops, sys; print({'wrapt', 'asyncio', 'importlib.metadata'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "set()\n", done.stderr

@@ -12,13 +12,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hydra import compose, initialize_config_dir
+from compose_lab import composed
 from launch_lab import stand_ins, told
 
 from drag_rl.training.launch.knobs import KNOBS
 
 ROOT = Path(__file__).resolve().parents[1]
-MAKES = "pathlib.Path(sys.argv[sys.argv.index('{}') + 1], '{}').mkdir(parents=True, exist_ok=True)"
+MAKES = "os.makedirs(os.path.join(sys.argv[sys.argv.index('{}') + 1], '{}'), exist_ok=True)"
 MODULES = {
     "data_preprocess/sample_corpus.py": "",
     "data_preprocess/build.py": MAKES.format("--out", "index"),
@@ -30,9 +30,8 @@ MODULES = {
 }
 
 
-@pytest.fixture
-def quickstart(tmp_path):
-    """Run the quickstart with knobs in a copy of the project's scripts; returns the command lines that it started."""
+def quickstart_in(tmp_path):
+    """A copy of the project's scripts: a function that runs it with knobs, and returns the command lines it started."""
     fake = stand_ins(tmp_path / "fake", MODULES)
     shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
     (tmp_path / "configs").symlink_to(ROOT / "configs")
@@ -59,11 +58,19 @@ def quickstart(tmp_path):
     return run
 
 
-def composed(call):
+@pytest.fixture
+def quickstart(tmp_path):
+    return quickstart_in(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def calls_of_one_search(tmp_path_factory):
+    return quickstart_in(tmp_path_factory.mktemp("one_search"))(SEED="7")
+
+
+def trains(call):
     """The configuration that verl would make of a call of its trainer."""
-    options = [word for word in call[1:] if "=" in word and not word.startswith("hydra.")]
-    with initialize_config_dir(str(ROOT / "configs"), version_base=None):
-        return compose("grpo", options)
+    return composed("grpo", [word for word in call[1:] if "=" in word and not word.startswith("hydra.")])
 
 
 def measured(calls):
@@ -77,8 +84,8 @@ def measured(calls):
             yield Path(option["--output"]).stem, option["--episode"].split(), policy
 
 
-def test_one_search(quickstart):
-    calls = quickstart(SEED="7")
+def test_one_search(calls_of_one_search):
+    calls = calls_of_one_search
     names = [call[1] if call[0] == "main" else call[0] for call in calls]
     assert names == [
         "sample_corpus",
@@ -97,17 +104,6 @@ def test_one_search(quickstart):
     ]
     _, episode, first, seed = calls[6]
     assert (first, seed) == ("shots=3", "7") and "max_turns=1" in episode.split()
-    config = composed(calls[7])
-    assert (config.drag.episode.max_turns, config.data.train_batch_size, config.data.seed) == (1, 16, 7)
-    assert config.data.max_response_length == 24 and config.trainer.total_training_steps == 12
-    assert {f"{key}={json.dumps(value)}" for key, value in config.drag.episode.items()} >= {
-        setting for setting in episode.split() if not setting.startswith("system_prompt")
-    }
-    asked = config.actor_rollout_ref.rollout.val_kwargs
-    assert (config.trainer.val_before_train, config.trainer.test_freq) == (True, 3), (
-        "the curve's fixed questions"
-    )
-    assert (asked.do_sample, asked.temperature, asked.n) == (True, 1, 2)
     evaluations = list(measured(calls))
     assert [name for name, _, _ in evaluations] == ["untrained", "sft", "grpo", "question"]
     assert all(words == episode.split() for _, words, _ in evaluations[1:])
@@ -121,6 +117,22 @@ def test_one_search(quickstart):
     assert [Path(path).stem for path in calls[-2][2:6]] == [name for name, _, _ in evaluations]
 
 
+def test_grpo_of_one_search(calls_of_one_search):
+    (train,) = [call for call in calls_of_one_search if call[0] == "main_ppo"]
+    ((_, episode, _, _),) = [call for call in calls_of_one_search if call[0] == "star"]
+    config = trains(train)
+    assert (config.drag.episode.max_turns, config.data.train_batch_size, config.data.seed) == (1, 16, 7)
+    assert config.data.max_response_length == 24 and config.trainer.total_training_steps == 12
+    assert {f"{key}={json.dumps(value)}" for key, value in config.drag.episode.items()} >= {
+        setting for setting in episode.split() if not setting.startswith("system_prompt")
+    }
+    asked = config.actor_rollout_ref.rollout.val_kwargs
+    assert (config.trainer.val_before_train, config.trainer.test_freq) == (True, 3), (
+        "the curve's fixed questions"
+    )
+    assert (asked.do_sample, asked.temperature, asked.n) == (True, 1, 2)
+
+
 def test_several_searches_beside_a_run_with_one(quickstart):
     calls = quickstart(TURNS="3")
     ((_, episode, _, _),) = [call for call in calls if "star" in call]
@@ -129,7 +141,7 @@ def test_several_searches_beside_a_run_with_one(quickstart):
     )
     (train,) = [call for call in calls if call[0] == "main_ppo"]
     assert "trainer.experiment_name=grpo-3" in train
-    config = composed(train)
+    config = trains(train)
     episode, budget = config.drag.episode, config.drag
     assert (episode.max_turns, episode.repeat_pages, config.data.train_batch_size) == (3, False, 12)
     said, read = 3 * budget.turn_tokens, 2 * budget.observation_tokens

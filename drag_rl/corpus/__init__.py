@@ -1,0 +1,1 @@
+"""PDFs to pages and their images."""

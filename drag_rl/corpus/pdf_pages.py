@@ -8,10 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import pymupdf
-from pymupdf.utils import construct_label
-
 from drag_rl.corpus.clean_text import clean_text, is_legible, join_broken_words
+from drag_rl.corpus.mupdf import pymupdf
 from drag_rl.corpus.reading_order import Line, reading_order
 from drag_rl.corpus.sources import PDF_ERRORS, Source, UnreadablePdfError, one_line, open_pdf
 from drag_rl.files.manifest import Problem, sha256_file
@@ -185,7 +183,11 @@ def _page_labels(document: Any) -> list[str]:
             for offset in range(max(0, min(end, len(labels)) - rule["startpage"])):
                 number = first + offset - (style in ("a", "A"))
                 readable = style if 0 <= number < MAX_STYLED_LABEL else "D"
-                label = construct_label(readable, rule.get("prefix", ""), number) if style else rule["prefix"]
+                label = (
+                    pymupdf.utils.construct_label(readable, rule.get("prefix", ""), number)
+                    if style
+                    else rule["prefix"]
+                )
                 labels[rule["startpage"] + offset] = clean_text(label)
     except PDF_ERRORS:
         return [""] * document.page_count

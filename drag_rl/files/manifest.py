@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any, Literal, overload
@@ -142,8 +143,9 @@ def read_manifest(artefact: Path) -> Manifest:
     return manifest
 
 
+@cache
 def package_version(distribution: str) -> str:
-    """The installed version of a package, or ``"absent"``."""
+    """The installed version of a package when this process first asked, or ``"absent"``."""
     try:
         return version(distribution)
     except PackageNotFoundError:

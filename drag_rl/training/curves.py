@@ -28,6 +28,8 @@ from drag_rl.console import run_app
 from drag_rl.errors import InputError
 from drag_rl.training.dumps import Curve, Rollout, changes, means, read_steps
 
+app = typer.Typer(add_completion=False)
+
 COLUMNS = ("reward", "rank_score", "hit@1", "hit@k", "gold_rank", "format", "searches", "turns")
 """Shown in this order: the reward, then the breakdown's means over a step's trajectories."""
 
@@ -107,6 +109,7 @@ def draw(panels: Mapping[str, list[Line]], png: Path) -> None:
     figure.savefig(png, dpi=120)
 
 
+@app.command()
 def main(
     run: Annotated[Path, typer.Argument(help="Folder of the run.")],
     png: Annotated[Path | None, typer.Option(help="The picture's file.  [default: RUN/curves.png]")] = None,
@@ -179,6 +182,4 @@ def _of(name: str, curve: Curve) -> dict[int, float]:
 
 
 if __name__ == "__main__":
-    app = typer.Typer(add_completion=False)
-    app.command()(main)
     run_app(app, "curves")

@@ -55,7 +55,7 @@ def test_the_same_results_say_nothing_on_any_metric(base, tmp_path):
     assert pair.won == pair.lost == () and pair.notes == ()
 
 
-def test_ten_points_on_300_questions_are_better_and_the_other_way_round_worse(base, better, tmp_path):
+def test_ten_points_on_300_questions_are_better(base, better, tmp_path):
     comparison = compare(paths(tmp_path, "base", "tuned"), [base, better])
     lines = {line.metric: line for line in comparison.pairs[0].lines}
     success = lines["success"]
@@ -72,9 +72,6 @@ def test_ten_points_on_300_questions_are_better_and_the_other_way_round_worse(ba
         assert lines[metric].verdict == "better"
     assert lines["first.gold_rank"].change.value < 0
     assert lines["iterations"].verdict == "can't tell"
-    [backwards] = compare(paths(tmp_path, "tuned", "base"), [better, base]).pairs
-    assert {line.metric: line.verdict for line in backwards.lines}["first.gold_rank"] == "worse"
-    assert {line.metric: line.verdict for line in backwards.lines}["success"] == "worse"
     assert len(comparison.pairs[0].won) == len(comparison.pairs[0].lost) == 5
     assert [example.base.question_id for example in comparison.pairs[0].won] == [
         "q004",
@@ -83,6 +80,12 @@ def test_ten_points_on_300_questions_are_better_and_the_other_way_round_worse(ba
         "q024",
         "q025",
     ]
+
+
+def test_the_other_way_round_they_are_worse(base, better, tmp_path):
+    [backwards] = compare(paths(tmp_path, "tuned", "base"), [better, base]).pairs
+    assert {line.metric: line.verdict for line in backwards.lines}["first.gold_rank"] == "worse"
+    assert {line.metric: line.verdict for line in backwards.lines}["success"] == "worse"
 
 
 def test_a_metric_of_some_questions_is_compared_on_those_that_both_have(index, tmp_path):

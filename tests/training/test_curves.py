@@ -11,14 +11,16 @@ import pytest
 from PIL import Image
 from scipy.stats import sem as scipy_sem
 
+from drag_rl.console import run_app
 from drag_rl.errors import InputError
-from drag_rl.training.curves import Line, draw, read_losses
+from drag_rl.training.curves import Line, app, draw, read_losses
 from drag_rl.training.dumps import changes, means, read_steps
 
 
 def curves(run):
-    command = [sys.executable, "-m", "drag_rl.training.curves", str(run)]
-    return subprocess.run(command, capture_output=True, text=True, env=None, check=False)
+    with pytest.raises(SystemExit) as stop:
+        run_app(app, "curves", [str(run)])
+    return stop.value.code
 
 
 def log(path, *steps, torn=""):
@@ -27,7 +29,7 @@ def log(path, *steps, torn=""):
     path.write_text("".join(lines) + torn)
 
 
-def test_a_resumed_sft_run_has_one_loss_a_step(tmp_path):
+def test_a_resumed_sft_run_has_one_loss_a_step(tmp_path, capsys):
     metrics = tmp_path / "metrics"
     first = [(step, {"train/loss": 9.0 - step, "train/lr": 0.1, "train/mfu": 1}) for step in (1, 2, 3)]
     log(metrics / "20260101T000000.jsonl", *first, torn='{"step": 4, "da')
@@ -40,9 +42,9 @@ def test_a_resumed_sft_run_has_one_loss_a_step(tmp_path):
     losses = read_losses(metrics)
     assert [means["loss"] for means in losses.values()] == [8.0, 7.0, 6.5, 5.0]
     assert losses[4] == {"loss": 5.0, "validation": 5.5}
-    done = curves(tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert all(word in done.stdout for word in ("supervised fine-tuning", "validation", "5.5", "curves.png"))
+    assert curves(tmp_path) == 0
+    said = capsys.readouterr().out
+    assert all(word in said for word in ("supervised fine-tuning", "validation", "5.5", "curves.png"))
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.size == (600, 480)
 
@@ -63,12 +65,12 @@ def dump(folder, step, rewards):
     (folder / f"{step}.trajectories.jsonl").write_text(text)
 
 
-def test_rollouts_and_validation_have_reward_and_rank_score(tmp_path):
+def test_rollouts_and_validation_have_reward_and_rank_score(tmp_path, capsys):
     dump(tmp_path / "rollouts", 1, {"a": [0.25]})
     dump(tmp_path / "validation", 1, {"a": [0.75]})
-    done = curves(tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert all(word in done.stdout for word in ("0.25", "0.125", "0.75", "0.375"))
+    assert curves(tmp_path) == 0
+    said = capsys.readouterr().out
+    assert all(word in said for word in ("0.25", "0.125", "0.75", "0.375"))
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.size == (1200, 480)
 
@@ -101,7 +103,8 @@ def test_a_picture_names_only_lines_that_it_has(tmp_path, monkeypatch):
 
 
 def test_what_is_no_run_is_one_line(tmp_path):
-    done = curves(tmp_path)
+    command = [sys.executable, "-m", "drag_rl.training.curves", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "is this a run folder" in done.stderr and done.stderr.count("\n") == 1
     log(tmp_path / "metrics" / "a.jsonl", (1, {"train/loss": 1.0}))
     (tmp_path / "metrics" / "a.jsonl").write_text('{"step": 1}\n')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hydra import compose, initialize_config_dir
+from compose_lab import composed
 
 from drag_rl.training.launch import plans
 
@@ -23,8 +23,7 @@ def knobs(tmp_path):
 def precision(algorithm, launch):
     """What each part computes in, as Hydra composes the command line."""
     words = [word for word in launch.command if "=" in word and not word.startswith(("--", "hydra."))]
-    with initialize_config_dir(str(plans.CONFIGS), version_base=None):
-        config = compose(algorithm, words)
+    config = composed(algorithm, words)
     if algorithm == "sft":
         return {config.engine.mixed_precision.param_dtype}
     parts = (config.actor_rollout_ref.actor.fsdp_config, config.actor_rollout_ref.ref.fsdp_config)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hydra import compose, initialize_config_dir
+from compose_lab import composed
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +21,7 @@ from drag_rl.training.launch import attention
 from drag_rl.training.launch.attention import Attention, fallback
 from drag_rl.training.launch.knobs import KNOBS, Choice, Text, Whole
 from drag_rl.training.launch.overrides import override
-from drag_rl.training.launch.plans import CONFIGS, dpo_launch, rl_launch, sft_launch, steps_are_done
+from drag_rl.training.launch.plans import dpo_launch, rl_launch, sft_launch, steps_are_done
 
 ODD_NAMES = [
     "lr=1e-5",
@@ -67,13 +67,12 @@ def world(tmp_path):
     return make
 
 
-def composed(launch):
+def configured(launch):
     """The configuration that verl would make of a launch, its interpolations resolved as verl does."""
     words = list(launch.command)
     name = words[words.index("--config-name") + 1]
     options = [word for word in words[words.index("--config-name") + 2 :] if not word.startswith("hydra.")]
-    with initialize_config_dir(str(CONFIGS), version_base=None):
-        config = compose(name, options)
+    config = composed(name, options)
     OmegaConf.resolve(config)
     return config
 
@@ -122,7 +121,9 @@ def test_verl_takes_an_odd_name_and_the_fallback_of_attention(world, monkeypatch
     knobs = world("jürgen's [run], lr=1e-5 $x") | {"HARDWARE": "gpu_1", "LORA_RANK": "4"}
     with_flash_attention(monkeypatch, None)
     Path(knobs["MODEL"], "config.json").write_text('{"model_type": "qwen2_vl"}')
-    config = composed(rl_launch("ppo", knobs, ["critic.optim.lr=1", "critic.model.use_remove_padding=true"]))
+    config = configured(
+        rl_launch("ppo", knobs, ["critic.optim.lr=1", "critic.model.use_remove_padding=true"])
+    )
     assert config.trainer.default_local_dir == f"{knobs['RUN']}/checkpoints"
     assert config.critic.model.path == knobs["MODEL"]
     assert config.actor_rollout_ref.model.exclude_modules == ".*visual.*"
@@ -131,7 +132,7 @@ def test_verl_takes_an_odd_name_and_the_fallback_of_attention(world, monkeypatch
         assert model.override_config.attn_implementation == "sdpa"
     assert not config.actor_rollout_ref.model.use_remove_padding
     assert config.critic.model.use_remove_padding, "the user's own options come last"
-    model = composed(sft_launch(knobs, [])).model
+    model = configured(sft_launch(knobs, [])).model
     assert (model.override_config.attn_implementation, model.use_remove_padding) == ("sdpa", False)
 
 

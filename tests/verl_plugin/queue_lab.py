@@ -16,12 +16,11 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
-from hydra import compose, initialize_config_dir
+from compose_lab import composed
 from omegaconf import OmegaConf
 
 Says = Callable[[str, int, int], Any]
 """The question's word, which of its rollouts (from 0 on), the turn (from 1 on) -> the policy's message."""
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
 @cache
@@ -29,8 +28,7 @@ def defaults():
     """What every training here starts from; made once, as Hydra reads all of verl's files each time."""
     given = ["data.train_files=t", "data.val_files=v", "hardware=cpu", "trainer.default_local_dir=c"]
     given += ["drag.index=i", "drag.episode.think=false", "data.max_response_length=4000"]
-    with initialize_config_dir(str(CONFIGS), version_base=None):
-        return compose("grpo", given)
+    return composed("grpo", given)
 
 
 class Trainer:

@@ -6,13 +6,12 @@ import asyncio
 import re
 import threading
 from functools import cache
-from pathlib import Path
 
 import pytest
+from compose_lab import composed
 from driven import Driven
 from driver_lab import Script, collected
 from fake_openai import FakeServer, Said
-from hydra import compose, initialize_config_dir
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
@@ -26,15 +25,12 @@ from drag_rl.types import Outcome, StopReason
 from drag_rl.verl_plugin.shaping import ShapingConfig, token_rewards
 from reward.turn_credit import TurnCreditConfig
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-
 
 @cache
 def defaults():
     """What every rollout here starts from; made once, as Hydra reads all of verl's files each time."""
     given = ["data.train_files=t", "data.val_files=v", "hardware=cpu", "trainer.default_local_dir=c"]
-    with initialize_config_dir(str(CONFIGS), version_base=None):
-        return compose("grpo", [*given, "drag.index=i", "drag.episode.think=false"])
+    return composed("grpo", [*given, "drag.index=i", "drag.episode.think=false"])
 
 
 def configured(*overrides):

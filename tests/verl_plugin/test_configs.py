@@ -7,9 +7,9 @@ from functools import cache
 from inspect import getsource
 from pathlib import Path
 
+import compose_lab
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
@@ -29,8 +29,7 @@ GIVEN = ["drag.index=/i", "data.train_files=/t", "data.val_files=/v", "trainer.d
 
 @cache
 def composed(name, hardware, *overrides):
-    with initialize_config_dir(str(CONFIGS), version_base=None):
-        return compose(name, overrides=[f"hardware={hardware}", *GIVEN, *overrides])
+    return compose_lab.composed(name, [f"hardware={hardware}", *GIVEN, *overrides])
 
 
 @pytest.mark.parametrize("hardware", HARDWARE)
@@ -190,8 +189,7 @@ def test_what_is_not_ours_is_hydras_to_refuse():
 def test_the_sft_configuration_composes(hardware):
     from drag_rl.sft_options import SFTOptions
 
-    with initialize_config_dir(str(CONFIGS), version_base=None):
-        config = compose("sft", [f"sft_hardware={hardware}", "data.train_files=/t"])
+    config = compose_lab.composed("sft", [f"sft_hardware={hardware}", "data.train_files=/t"])
     assert SFTOptions.from_mapping(config.data.drag, "data.drag") == SFTOptions()
     config.data.drag.weight_scheme = "linear"
     with pytest.raises(

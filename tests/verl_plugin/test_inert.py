@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
+from compose_lab import composed
 from omegaconf import OmegaConf
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,7 +94,6 @@ def test_every_ray_worker_of_our_runs_is_told(name):
     from verl.trainer.constants_ppo import get_ppo_ray_runtime_env
 
     given = ["hardware=cpu", "drag.index=i", "data.train_files=t", "data.val_files=v"]
-    with initialize_config_dir(str(ROOT / "configs"), version_base=None):
-        config = compose(name, [*given, "trainer.default_local_dir=c"])
+    config = composed(name, [*given, "trainer.default_local_dir=c"])
     merged = OmegaConf.merge(get_ppo_ray_runtime_env(config), config.ray_kwargs.ray_init.runtime_env)
     assert merged.env_vars.DRAG_PLUGIN == "1"

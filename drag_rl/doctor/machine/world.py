@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pymupdf
 
 from drag_rl.corpus.ingest import ingest_pdfs
+from drag_rl.corpus.mupdf import pymupdf
 from drag_rl.corpus.pdf_pages import ReadOptions
 from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode, SearchRequest
 from drag_rl.questions import write_questions

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import ssl
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -75,7 +77,9 @@ class ModelServer:
                 timeout=openai.Timeout(settings.timeout_s, connect=min(15.0, settings.timeout_s)),
                 max_retries=settings.retries,
                 # A proxy of the environment does not lead to this machine.
-                http_client=BoundedClient(follow_redirects=False, trust_env=not local),
+                http_client=BoundedClient(
+                    follow_redirects=False, trust_env=not local, verify=_certificates(trust_env=not local)
+                ),
             )
         except (ValueError, ImportError, httpx2.InvalidURL) as error:
             raise InputError(
@@ -92,10 +96,11 @@ class ModelServer:
         Raises ServerDown when the server is gone, is not OpenAI-compatible, or refuses access; ContextFull when the
         messages are too long for the model; RequestFailed when only this request fails.
         """
-        create = self._client.chat.completions.with_raw_response.create
+        body = {"model": self.settings.model, **request}
         try:
-            response = await create(model=self.settings.model, **request)
-            return read_completion(response.http_response.content)
+            # Its own method would look through every part of every message for what it has to rename: it has not.
+            response = await self._client.post("/chat/completions", cast_to=httpx2.Response, body=body)
+            return read_completion(response.content)
         except NotJson as error:
             await self._check_compatible(error)
             raise RequestFailed(f"the reply {error}") from error
@@ -151,6 +156,12 @@ class ModelServer:
         return ServerDown(
             f"{self.settings.base_url}: the server {one_line(what)}; what is done is kept, the same command goes on"
         )
+
+
+@cache
+def _certificates(*, trust_env: bool) -> ssl.SSLContext:
+    """Those that this machine trusts, read once: that takes as long as a dozen requests."""
+    return httpx2.create_ssl_context(trust_env=trust_env)
 
 
 def _host(base_url: str) -> str:

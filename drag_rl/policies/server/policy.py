@@ -115,7 +115,7 @@ class ServerPolicy:
         if self.server.settings.dialect == "vllm":
             # Every knob is said, so that no default of the model's folder acts; the text comes as the model wrote it,
             # special tokens included (an episode refuses them) and tool calls not taken out.
-            request["extra_body"] = {
+            request |= {
                 "top_k": -1,
                 "min_p": 0.0,
                 "repetition_penalty": self.sampling.repetition_penalty,
