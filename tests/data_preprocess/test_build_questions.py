@@ -201,7 +201,7 @@ def test_bad_input_is_named(built: Path, tmp_path: Path, capsys: pytest.CaptureF
         build_questions(built / "pages", tmp_path / "a", tmp_path / "a", BuildOptions())
     with pytest.raises(InputError, match=r"'nobody' is not one of .*answers, guide, manual"):
         build_questions(built / "pages", tmp_path / "a", tmp_path / "b", BuildOptions(test_docs=("nobody",)))
-    with pytest.raises(InputError, match="--kind sentence: say with --sentences how many"):
+    with pytest.raises(InputError, match="--kind sentence: give --sentences too"):
         build_questions(built / "pages", tmp_path / "a", tmp_path / "b", BuildOptions(kinds=(Kind.SENTENCE,)))
     (tmp_path / "pdfs").mkdir()
     pymupdf.open().new_page().parent.save(tmp_path / "pdfs" / "blank.pdf")
