@@ -14,10 +14,11 @@ import trajectory_lab as lab
 from format_lab import INDEX, PUMPS, all_rows, build, documents, files, rows_in, story
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_corpus import Searching
+from tiny_corpus import Searching, page_of
 
 from drag_rl.corpus.images import PageImages
 from drag_rl.corpus.ingest import ReadOptions, ingest_pdfs
+from drag_rl.corpus.pages import write_pages
 from drag_rl.corpus.renderer import PageRenderError, Renderer
 from drag_rl.episode import EpisodeConfig
 from drag_rl.errors import InputError
@@ -103,6 +104,21 @@ def test_documents_stay_on_their_side(tmp_path):
     rows, _ = build(tmp_path / "3", few, val_split=0.3, split_from=tmp_path / "1" / "data")
     assert documents(rows, "val") == held_out
     assert not documents(rows, "train")
+
+
+def test_copies_of_a_document_stay_on_one_side(tmp_path):
+    """Every document is a copy of one other by its bytes; which they are, the folder of pages says."""
+    many = [lab.played(INDEX, question, [lab.search("impeller care needs")]) for question in lab.QUESTIONS]
+    names = sorted(lab.DOCUMENTS)
+    pages = [
+        replace(page_of(name, 1, "Care."), source_sha256=f"bytes {number // 2}")
+        for number, name in enumerate(names)
+    ]
+    write_pages(tmp_path / "pages", pages, stage="ingest", pdf_dir=None)
+    _, manifest = build(tmp_path / "1", many, val_split=0.3, pages=tmp_path / "pages")
+    split = manifest.config["documents"]
+    assert set(split.values()) == {"train", "val"}
+    assert all(split[one] == split[other] for one, other in zip(names[::2], names[1::2], strict=False))
 
 
 def test_only_the_formats_asked_for(tmp_path):
