@@ -163,7 +163,7 @@ def test_knobs_of_other_scripts_do_not_reach_what_it_starts(quickstart):
     unset = re.search(r"^unset ((?:.*\\\n)*.*)$", header, re.MULTILINE)[1].replace("\\\n", "").split()
     assert sorted(unset) == foreign
     calls = quickstart(**dict.fromkeys(foreign, "wrong"))
-    config = composed(next(call for call in calls if call[0] == "main_ppo"))
+    config = trains(next(call for call in calls if call[0] == "main_ppo"))
     assert config.actor_rollout_ref.model.lora_rank == 0
     assert config.data.val_files.endswith("questions.val.parquet")
 
