@@ -30,9 +30,8 @@ QUESTIONS = [
     Question(question_id=part, text=text, gold_page_ids=(f"manual#{n}",))
     for n, (part, text) in enumerate(zip(PARTS, TEXTS, strict=True), start=1)
 ]
-CONFIG = EpisodeConfig(  # two searches of one page each, never the same page
-    max_turns=2, answer=False, think=False, top_k=1, repeat_pages=False, system_prompt="brief"
-)
+SHOWN = {"repeat_pages": False, "snippet_chars": 20, "system_prompt": "brief"}  # no page is shown twice
+CONFIG = EpisodeConfig(max_turns=2, answer=False, think=False, top_k=1, **SHOWN)  # two searches of one page
 END = "<|im_end|>"  # ends a message
 
 
@@ -114,7 +113,10 @@ def learn(model, optimizer, rollouts, advantages_N):
 
 async def train(folder, sft_steps=50, grpo_steps=40, G=8):
     """Make a manual, its index and a random model, and train; returns the mean reward of each step of GRPO."""
-    pages = [{"file": "manual", "page": n, "text": f"The {part}."} for n, part in enumerate(PARTS, start=1)]
+    random.seed(0)
+    torch.manual_seed(0)
+    texts = [f"The {part}, chapter {n}: parts, care and repair." for n, part in enumerate(PARTS, start=1)]
+    pages = [{"file": "manual.pdf", "page": n, "text": text} for n, text in enumerate(texts, start=1)]
     (folder / "ocr.jsonl").write_text("\n".join(map(json.dumps, pages)))
     ingest_ocr_file(folder / "ocr.jsonl", folder / "pages")
     build_index(folder / "pages", folder / "index")
@@ -122,8 +124,6 @@ async def train(folder, sft_steps=50, grpo_steps=40, G=8):
     retriever = open_retriever(folder / "index")
     model = AutoModelForImageTextToText.from_pretrained(folder / "model", dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(folder / "model")
-    random.seed(0)
-    torch.manual_seed(0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for _ in range(sft_steps):
         rollouts = await roll_out(QUESTIONS, retriever, tokenizer, partial(scripted, tokenizer))
