@@ -207,7 +207,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=50)  # each reads a file
+@settings(max_examples=100)  # each reads a file
 @given(st.dictionaries(st.sampled_from(COLUMNS), JSON), st.randoms())
 def test_whatever_a_row_holds_it_is_a_question_or_one_line(values: dict[str, Any], draw: Random) -> None:
     row = GOOD | {name: value for name, value in values.items() if draw.random() < 0.7}

@@ -79,7 +79,7 @@ def said(action_format):
 
 
 @pytest.mark.parametrize("action_format", ["xml", "tools"])
-@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_the_same_script_gives_the_same_outcome(index, servers, action_format, data):
     script = data.draw(st.lists(said(action_format), min_size=4, max_size=4))

@@ -114,7 +114,7 @@ def test_fewer_words_in_a_row_can_count_as_a_copy(tmp_path):
     assert run(tmp_path, [honest], limits=Limits(copy_words=3))[0] == [honest]
 
 
-@settings(max_examples=25)
+@settings(max_examples=40)
 @given(
     trajectories=lab.files_of_trajectories(INDEX),
     rules=st.sets(st.sampled_from(list(RULES))),

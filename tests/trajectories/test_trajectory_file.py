@@ -35,7 +35,7 @@ def write(path, *rows, **options):
             file.append(row)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_cut_at_any_byte_it_goes_on(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("cut") / "t.jsonl"
