@@ -34,7 +34,7 @@ from drag_rl.episode import EpisodeConfig, actions, neutral, observation, prompt
 from drag_rl.errors import InputError
 from drag_rl.evaluation import report
 from drag_rl.metrics import answers
-from drag_rl.policies import baseline
+from drag_rl.policies.baselines import baseline
 from drag_rl.policies.server import completion, model_server, reply_text
 from drag_rl.retrieval import PageTexts, snippet, tokenizer
 from drag_rl.serving import vllm_process

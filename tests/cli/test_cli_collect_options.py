@@ -70,15 +70,16 @@ def test_a_system_prompt_is_a_name_or_a_file_and_shapes_the_rows(data, tmp_path,
 
 
 def test_time_outs_retries_and_concurrency_are_the_users(data, tmp_path, capsys):
-    slow = Said(text="<answer>It needs care.</answer>", delay_s=0.4)
-    with FakeServer(lambda _: slow) as server:
-        words = command(data, server.url, tmp_path / "a.jsonl", "--limit", 3, "--timeout-s", 0.1)
+    hanging = Said(text="<answer>It needs care.</answer>", delay_s=1.0)
+    with FakeServer(lambda _: hanging) as server:
+        words = command(data, server.url, tmp_path / "a.jsonl", "--limit", 3, "--timeout-s", 0.3)
         _, said, _ = drag(capsys, *words, "--concurrency", 1)
         assert "3 errors" in said and len(server.requests) == 3
         done = list(read_trajectories(tmp_path / "a.jsonl"))
-        assert {t.error for t in done} == {"no whole reply within 0.1 s"}
+        assert {t.error for t in done} == {"no whole reply within 0.3 s"}
         drag(capsys, *words, "--out", tmp_path / "b.jsonl", "--retries", 1)
         assert len(server.requests) == 3 + 6
+    slow = Said(text="<answer>It needs care.</answer>", delay_s=0.4)
     with FakeServer(lambda _: slow) as server:
         drag(capsys, *command(data, server.url, tmp_path / "c.jsonl", "--limit", 3, "--concurrency", 1))
         drag(capsys, *command(data, server.url, tmp_path / "d.jsonl", "--limit", 3, "--concurrency", 3))

@@ -146,7 +146,7 @@ def test_a_manual_that_the_user_has_replaced_stays(two_manuals: Path) -> None:
     fetch_manuals(data, "small")
     fetched = (pdfs / "one.pdf").read_bytes()
     (pdfs / "one.pdf").write_bytes(b"annotated")
-    with pytest.raises(InputError, match=r"one\.pdf: is not the file that was fetched; move it away"):
+    with pytest.raises(InputError, match=r"one\.pdf: has changed since it was fetched; move it away"):
         fetch_manuals(data, "small")
     assert (pdfs / "one.pdf").read_bytes() == b"annotated"
     (pdfs / "one.pdf").unlink()
@@ -170,7 +170,7 @@ def test_the_sample_corpus_gives_its_printed_questions(tmp_path: Path) -> None:
     assert fetched and fetch_manuals(tmp_path, "small") == (first, False)
     damaged = tmp_path / "pdfs" / "R-FAQ.pdf"
     damaged.write_bytes(damaged.read_bytes()[:-10])
-    with pytest.raises(InputError, match="is not the file that was fetched"):
+    with pytest.raises(InputError, match="has changed since it was fetched"):
         fetch_manuals(tmp_path, "small")
     damaged.unlink()
     again, fetched = fetch_manuals(tmp_path, "small")
