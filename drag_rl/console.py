@@ -7,11 +7,20 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import typer
+from rich.console import Console
 
 from drag_rl.errors import InputError
 from drag_rl.interrupt import EXIT_INTERRUPTED
 
 EXIT_BAD_INPUT = 2
+PLAIN_WIDTH = 200
+"""Characters of a line where no terminal sets a limit: enough for every table, so that none is cut."""
+
+
+def table_console() -> Console:
+    """Where tables and their lines are printed: as wide as the terminal, and uncut in a pipe or a file."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
 
 
 def run_app(app: typer.Typer, name: str, arguments: Sequence[str] | None = None) -> NoReturn:

@@ -64,7 +64,7 @@ def _option(kind: str, field: Field[Any]) -> inspect.Parameter:
 @_with_options_of_kinds
 def index(
     *,
-    pages: Annotated[Path, typer.Option(help="Pages made by `drag ingest` or `data_preprocess`.")],
+    pages: Annotated[Path, typer.Option(help="Pages made by `drag ingest` or `drag data`.")],
     out: Annotated[Path, typer.Option(help="Folder of the index; an older index there is replaced.")],
     kind: Annotated[str, typer.Option(help=f"Kind of index: {INDEX_KINDS.listed()}.")] = DEFAULT_KIND,
     **options: Any,

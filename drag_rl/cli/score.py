@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from drag_rl.console import table_console
 from drag_rl.errors import InputError
 from drag_rl.star.scoring import score_files
 from reward.rank import Variant
@@ -60,7 +60,7 @@ def score(
     for name, stats in found.items():
         flat = "" if stats.zero_variance is None else f"{stats.zero_variance:.1%}"
         table.add_row(name, f"{stats.mean:.3f}", f"{stats.std:.3f}", flat)
-    Console().print(table)
+    table_console().print(table)
 
 
 def _weights(settings: Sequence[str]) -> dict[str, float]:

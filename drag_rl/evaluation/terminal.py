@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.constrain import Constrain
 from rich.table import Table
 from rich.text import Text
 
+from drag_rl.console import table_console
 from drag_rl.evaluation.compare import EXAMPLE_METRIC, Comparison, Example, Pair
 from drag_rl.evaluation.report import BRIEF_LEGEND, LEGEND, attempt, cells, plain_line
 from drag_rl.metrics.table import HEADLINES, METRICS
 
 STYLES = {"better": "green", "worse": "red", "can't tell": "dim"}
-PLAIN_WIDTH = 200
-"""Characters of a line where no terminal sets a limit: enough for every table, so that none is broken up."""
 
 
 def print_comparison(comparison: Comparison, *, everything: bool, hint: str = "") -> None:
@@ -24,9 +23,7 @@ def print_comparison(comparison: Comparison, *, everything: bool, hint: str = ""
 
     ``hint`` is a last line for the reader.
     """
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=PLAIN_WIDTH)
+    console = table_console()
     for part in _parts(comparison, everything):
         console.print(part)
     if hint:

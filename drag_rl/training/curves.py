@@ -21,10 +21,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from drag_rl.console import run_app
+from drag_rl.console import run_app, table_console
 from drag_rl.errors import InputError
 from drag_rl.training.dumps import Curve, Rollout, changes, means, read_steps
 
@@ -128,7 +127,7 @@ def main(
         f"validation: {asked}": means(validation),
         "supervised fine-tuning": losses,
     }
-    console = Console()
+    console = table_console()
     for title, curve in tables.items():
         if curve:
             console.print(table(title, curve))
