@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,11 @@ class Driven(SearchEpisode):
         """What comes of a message, its search included."""
         reply = super().step(text, finish_reason)
         if isinstance(reply, SearchRequest):
-            reply = self.show(asyncio.run(self._retriever.search(reply.queries, reply.top_k)))
+            search = self._retriever.search(reply.queries, reply.top_k)
+            with ThreadPoolExecutor(
+                1
+            ) as thread:  # this one may have an event loop that runs, as a browser's tests do
+                reply = self.show(thread.submit(asyncio.run, search).result())
         return reply
 
 
