@@ -16,9 +16,8 @@ import pytest
 if shutil.which("nvidia-smi") is None:
     os.environ.setdefault("VERL_PLATFORM", "cpu")
 
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # a shell's background job; what tests interrupt would inherit it
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's background job ignores Ctrl-C, and what tests interrupt would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 collect_ignore = ["drag_rl/cpu/vllm_server.py"]

@@ -92,9 +92,7 @@ def scripted(tokenizer, rollouts):
 
 def log_probs(model, rollouts):
     """The log-probability of each token but the first, given those before it, and its mask; both (N, T - 1)."""
-    padded = partial(
-        torch.nn.utils.rnn.pad_sequence, batch_first=True
-    )  # on the right, where no token sees it
+    padded = partial(torch.nn.utils.rnn.pad_sequence, batch_first=True)  # at the end: no token sees it
     ids_NT = padded([torch.tensor(rollout.ids) for rollout in rollouts])
     mask_NT = padded([torch.tensor(rollout.mask) for rollout in rollouts])
     log_probs_NTV = torch.log_softmax(model(ids_NT[:, :-1]).logits, -1)

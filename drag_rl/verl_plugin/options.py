@@ -67,9 +67,8 @@ def check(config: DictConfig) -> None:
             options = OmegaConf.select(config, where)
             if options is not None:
                 settings.from_mapping(options, where)
-        except (
-            OmegaConfBaseException
-        ) as error:  # an option without a value, or an interpolation of what is not there
+        except OmegaConfBaseException as error:
+            # An option without a value, or an interpolation of what is not there.
             raise InputError(f"{where}: {str(error).splitlines()[0]}") from None
 
 
