@@ -211,6 +211,7 @@ def test_the_cause_is_one_line(log, says):
     assert cause(log) == says
 
 
+@pytest.mark.slow
 def test_the_world_is_whole(tmp_path):
     world = make_world(tmp_path / "world")
     assert len(list(read_questions(world.data / "questions.train.parquet"))) == 20

@@ -57,7 +57,7 @@ def make_world(folder: Path) -> World:
     conversations = folder / "conversations_train.parquet"
     episodes = _episodes(open_retriever(data / "index"), questions["train"])
     columns = schema(None)
-    rows = [_row(next(episodes)) for _ in range(CONVERSATIONS)]
+    rows = [_row(episode) for episode in asyncio.run(episodes)]
     pq.write_table(pa.Table.from_pylist(rows, schema=columns), conversations)
     return World(data, conversations)
 
@@ -87,11 +87,12 @@ def _questions(split: str) -> Iterator[Question]:
                 )
 
 
-def _episodes(retriever: Retriever, questions: list[Question]) -> Iterator[SearchEpisode]:
-    """Finished episodes of a policy that knows the protocol and searches for random words, without end."""
+async def _episodes(retriever: Retriever, questions: list[Question]) -> list[SearchEpisode]:
+    """Finished episodes of a policy that knows the protocol and searches for random words."""
     draw = random.Random(1)
     config = EpisodeConfig.from_mapping(EPISODE, "check")
-    while True:
+    episodes = []
+    for _ in range(CONVERSATIONS):
         episode = SearchEpisode(draw.choice(questions), retriever.pages, config)
         turn = 0
         while not episode.stop_reason:
@@ -101,10 +102,11 @@ def _episodes(retriever: Retriever, questions: list[Question]) -> Iterator[Searc
                 text = f"<search>{' '.join(draw.sample(WORDS, draw.choice((1, 2))))}</search>"
             reply = episode.step(text, "stop")
             if isinstance(reply, SearchRequest):
-                reply = episode.show(asyncio.run(retriever.search(reply.queries, reply.top_k)))
+                reply = episode.show(await retriever.search(reply.queries, reply.top_k))
             if isinstance(reply, Observation):
                 episode.commit(reply)
-        yield episode
+        episodes.append(episode)
+    return episodes
 
 
 def _row(episode: SearchEpisode) -> dict[str, object]:
