@@ -87,6 +87,7 @@ for words in sys.argv[1].split(" ; "):
 """
 
 
+@pytest.mark.slow
 def test_the_kind_of_an_installed_package_is_built_and_searched_by_its_name(tmp_path: Path) -> None:
     write_pages(tmp_path / "pages", ["red fox", "blue fox", "green tree"])
     index = "index --pages pages --out index --kind toy"

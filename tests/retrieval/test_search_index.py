@@ -136,7 +136,7 @@ def test_pages_are_read_back(tmp_path: Path) -> None:
 
 def test_threads_get_the_same_results(tmp_path: Path) -> None:
     index = index_of(tmp_path, [f"{WORDS[n % 8]} {WORDS[n % 5]} running page {n}" for n in range(300)])
-    queries = [f"{WORDS[n % 8]} runs {WORDS[(n * 3) % 7]} {n}" for n in range(400)]
+    queries = [f"{WORDS[n % 8]} runs {WORDS[(n * 3) % 7]} {n}" for n in range(150)]
     alone = [index.search(query, 3, ("doc#7",)) for query in queries]
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda query: index.search(query, 3, ("doc#7",)), queries))

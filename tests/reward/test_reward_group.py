@@ -30,7 +30,7 @@ A, A_AGAIN, HALF, B = finding("a", "b"), finding("b", "a"), finding("b", "c"), f
 IDLE = outcome_of([malformed()])
 
 
-@settings(max_examples=50)
+@settings(max_examples=35)
 @given(groups)
 def test_group_scores_are_aligned_bounded_and_blind_to_order(group):
     for name, score in GROUP_SCORES.items():
