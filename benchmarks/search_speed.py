@@ -1,7 +1,7 @@
 """How long a search takes, in this version and in an older one: hits, exact ranks of two pages, and snippets.
 
-    git worktree add /tmp/older main
-    python benchmarks/search_speed.py /tmp/older
+    git worktree add ../older main
+    python benchmarks/search_speed.py ../older
 
 Both versions search the same index of made-up pages (words by Zipf's law), one caller after another and 64 at a time,
 and must find the same. They take turns, so that a busy machine slows both alike; the table has the medians.
