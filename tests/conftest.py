@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from hypothesis import strategies as st
 from shared_world import built_once
 
 from drag_rl.corpus.mupdf import pymupdf
@@ -18,6 +19,9 @@ from drag_rl.corpus.mupdf import pymupdf
 # A shared machine is slow now and then; pytest's own time-out catches what hangs.
 settings.register_profile("drag", deadline=None)
 settings.load_profile("drag")
+
+# A clean clone lacks hypothesis' table of characters, whose making is no test's own time.
+st.text().validate()
 
 # Nobody pulls a plug here: what a killed process wrote stays, synchronised with the disk or not.
 os.fsync = os.fstat
