@@ -27,7 +27,7 @@ def _with_options_of_kinds(command: Callable[..., None]) -> Callable[..., None]:
     """
 
     def called(**values: Any) -> None:
-        command(**{name: value for name, value in values.items() if value is not None})
+        command(**{name: value for name, value in values.items() if value is not None and value != []})
 
     own = inspect.signature(command, eval_str=True).parameters
     parameters = [parameter for parameter in own.values() if parameter.kind != inspect.Parameter.VAR_KEYWORD]
@@ -50,9 +50,10 @@ def _options_of_kinds() -> Iterator[inspect.Parameter]:
 def _option(kind: str, field: Field[Any]) -> inspect.Parameter:
     hint = get_type_hints(INDEX_KINDS[kind], include_extras=True)[field.name]
     value_type, help_text = get_args(hint) if get_origin(hint) is Annotated else (hint, None)
-    option = typer.Option(
-        help=help_text, show_default=str(field.default), rich_help_panel=f"Options of --kind {kind}"
-    )
+    if get_origin(value_type) is tuple:
+        value_type = list[get_args(value_type)[0]]  # type: ignore[misc]
+    shown = str(field.default) if field.default not in ((), None, "") else False
+    option = typer.Option(help=help_text, show_default=shown, rich_help_panel=f"Options of --kind {kind}")
     return inspect.Parameter(
         field.name,
         inspect.Parameter.KEYWORD_ONLY,
@@ -64,15 +65,18 @@ def _option(kind: str, field: Field[Any]) -> inspect.Parameter:
 @_with_options_of_kinds
 def index(
     *,
-    pages: Annotated[Path, typer.Option(help="Pages made by `drag ingest` or `drag data`.")],
     out: Annotated[Path, typer.Option(help="Folder of the index; an older index there is replaced.")],
+    pages: Annotated[
+        Path | None, typer.Option(help="Pages made by `drag ingest` or `drag data`; not of a composed index.")
+    ] = None,
     kind: Annotated[str, typer.Option(help=f"Kind of index: {INDEX_KINDS.listed()}.")] = DEFAULT_KIND,
     **options: Any,
 ) -> None:
     """Build the index that searches run against."""
-    refuse_overlap({"--out": out}, {"--pages": pages})
+    refuse_overlap({"--out": out}, {"--pages": pages} if pages else {})
+    options = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
     console = Console()
-    with console.status(f"Indexing {pages} ..."):
+    with console.status(f"Indexing {pages or out} ..."):
         manifest, built = build_index(pages, out, kind, **options)
     if not built:
         console.print(

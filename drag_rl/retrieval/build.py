@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -33,20 +34,55 @@ from drag_rl.types import Page
 
 
 def build_index(
-    pages_dir: Path, index_dir: Path, kind: str = DEFAULT_KIND, **options: Any
+    pages_dir: Path | None, index_dir: Path, kind: str = DEFAULT_KIND, **options: Any
 ) -> tuple[Manifest, bool]:
     """Index every readable page of the pool; returns the manifest and whether anything had to be built.
 
-    ``options`` are the fields of the kind's settings. The folder is built beside ``index_dir`` and takes its place at
-    the end; an index of the same pages and options is left as it is. Raises ``InputError`` for bad options or pages,
-    or if ``index_dir`` holds something else.
+    ``options`` are the fields of the kind's settings; ``pages_dir`` is None for a kind that is composed of others. The
+    folder is built beside ``index_dir`` and takes its place at the end; an index of the same pages, parts and options
+    is left as it is. Raises ``InputError`` for bad options, parts or pages, or if ``index_dir`` holds something else.
     """
     started = time.monotonic()
     index = _index(kind, options)
-    settings = asdict(index) | {KIND: kind, WORD_RULE: WORD_RULE_NOW}
-    inputs = corpus_inputs(pages_dir)
+    settings = json.loads(json.dumps(asdict(index))) | {KIND: kind, WORD_RULE: WORD_RULE_NOW}
+    inputs = index.inputs() | (corpus_inputs(pages_dir) if pages_dir else {})
     if (present := _same(index_dir, inputs, settings)) is not None:
         return present, False
+    with new_folder(index_dir, STAGE) as folder:
+        if pages_dir is None:
+            indexed = index.compose(folder)
+            counts = {"pages_indexed": len(indexed)}
+        else:
+            pages, left_out, texts = _readable(pages_dir)
+            indexed = write_index(folder, texts, index)
+            counts = _counts(pages, left_out, indexed)
+        files = fingerprint_files(folder)
+        manifest = write_manifest(
+            folder,
+            stage=STAGE,
+            fingerprint=combined(files),
+            inputs=inputs,
+            config=settings | {"files": files},
+            counts=counts,
+            seconds=time.monotonic() - started,
+            packages=("PyStemmer", "numpy", "pyarrow", *index.packages),
+        )
+    return manifest, True
+
+
+def write_index(folder: Path, texts: Mapping[str, str], index: IndexKind) -> PageTexts:
+    """Write all files of an index of pages but its manifest into an empty folder; returns the pages.
+
+    ``texts`` are page id -> text, in page order. Raises ``InputError`` for pages that cannot be indexed.
+    """
+    write_texts(folder, texts, index.tokenizer)
+    pages = PageTexts.open(folder)
+    index.write(folder, pages)
+    return pages
+
+
+def _readable(pages_dir: Path) -> tuple[list[Page], dict[str, str], dict[str, str]]:
+    """All pages, why some are left out of the pool, and page id -> text of the others that could be read."""
     pages = load_pages(pages_dir)
     left_out = read_left_out(pages_dir)
     texts = {
@@ -54,30 +90,7 @@ def build_index(
     }
     if not texts:
         raise InputError(f"{pages_dir}: no page to index: all failed or are left out of the pool")
-    with new_folder(index_dir, STAGE) as folder:
-        indexed, files = write_index(folder, texts, index)
-        manifest = write_manifest(
-            folder,
-            stage=STAGE,
-            fingerprint=combined(files),
-            inputs=inputs,
-            config=settings | {"files": files},
-            counts=_counts(pages, left_out, indexed),
-            seconds=time.monotonic() - started,
-            packages=("PyStemmer", "numpy", "pyarrow", *index.packages),
-        )
-    return manifest, True
-
-
-def write_index(folder: Path, texts: Mapping[str, str], index: IndexKind) -> tuple[PageTexts, dict[str, str]]:
-    """Write all files of an index but its manifest into an empty folder; returns the pages and the files' fingerprints.
-
-    ``texts`` are page id -> text, in page order. Raises ``InputError`` for pages that cannot be indexed.
-    """
-    write_texts(folder, texts, index.tokenizer)
-    pages = PageTexts.open(folder)
-    index.write(folder, pages)
-    return pages, fingerprint_files(folder)
+    return pages, left_out, texts
 
 
 def _index(kind: str, options: Mapping[str, Any]) -> IndexKind:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from drag_rl.errors import InputError
 from drag_rl.files.manifest import Manifest
 from drag_rl.retrieval.base import Retriever
 from drag_rl.retrieval.page_texts import PageTexts
@@ -18,7 +19,9 @@ from drag_rl.tables import Table
 class IndexKind(ABC):
     """The options of one kind of index, and what is done with them.
 
-    Each field is an option of ``drag index``: it has a default, and its help text as ``Annotated[type, "text"]``.
+    Each field is an option of ``drag index``: it has a default, and its help text as ``Annotated[type, "text"]``; a
+    ``tuple[str, ...]`` is an option that can be given several times. A kind is made of a folder of pages
+    (:meth:`write`), of other indexes or a server (:meth:`compose`), or of either.
     """
 
     packages: ClassVar[tuple[str, ...]] = ()
@@ -29,12 +32,28 @@ class IndexKind(ABC):
         """How texts become the terms by which snippets are cut."""
         return default_tokenizer()
 
-    @abstractmethod
+    def inputs(self) -> dict[str, str]:
+        """What the index is made from besides a folder of pages: name -> fingerprint (a part's, a model's).
+
+        Raises ``InputError`` for one that is missing or does not fit.
+        """
+        return {}
+
     def write(self, folder: Path, pages: PageTexts) -> None:
         """Write the back end's own files into an index folder; the files of ``pages`` are there already.
 
         The same pages must give the same files. Raises ``InputError`` for pages that cannot be indexed.
         """
+        del folder, pages
+        raise InputError("--pages: this kind of index has those of its parts; leave the option out")
+
+    def compose(self, folder: Path) -> PageTexts:
+        """Write all files of an index that is made without a folder of pages; returns the pages that it can find.
+
+        The same parts must give the same files. Raises ``InputError`` for parts that cannot be used.
+        """
+        del folder
+        raise InputError("--pages is missing: a folder made by `drag ingest` or `drag data`")
 
     @classmethod
     @abstractmethod

@@ -12,7 +12,7 @@ from toy_retriever import ToyIndex
 import data_preprocess
 import drag_rl
 import reward
-from drag_rl.files.fingerprint import combined
+from drag_rl.files.fingerprint import combined, fingerprint_files
 from drag_rl.files.manifest import write_manifest
 from drag_rl.retrieval import IndexKind, Retriever
 from drag_rl.retrieval.build import write_index
@@ -37,7 +37,8 @@ def test_only_the_retrieval_layer_knows_a_back_end() -> None:
 
 def built(folder: Path, texts: Mapping[str, str], index: IndexKind) -> Retriever:
     """The retriever of an index folder of these pages."""
-    _, files = write_index(folder, texts, index)
+    write_index(folder, texts, index)
+    files = fingerprint_files(folder)
     return index.open(folder, write_manifest(folder, stage=STAGE, fingerprint=combined(files)))
 
 

@@ -1,0 +1,65 @@
+"""The parts of a composed index: other index folders, named by place and fingerprint."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from drag_rl.errors import InputError
+from drag_rl.files.manifest import read_manifest
+from drag_rl.retrieval.base import Retriever
+from drag_rl.retrieval.index_folder import STAGE
+from drag_rl.retrieval.open import open_retriever
+
+PARTS = "parts.json"
+
+
+def part_inputs(parts: Sequence[Path | str]) -> dict[str, str]:
+    """The inputs of an index of these parts: the corpus that they share, and each part's fingerprint.
+
+    Raises ``InputError`` for a part that is no index, or whose pages are not those of the first.
+    """
+    inputs: dict[str, str] = {}
+    corpora = []
+    for number, part in enumerate(map(Path, parts)):
+        manifest = read_manifest(part)
+        if manifest.stage != STAGE:
+            raise InputError(f"--part {part}: is no search index; run drag index")
+        inputs[f"part {number}"] = manifest.fingerprint
+        corpora.append({name: manifest.inputs[name] for name in ("pages", "pool") if name in manifest.inputs})
+    known = [corpus for corpus in corpora if corpus]
+    for part, corpus in zip(parts, corpora, strict=True):
+        if corpus and corpus != known[0]:
+            raise InputError(
+                f"--part {part}: was made from other pages than the other parts; index the same pages"
+            )
+    return inputs | (known[0] if known else {})
+
+
+def write_parts(folder: Path, parts: Sequence[Path | str]) -> None:
+    """Write which parts an index has, by their paths from its folder, so that all of them may move together."""
+    rows = [
+        {
+            "path": os.path.relpath(Path(part).resolve(), folder.resolve()),
+            "fingerprint": read_manifest(Path(part)).fingerprint,
+        }
+        for part in parts
+    ]
+    (folder / PARTS).write_text(json.dumps(rows, indent=1), encoding="utf-8")
+
+
+def open_parts(folder: Path) -> list[Retriever]:
+    """The retrievers of a composed index's parts, in order.
+
+    Raises ``InputError`` for a part that has gone, or that has changed since the index was composed.
+    """
+    parts = []
+    for row in json.loads((folder / PARTS).read_text(encoding="utf-8")):
+        path = Path(os.path.normpath(folder.resolve() / row["path"]))
+        part = open_retriever(path)
+        if part.fingerprint != row["fingerprint"]:
+            raise InputError(f"{path}: has changed since {folder} was composed of it; run drag index again")
+        parts.append(part)
+    return parts
