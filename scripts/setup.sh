@@ -52,13 +52,13 @@ if [[ $profile == cpu ]]; then
     say "installing torch (a CPU build if pip is set up to find one)"
     "$py" -m pip install --quiet --disable-pip-version-check torch==2.13.0
     say "installing verl, vLLM for the CPU, and the rest"
-    "${uv[@]}" --constraint constraints/cpu.txt --override constraints/cpu-overrides.txt --editable '.[cpu,dev]'
+    "${uv[@]}" --constraint constraints/cpu.txt --override constraints/cpu-overrides.txt --editable '.[cpu,retrieval,serve,dev]'
     # There is no CPU wheel of torchvision; drag_rl.cpu lets the published one import without its compiled operators.
     "${uv[@]}" --no-deps torchvision==0.28.0
     "$py" -m drag_rl.cpu.install
 else
     say "installing verl, vLLM, torch for CUDA, and the rest"
-    "${uv[@]}" --constraint constraints/gpu.txt --editable '.[gpu,dev]'
+    "${uv[@]}" --constraint constraints/gpu.txt --editable '.[gpu,retrieval,serve,dev]'
     say "flash-attn: taking a wheel that fits, or compiling it where nvcc fits"
     say "$("$py" -m drag_rl.training.flash_attn)"
 fi
