@@ -12,6 +12,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -91,6 +92,10 @@ def same(one: Ranking, other: Ranking) -> bool:
 class RetrieverConformance(ABC):
     """The laws; each corpus is built once."""
 
+    scope_keeps_order: ClassVar[bool] = True
+    """Whether the pages of a document rank within its scope as they do among all pages. False for a retriever that
+    puts ranks or candidates together, which are others within the scope."""
+
     @abstractmethod
     def build(self, folder: Path, texts: Mapping[str, str]) -> Retriever:
         """The retriever of pages, in their order; ``folder`` is empty, for what it wants to store."""
@@ -132,7 +137,8 @@ class RetrieverConformance(ABC):
         without = data.draw(st.frozensets(st.sampled_from(every), max_size=6))
         documents = sorted({page_id.rpartition("#")[0] for page_id in every})
         scope = data.draw(st.one_of(st.none(), st.sampled_from(documents)))
-        (whole,) = search(retriever, [Query(text=text)], len(every))
+        within = None if self.scope_keeps_order else scope
+        (whole,) = search(retriever, [Query(text=text, scope=within)], len(every))
         query = Query(text=text, without=without, scope=scope, track=every)
         (found,), (short,) = (search(retriever, [query], depth) for depth in (len(every), top_k))
         left = [
