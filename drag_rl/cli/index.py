@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import Field, fields
-from functools import partial
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 from rich.console import Console
@@ -21,41 +20,75 @@ from drag_rl.retrieval.kinds import INDEX_KINDS
 
 
 def _with_options_of_kinds(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command, as options, the fields of every kind of index; those that a call leaves out are not passed.
-
-    A name that several kinds have is one option, with the first kind's help.
-    """
+    """Give a command, as options, the fields of every kind of index; those that a call leaves out are not passed."""
 
     def called(**values: Any) -> None:
         command(**{name: value for name, value in values.items() if value is not None and value != []})
 
     own = inspect.signature(command, eval_str=True).parameters
     parameters = [parameter for parameter in own.values() if parameter.kind != inspect.Parameter.VAR_KEYWORD]
-    options: dict[str, inspect.Parameter] = {}
-    for option in _options_of_kinds():
-        options.setdefault(option.name, option)
-    parameters += options.values()
+    parameters += _options_of_kinds()
     called.__doc__ = command.__doc__
     vars(called)["__signature__"] = inspect.Signature(parameters)
     return called
 
 
-def _options_of_kinds() -> Iterator[inspect.Parameter]:
-    """The fields of all kinds."""
+def _options_of_kinds() -> list[inspect.Parameter]:
+    """The fields of all kinds; a name that several kinds have is one option."""
+    named: dict[str, list[_KindOption]] = {}
     for kind in INDEX_KINDS.choices():
         with suppress(InputError):  # a package that cannot be imported says so when its kind is asked for
-            yield from map(partial(_option, kind), fields(INDEX_KINDS[kind]))
+            for field in fields(INDEX_KINDS[kind]):
+                named.setdefault(field.name, []).append(_KindOption.of(kind, field))
+    return [_option(name, uses) for name, uses in named.items()]
 
 
-def _option(kind: str, field: Field[Any]) -> inspect.Parameter:
-    hint = get_type_hints(INDEX_KINDS[kind], include_extras=True)[field.name]
-    value_type, help_text = get_args(hint) if get_origin(hint) is Annotated else (hint, None)
-    if get_origin(value_type) is tuple:
-        value_type = list[get_args(value_type)[0]]  # type: ignore[misc]
-    shown = str(field.default) if field.default not in ((), None, "") else False
-    option = typer.Option(help=help_text, show_default=shown, rich_help_panel=f"Options of --kind {kind}")
+@dataclass(frozen=True, slots=True)
+class _KindOption:
+    """A field of one kind of index."""
+
+    kind: str
+    value_type: Any
+    help: str
+    default: str
+
+    @classmethod
+    def of(cls, kind: str, field: Field[Any]) -> _KindOption:
+        hint = get_type_hints(INDEX_KINDS[kind], include_extras=True)[field.name]
+        value_type, help_text = get_args(hint) if get_origin(hint) is Annotated else (hint, "")
+        if get_origin(value_type) is tuple:
+            value_type = list[get_args(value_type)[0]]  # type: ignore[misc]
+        default = "" if field.default in ((), None, "") else str(field.default)
+        return cls(kind, value_type, help_text, default)
+
+    @property
+    def described(self) -> str:
+        """Its help with its choices and its default."""
+        choices = get_args(self.value_type) if get_origin(self.value_type) is Literal else ()
+        chosen = f" ({', '.join(choices)})" if choices else ""
+        return f"{self.help.removesuffix('.')}{chosen}" + (
+            f"; {self.default} by default." if self.default else "."
+        )
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its values are text: any, or some."""
+        return self.value_type is str or get_origin(self.value_type) is Literal
+
+
+def _option(name: str, uses: Sequence[_KindOption]) -> inspect.Parameter:
+    """The option of a name. Where kinds differ in it, it takes what any of them takes, and says what each means."""
+    first, alike = uses[0], len({(use.help, use.default) for use in uses}) == 1
+    several = len({use.value_type for use in uses}) > 1
+    value_type = str if several and all(use.is_text for use in uses) else first.value_type
+    said = [f"{use.kind}: {use.described}" for use in uses]
+    option = typer.Option(
+        help=first.help if alike else " ".join(said),
+        show_default=first.default if alike and first.default else False,
+        rich_help_panel=f"Options of --kind {', '.join(use.kind for use in uses)}",
+    )
     return inspect.Parameter(
-        field.name,
+        name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
         annotation=Annotated[value_type | None, option],

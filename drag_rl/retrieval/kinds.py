@@ -65,6 +65,8 @@ INDEX_KINDS: Table[type[IndexKind]] = Table(
     "kind of index",
     {
         "bm25": "drag_rl.retrieval.sparse.index:Bm25Index",
+        "fuse": "drag_rl.retrieval.combine.fuse:FusedIndex",
+        "rerank": "drag_rl.retrieval.combine.rerank:RerankIndex",
     },
     group="drag_rl.retrievers",
     plural="kinds of index",

@@ -14,6 +14,7 @@ from tiny_corpus import page_of, write_pages
 
 from drag_rl.cli.main import main
 from drag_rl.corpus import pages as corpus
+from drag_rl.retrieval.kinds import INDEX_KINDS
 
 
 def drag(*words: object) -> int:
@@ -69,9 +70,10 @@ def test_an_unknown_kind_of_index_is_one_line(tmp_path: Path, capsys: pytest.Cap
     path.write_text(json.dumps(manifest | {"config": manifest["config"] | {"kind": "toy"}}))
     assert drag("search", "--index", tmp_path / "index", "fox") == 2
     bad_option, bad_folder = capsys.readouterr().err.splitlines()
-    assert bad_option == "drag: --kind: unknown kind of index 'dense2'; known kinds of index: bm25"
+    known = ", ".join(INDEX_KINDS)
+    assert bad_option == f"drag: --kind: unknown kind of index 'dense2'; known kinds of index: {known}"
     assert bad_folder.endswith(
-        "index: unknown kind of index 'toy'; known kinds of index: bm25; is the package "
+        f"index: unknown kind of index 'toy'; known kinds of index: {known}; is the package "
         "that made it installed?"
     )
 
