@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import typer
 from rich.console import Console
 
+from drag_rl.cli.index_bar import MOST_WORKERS, default_workers, index_bar
 from drag_rl.errors import InputError
 from drag_rl.files.outputs import refuse_overlap
 from drag_rl.retrieval import build_index
@@ -103,14 +104,25 @@ def index(
         Path | None, typer.Option(help="Pages made by `drag ingest` or `drag data`; not of a composed index.")
     ] = None,
     kind: Annotated[str, typer.Option(help=f"Kind of index: {INDEX_KINDS.listed()}.")] = DEFAULT_KIND,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help=f"Processes that read pages; one a CPU, at most {MOST_WORKERS}, by default."
+        ),
+    ] = None,
     **options: Any,
 ) -> None:
-    """Build the index that searches run against."""
+    """Build the index that searches run against.
+
+    Run again with changed pages and the same options, only documents that were added or changed are read again.
+    """
     refuse_overlap({"--out": out}, {"--pages": pages} if pages else {})
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
     console = Console()
-    with console.status(f"Indexing {pages or out} ..."):
-        manifest, built = build_index(pages, out, kind, **options)
+    with index_bar(f"Indexing {pages or out}") as bar:
+        manifest, built = build_index(
+            pages, out, kind, workers=workers or default_workers(), progress=bar, **options
+        )
     if not built:
         console.print(
             f"{out} is up to date: {manifest.counts['pages_indexed']} pages.", markup=False, soft_wrap=True
@@ -121,6 +133,10 @@ def index(
         markup=False,
         soft_wrap=True,
     )
+    if bar.kept:
+        console.print(
+            f"  {bar.kept} of {bar.documents} documents were taken over from the index that was there."
+        )
     for name, count in manifest.counts.items():
         if count and name.startswith(("pages_failed", "pages_left_out", "pages_without_text")):
             console.print(f"  {name.removeprefix('pages_').replace('_', ' ')}: {count}")

@@ -135,18 +135,23 @@ def pages_manifest(pages_dir: Path) -> Manifest:
 
 
 def load_pages(pages_dir: Path) -> list[Page]:
-    """All pages of a folder, failed ones too, by ``(doc_id, page_number)``.
+    """All pages of a folder, failed ones too, by ``(doc_id, page_number)``; see :func:`stream_pages`."""
+    return list(stream_pages(pages_dir))
 
-    Raises ``InputError`` if the folder is missing, unfinished, damaged, or does not match its manifest.
+
+def stream_pages(pages_dir: Path) -> Iterator[Page]:
+    """The same one after another, so that they need not fit in memory.
+
+    Raises ``InputError`` if the folder is missing, unfinished or damaged, and, after the last page, if it does not
+    match its manifest.
     """
     manifest = pages_manifest(pages_dir)
     fingerprint = _Fingerprint()
-    pages = list(fingerprint.watch(_sorted(iter_rows(pages_dir / PAGES_FILE, Page))))
+    yield from fingerprint.watch(_sorted(iter_rows(pages_dir / PAGES_FILE, Page)))
     if fingerprint.hexdigest() != manifest.fingerprint:
         raise InputError(
             f"{pages_dir / PAGES_FILE}: does not match its manifest; make the folder of pages again"
         )
-    return pages
 
 
 def _sorted(pages: Iterable[Page]) -> Iterator[Page]:

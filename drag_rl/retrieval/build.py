@@ -4,48 +4,72 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from drag_rl.corpus.pages import load_pages
-from drag_rl.corpus.pool import read_left_out
 from drag_rl.errors import InputError
-from drag_rl.files.fingerprint import combined, fingerprint_files
+from drag_rl.files.fingerprint import combined
 from drag_rl.files.folders import new_folder
 from drag_rl.files.manifest import Manifest, read_manifest, write_manifest
+from drag_rl.retrieval.build_progress import BuildProgress
+from drag_rl.retrieval.earlier import Earlier, earlier_index
 from drag_rl.retrieval.index_folder import (
     DEFAULT_KIND,
+    FILES,
+    FORMAT,
+    FORMAT_NOW,
     KIND,
     STAGE,
-    WORD_RULE,
-    WORD_RULE_NOW,
     check_files,
     corpus_inputs,
-    kind_of,
+    files_of,
 )
 from drag_rl.retrieval.kinds import INDEX_KINDS, IndexKind
-from drag_rl.retrieval.page_texts import PageTexts, write_texts
-from drag_rl.types import Page
+from drag_rl.retrieval.page_store import write_page_store
+from drag_rl.retrieval.page_texts import PageTexts
+from drag_rl.retrieval.readable import ReadablePages
+
+WRITING = "writing the index"
 
 
 def build_index(
-    pages_dir: Path | None, index_dir: Path, kind: str = DEFAULT_KIND, **options: Any
+    pages_dir: Path | None,
+    index_dir: Path,
+    kind: str = DEFAULT_KIND,
+    *,
+    workers: int = 1,
+    progress: BuildProgress | None = None,
+    **options: Any,
 ) -> tuple[Manifest, bool]:
     """Index every readable page of the pool; returns the manifest and whether anything had to be built.
 
-    ``options`` are the fields of the kind's settings; ``pages_dir`` is None for a kind that is composed of others. The
-    folder is built beside ``index_dir`` and takes its place at the end; an index of the same pages, parts and options
-    is left as it is. Raises ``InputError`` for bad options, parts or pages, or if ``index_dir`` holds something else.
+    The folder is built beside ``index_dir`` and takes its place at the end; an index of the same pages, parts and
+    options is left as it is. Where ``index_dir`` is an index of other pages and the same options, what it knows of
+    unchanged pages is taken over; the files are those of a build from nothing, byte for byte.
+
+    Args:
+        pages_dir: A folder of pages; None for a kind that is composed of other indexes.
+        index_dir: Where the index goes.
+        kind: A kind of index.
+        workers: Processes that read the words of pages, where there are thousands; with more than one, a script needs
+            the usual ``if __name__ == "__main__"``. The files do not depend on it.
+        progress: Is told how it goes.
+        **options: Fields of the kind's settings.
+
+    Raises:
+        InputError: For bad options, parts or pages, or if ``index_dir`` holds something else.
     """
     started = time.monotonic()
+    if workers < 1:
+        raise InputError(f"--workers must be 1 or more, not {workers}")
     index = _index(kind, options)
-    settings = json.loads(json.dumps(asdict(index))) | {KIND: kind, WORD_RULE: WORD_RULE_NOW}
+    settings = json.loads(json.dumps(asdict(index))) | {KIND: kind, FORMAT: FORMAT_NOW}
     inputs = index.inputs() | (corpus_inputs(pages_dir) if pages_dir else {})
+    packages = ("PyStemmer", "numpy", "pyarrow", *index.packages)
     if (present := _same(index_dir, inputs, settings)) is not None:
         return present, False
     with new_folder(index_dir, STAGE) as folder:
@@ -53,44 +77,60 @@ def build_index(
             indexed = index.compose(folder)
             counts = {"pages_indexed": len(indexed)}
         else:
-            pages, left_out, texts = _readable(pages_dir)
-            indexed = write_index(folder, texts, index)
-            counts = _counts(pages, left_out, indexed)
-        files = fingerprint_files(folder)
+            readable = ReadablePages(pages_dir)
+            earlier = earlier_index(index_dir, inputs, settings, ("drag-rl", *packages))
+            indexed = write_index(
+                folder, readable, index, earlier=earlier, workers=workers, progress=progress
+            )
+            counts = _counts(readable, indexed)
+        files = files_of(folder)
         manifest = write_manifest(
             folder,
             stage=STAGE,
-            fingerprint=combined(files),
+            fingerprint=combined({name: file["sha256"] for name, file in files.items()}),
             inputs=inputs,
-            config=settings | {"files": files},
+            config=settings | {FILES: files},
             counts=counts,
             seconds=time.monotonic() - started,
-            packages=("PyStemmer", "numpy", "pyarrow", *index.packages),
+            packages=packages,
         )
     return manifest, True
 
 
-def write_index(folder: Path, texts: Mapping[str, str], index: IndexKind) -> PageTexts:
+def write_index(
+    folder: Path,
+    texts: Mapping[str, str] | Iterable[tuple[str, str]],
+    index: IndexKind,
+    *,
+    earlier: Path | None = None,
+    workers: int = 1,
+    progress: BuildProgress | None = None,
+) -> PageTexts:
     """Write all files of an index of pages but its manifest into an empty folder; returns the pages.
 
-    ``texts`` are page id -> text, in page order. Raises ``InputError`` for pages that cannot be indexed.
+    ``texts`` are page ids and their texts, in page order; ``earlier`` is an index of the same options. Raises
+    ``InputError`` for pages that cannot be indexed.
     """
-    write_texts(folder, texts, index.tokenizer)
+    progress = progress or BuildProgress()
+    rows = write_page_store(
+        folder,
+        texts.items() if isinstance(texts, Mapping) else texts,
+        index.tokenizer,
+        earlier=earlier,
+        workers=workers,
+        progress=progress,
+        expected=texts.expected if isinstance(texts, ReadablePages) else 0,
+    )
     pages = PageTexts.open(folder)
-    index.write(folder, pages)
+    if earlier is None or not np.any(rows >= 0):
+        progress.at(WRITING, 0, 0)
+        index.write(folder, pages)
+        return pages
+    before = Earlier(folder=earlier, pages=PageTexts.open(earlier), rows=rows)
+    progress.taken_over(*before.documents(pages))
+    progress.at(WRITING, 0, 0)
+    index.update(folder, pages, before)
     return pages
-
-
-def _readable(pages_dir: Path) -> tuple[list[Page], dict[str, str], dict[str, str]]:
-    """All pages, why some are left out of the pool, and page id -> text of the others that could be read."""
-    pages = load_pages(pages_dir)
-    left_out = read_left_out(pages_dir)
-    texts = {
-        page.page_id: page.text for page in pages if page.status == "ok" and page.page_id not in left_out
-    }
-    if not texts:
-        raise InputError(f"{pages_dir}: no page to index: all failed or are left out of the pool")
-    return pages, left_out, texts
 
 
 def _index(kind: str, options: Mapping[str, Any]) -> IndexKind:
@@ -103,15 +143,13 @@ def _index(kind: str, options: Mapping[str, Any]) -> IndexKind:
     return settings(**options)
 
 
-def _counts(pages: Sequence[Page], left_out: Mapping[str, str], indexed: PageTexts) -> dict[str, int]:
-    readable = (page.page_id for page in pages if page.status == "ok")
-    reasons = Counter(left_out[page_id] for page_id in readable if page_id in left_out)
+def _counts(readable: ReadablePages, indexed: PageTexts) -> dict[str, int]:
     return {
-        "pages": len(pages),
+        "pages": readable.pages,
         "pages_indexed": len(indexed),
         "pages_without_text": int(np.count_nonzero(np.diff(indexed.terms.page_starts) == 0)),
-        "pages_failed": sum(page.status == "failed" for page in pages),
-        **{f"pages_left_out_{reason}": count for reason, count in sorted(reasons.items())},
+        "pages_failed": readable.failed,
+        **{f"pages_left_out_{reason}": count for reason, count in sorted(readable.left_out.items())},
         "terms": len(indexed.terms.vocabulary),
     }
 
@@ -120,8 +158,9 @@ def _same(index_dir: Path, inputs: dict[str, str], settings: Mapping[str, Any]) 
     """The manifest of an index of the same pages and options that is there and whole, None without one."""
     try:
         present = read_manifest(index_dir)
-        config = present.config | {KIND: kind_of(present)}
-        if present.inputs != inputs or any(config.get(name) != value for name, value in settings.items()):
+        if present.inputs != inputs or any(
+            present.config.get(name) != value for name, value in settings.items()
+        ):
             return None
         return check_files(index_dir)
     except InputError:

@@ -2,44 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from drag_rl.corpus.pool import pool_fingerprint
 from drag_rl.errors import InputError
-from drag_rl.files.fingerprint import file_fingerprint
-from drag_rl.files.manifest import Manifest, read_manifest
-from drag_rl.words import has_other_scripts
+from drag_rl.files.manifest import Manifest, read_manifest, sha256_file
 
 STAGE = "index"
 KIND, DEFAULT_KIND = "kind", "bm25"
-"""In the manifest's ``config``: the back end that searches the index. Without it the index is of the default kind, from
-when that was the only one."""
-WORD_RULE, WORD_RULE_NOW = "word_rule", 2
-"""In the manifest: by which rule pages were told into words; 1, which none says, knew words between spaces only."""
+"""In the manifest's ``config``: the back end that searches the index."""
+FORMAT, FORMAT_NOW = "index_format", 3
+"""In the manifest's ``config``: how an index is laid out, and by which rule its pages were told into words."""
+FILES = "files"
+"""In the manifest's ``config``: of each file, by its path inside the folder, ``bytes`` and ``sha256``."""
+SMALL_BYTES = 8 << 20
+"""Files up to this size are read whole when an index is opened."""
 
 
 def kind_of(manifest: Manifest) -> str:
-    """Which back end an index is for: a name in the table of ``drag_rl.retrieval.open``."""
+    """Which back end an index is for: a name in the table of ``drag_rl.retrieval.kinds``."""
     return str(manifest.config.get(KIND, DEFAULT_KIND))
 
 
-def check_files(index_dir: Path) -> Manifest:
-    """The manifest of an index whose files are all there and unchanged.
+def files_of(folder: Path) -> dict[str, dict[str, Any]]:
+    """What the manifest says of the files of a folder."""
+    return {
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
-    Raises ``InputError``.
+
+def check_files(index_dir: Path) -> Manifest:
+    """The manifest of an index whose files are all there, of the right size, and the small ones unchanged.
+
+    That takes no longer for a large index; :func:`verify_files` reads all of it. Raises ``InputError``.
     """
+    return _checked(index_dir, SMALL_BYTES)
+
+
+def verify_files(index_dir: Path) -> Manifest:
+    """The manifest of an index whose files are unchanged to the last byte. Raises ``InputError``."""
+    return _checked(index_dir, None)
+
+
+def _checked(index_dir: Path, most_bytes: int | None) -> Manifest:
+    """The manifest, after reading the files of up to ``most_bytes`` (None: all)."""
     manifest = read_manifest(index_dir)
-    files = manifest.config.get("files")
+    files = manifest.config.get(FILES)
     if manifest.stage != STAGE or not isinstance(files, dict):
         raise InputError(f"{index_dir} is no search index; run drag index")
-    for name, fingerprint in files.items():
+    if manifest.config.get(FORMAT) != FORMAT_NOW:
+        raise InputError(f"{index_dir} is of an older version; run drag index again")
+    for name, known in files.items():
+        path = index_dir / name
         try:
-            found = file_fingerprint(index_dir / name)
+            size = path.stat().st_size
+            whole = size == known["bytes"] and (
+                (most_bytes is not None and size > most_bytes) or sha256_file(path) == known["sha256"]
+            )
         except OSError as error:
-            raise InputError(f"{index_dir / name}: missing or unreadable; run drag index again") from error
-        if found != fingerprint:
-            raise InputError(f"{index_dir / name}: truncated or changed; run drag index again")
+            raise InputError(f"{path}: missing or unreadable; run drag index again") from error
+        if not whole:
+            raise InputError(f"{path}: truncated or changed; run drag index again")
     return manifest
 
 
@@ -47,18 +73,6 @@ def check_corpus(index_dir: Path, manifest: Manifest, pages_dir: Path) -> None:
     """Raise ``InputError`` unless the index was made from ``pages_dir`` as it is now."""
     if not corpus_inputs(pages_dir).items() <= manifest.inputs.items():
         raise InputError(f"{index_dir} was not made from {pages_dir} as it is now; run drag index again")
-
-
-def check_words(index_dir: Path, manifest: Manifest, terms: Iterable[str]) -> None:
-    """Raise ``InputError`` for an index whose terms were told apart by an older rule than a query's are.
-
-    Latin, Greek and Cyrillic words are told apart as ever, so an older index of these is as good as a new one.
-    """
-    if manifest.config.get(WORD_RULE) != WORD_RULE_NOW and any(map(has_other_scripts, terms)):
-        raise InputError(
-            f"{index_dir} is of an older version, which finds no Chinese, Japanese, Korean or Thai word; "
-            "run drag index again"
-        )
 
 
 def corpus_inputs(pages_dir: Path) -> dict[str, str]:

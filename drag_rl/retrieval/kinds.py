@@ -10,6 +10,7 @@ from typing import ClassVar
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import Manifest
 from drag_rl.retrieval.base import Retriever
+from drag_rl.retrieval.earlier import Earlier
 from drag_rl.retrieval.page_texts import PageTexts
 from drag_rl.retrieval.tokenizer import Tokenizer, default_tokenizer
 from drag_rl.tables import Table
@@ -21,7 +22,7 @@ class IndexKind(ABC):
 
     Each field is an option of ``drag index``: it has a default, and its help text as ``Annotated[type, "text"]``; a
     ``tuple[str, ...]`` is an option that can be given several times. A kind is made of a folder of pages
-    (:meth:`write`), of other indexes or a server (:meth:`compose`), or of either.
+    (:meth:`write`, :meth:`update`), of other indexes or a server (:meth:`compose`), or of either.
     """
 
     packages: ClassVar[tuple[str, ...]] = ()
@@ -46,6 +47,14 @@ class IndexKind(ABC):
         """
         del folder, pages
         raise InputError("--pages: this kind of index has those of its parts; leave the option out")
+
+    def update(self, folder: Path, pages: PageTexts, earlier: Earlier) -> None:
+        """Write what :meth:`write` would, given an index of the same options that has some of these pages already.
+
+        The files must be those of :meth:`write`, byte for byte; only the work may be less.
+        """
+        del earlier
+        self.write(folder, pages)
 
     def compose(self, folder: Path) -> PageTexts:
         """Write all files of an index that is made without a folder of pages; returns the pages that it can find.

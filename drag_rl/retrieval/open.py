@@ -6,12 +6,12 @@ from pathlib import Path
 
 from drag_rl.errors import InputError
 from drag_rl.retrieval.base import Retriever
-from drag_rl.retrieval.index_folder import check_corpus, check_files, check_words, kind_of
+from drag_rl.retrieval.index_folder import check_corpus, check_files, kind_of
 from drag_rl.retrieval.kinds import INDEX_KINDS
 
 
 def open_retriever(folder: Path | str, pages_dir: Path | str | None = None) -> Retriever:
-    """The retriever of an index folder of any kind, after checking that its files are whole and unchanged.
+    """The retriever of an index folder of any kind, after checking its files; see ``index_folder.check_files``.
 
     Given ``pages_dir``, the index must have been made from those pages as they are now. Raises ``InputError`` for an
     index that is missing, unfinished, truncated, changed, of other pages or of an unknown kind.
@@ -23,6 +23,4 @@ def open_retriever(folder: Path | str, pages_dir: Path | str | None = None) -> R
     kind = kind_of(manifest)
     if kind not in INDEX_KINDS:
         raise InputError(f"{folder}: {INDEX_KINDS.unknown(kind)}; is the package that made it installed?")
-    retriever = INDEX_KINDS[kind].open(folder, manifest)
-    check_words(folder, manifest, retriever.pages.terms.vocabulary)
-    return retriever
+    return INDEX_KINDS[kind].open(folder, manifest)

@@ -5,26 +5,27 @@ Shape letters: D pages, T terms of all pages in order, repeats kept, W different
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from drag_rl.retrieval.mapped import mapped_array
 from drag_rl.retrieval.tokenizer import Tokenizer
+from drag_rl.retrieval.vocabulary import Vocabulary
 
 TERM_IDS = "term_ids.npy"
 TERM_STARTS = "term_starts.npy"
 PAGE_STARTS = "page_starts.npy"
-TERMS = "terms.json"
+TERMS = "terms.arrow"
 TERM_PAGES = "term_pages.npy"
-VOCABULARY_FILES = (TERMS, TERM_PAGES)
-"""What an index folder goes without where the back end stores the vocabulary itself."""
-
+_NO_TERM = -1
+"""Of a word that is a stop word."""
 FEW_TERMS = 16
 
 
@@ -38,48 +39,47 @@ class PageTerms:
     """The character of its page at which each of them begins (T,)."""
     page_starts: npt.NDArray[np.int64]
     """Where the terms of each page begin in ``term_ids``, and where the last page's end (D + 1,)."""
-    vocabulary: Mapping[str, int]
-    """Term -> its id, 0-based; ids are given in order of first sight, so the same pages have the same ones."""
-    holding: npt.NDArray[np.integer[Any]]
-    """How many pages hold each term (W,)."""
+    vocabulary: Vocabulary
+    """Term -> its id, 0-based: its place among all of them."""
+    holding: npt.NDArray[np.int64]
+    """How many pages hold each term; each term is held by one at least (W,)."""
 
     @classmethod
     def of(cls, texts: Iterable[str], tokenizer: Tokenizer) -> PageTerms:
         """The terms of texts."""
-        vocabulary: dict[str, int] = {}
-        pages: list[list[int]] = []
-        starts = [np.empty(0, dtype=np.int32)]
+        seen: dict[str, int] = {}
+        of_words: dict[str, int] = {}
+        term_ids, starts, page_starts = array("i"), array("i"), array("q", [0])
         for text in texts:
-            spans = list(tokenizer.spans(text))
-            pages.append([vocabulary.setdefault(term, len(vocabulary)) for _, _, term in spans])
-            starts.append(np.array([start for start, _, _ in spans], dtype=np.int32))
-        ends = np.cumsum([len(terms) for terms in pages], dtype=np.int64)
-        holding = np.fromiter(chain.from_iterable(map(set, pages)), np.int64)
-        return cls(
-            term_ids=np.fromiter(chain.from_iterable(pages), np.int32),
-            starts=np.concatenate(starts),
-            page_starts=np.concatenate([np.zeros(1, dtype=np.int64), ends]),
-            vocabulary=vocabulary,
-            holding=np.bincount(holding, minlength=len(vocabulary)),
+            for start, word in tokenizer.words(text):
+                term_id = of_words.get(word)
+                if term_id is None:
+                    term = tokenizer.term(word)
+                    term_id = _NO_TERM if term is None else seen.setdefault(term, len(seen))
+                    of_words[word] = term_id
+                if term_id != _NO_TERM:
+                    term_ids.append(term_id)
+                    starts.append(start)
+            page_starts.append(len(term_ids))
+        vocabulary = Vocabulary.of([*seen])
+        sorted_ids = np.empty(len(seen), dtype=np.int32)
+        sorted_ids[[seen[term] for term in vocabulary]] = np.arange(len(seen), dtype=np.int32)
+        return cls._counted(
+            sorted_ids[np.array(term_ids, dtype=np.int32)],
+            np.array(starts, dtype=np.int32),
+            np.array(page_starts, dtype=np.int64),
+            vocabulary,
         )
 
     @classmethod
-    def open(
-        cls,
-        folder: Path,
-        vocabulary: Mapping[str, int] | None = None,
-        holding: npt.NDArray[np.integer[Any]] | None = None,
-    ) -> PageTerms:
-        """What :meth:`save` wrote; a retriever that stores ``vocabulary`` and ``holding`` itself gives them."""
-        if vocabulary is None:
-            terms = json.loads((folder / TERMS).read_text(encoding="utf-8"))
-            vocabulary = {term: term_id for term_id, term in enumerate(terms)}
+    def open(cls, folder: Path) -> PageTerms:
+        """What :meth:`save` wrote, memory-mapped."""
         return cls(
-            term_ids=_mapped(folder / TERM_IDS),
-            starts=_mapped(folder / TERM_STARTS),
-            page_starts=_mapped(folder / PAGE_STARTS),
-            vocabulary=vocabulary,
-            holding=_mapped(folder / TERM_PAGES) if holding is None else holding,
+            term_ids=mapped_array(folder / TERM_IDS),
+            starts=mapped_array(folder / TERM_STARTS),
+            page_starts=mapped_array(folder / PAGE_STARTS),
+            vocabulary=Vocabulary.open(folder / TERMS),
+            holding=mapped_array(folder / TERM_PAGES),
         )
 
     def save(self, folder: Path) -> None:
@@ -87,8 +87,39 @@ class PageTerms:
         np.save(folder / TERM_IDS, self.term_ids)
         np.save(folder / TERM_STARTS, self.starts)
         np.save(folder / PAGE_STARTS, self.page_starts)
-        (folder / TERMS).write_text(json.dumps([*self.vocabulary], ensure_ascii=False), encoding="utf-8")
+        self.vocabulary.save(folder / TERMS)
         np.save(folder / TERM_PAGES, self.holding)
+
+    def of_pages(self, rows: npt.NDArray[np.int64]) -> PageTerms:
+        """The terms of some of the pages, in the order of ``rows`` (d,), as if made from their texts."""
+        begins = self.page_starts[rows]
+        lengths = self.page_starts[rows + 1] - begins
+        page_starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+        places = np.repeat(begins - page_starts[:-1], lengths) + np.arange(page_starts[-1])
+        term_ids = self.term_ids[places]
+        used = np.zeros(len(self.vocabulary), dtype=np.bool_)
+        used[term_ids] = True
+        new_ids = np.cumsum(used, dtype=np.int32) - 1
+        vocabulary = Vocabulary(self.vocabulary.terms.take(pa.array(np.flatnonzero(used))))
+        return self._counted(new_ids[term_ids], self.starts[places], page_starts, vocabulary)
+
+    @classmethod
+    def _counted(
+        cls,
+        term_ids: npt.NDArray[np.int32],
+        starts: npt.NDArray[np.int32],
+        page_starts: npt.NDArray[np.int64],
+        vocabulary: Vocabulary,
+    ) -> PageTerms:
+        once = [np.unique(term_ids[begin:end]) for begin, end in pairwise(page_starts.tolist())]
+        held = np.concatenate([np.empty(0, dtype=np.int32), *once])
+        return cls(
+            term_ids=term_ids,
+            starts=starts,
+            page_starts=page_starts,
+            vocabulary=vocabulary,
+            holding=np.bincount(held, minlength=len(vocabulary)),
+        )
 
     def by_page(self) -> list[list[int]]:
         """The term ids of each page, repeats kept."""
@@ -116,8 +147,3 @@ def _among(term_ids: npt.NDArray[np.int32], wanted: npt.NDArray[np.int32]) -> np
     for term_id in wanted:
         found |= term_ids == term_id
     return found
-
-
-def _mapped(path: Path) -> npt.NDArray[Any]:
-    """A memory-mapped array as a plain view, without numpy's memmap class: much cheaper to slice."""
-    return np.asarray(np.load(path, mmap_mode="r"))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,12 @@ import pyarrow as pa
 
 from drag_rl.corpus.clean_text import clean_text
 from drag_rl.errors import InputError
+from drag_rl.retrieval.mapped import mapped_array, mapped_batches
+from drag_rl.retrieval.page_ids import PAGE_ORDER, TEXTS, PageIds
 from drag_rl.retrieval.page_terms import PageTerms
 from drag_rl.retrieval.snippet import fitting_snippet
-from drag_rl.retrieval.tokenizer import Tokenizer, default_tokenizer, read_tokenizer, write_tokenizer
+from drag_rl.retrieval.tokenizer import Tokenizer, default_tokenizer, read_tokenizer
 
-TEXTS = "texts.arrow"
 QUERIES_KEPT = 1024
 """The terms of so many queries are kept, as every page that a query found asks for them."""
 
@@ -25,13 +25,14 @@ QUERIES_KEPT = 1024
 class PageTexts:
     """Texts by page id, in page order; reads only, safe to share between threads."""
 
-    def __init__(self, texts: pa.RecordBatch, terms: PageTerms, tokenizer: Tokenizer) -> None:
-        """``texts`` has the columns ``page_id`` and ``text``. See :meth:`of` and :meth:`open`."""
-        self.page_ids: tuple[str, ...] = tuple(map(str, texts.column("page_id").to_pylist()))
+    def __init__(
+        self, page_ids: PageIds, texts: pa.ChunkedArray, terms: PageTerms, tokenizer: Tokenizer
+    ) -> None:
+        """Pages in page order, their texts and terms. See :meth:`of` and :meth:`open`."""
+        self.page_ids = page_ids
         self.terms = terms
         self.tokenizer = tokenizer
-        self._texts = texts.column("text")
-        self._rows = {page_id: row for row, page_id in enumerate(self.page_ids)}
+        self._texts = texts
         self._query_terms = lru_cache(QUERIES_KEPT)(self._weighted_terms)
 
     @classmethod
@@ -43,20 +44,21 @@ class PageTexts:
         (2, 2, 'Loading a')
         """
         tokenizer = tokenizer or default_tokenizer()
-        return cls(_batch(texts), PageTerms.of(texts.values(), tokenizer), tokenizer)
+        held = pa.chunked_array([pa.array([*texts.values()], pa.large_string())])
+        return cls(PageIds.of([*texts]), held, PageTerms.of(texts.values(), tokenizer), tokenizer)
 
     @classmethod
-    def open(cls, folder: Path, terms: PageTerms | None = None) -> PageTexts:
-        """The pages of an index folder, memory-mapped; ``terms`` are given where the folder has no vocabulary file."""
-        with pa.ipc.open_file(pa.memory_map(str(folder / TEXTS))) as reader:
-            texts = reader.get_batch(0)
-        return cls(texts, terms or PageTerms.open(folder), read_tokenizer(folder))
+    def open(cls, folder: Path) -> PageTexts:
+        """The pages of an index folder, memory-mapped: they take next to no memory of this process's own."""
+        texts = pa.Table.from_batches(mapped_batches(folder / TEXTS))
+        ids = PageIds(texts.column("page_id"), mapped_array(folder / PAGE_ORDER))
+        return cls(ids, texts.column("text"), PageTerms.open(folder), read_tokenizer(folder))
 
     def __len__(self) -> int:
         return len(self.page_ids)
 
     def __contains__(self, page_id: object) -> bool:
-        return page_id in self._rows
+        return page_id in self.page_ids
 
     def text(self, page_id: str) -> str:
         """The text of a page. Raises ``InputError`` for a page that is not in the index."""
@@ -87,10 +89,10 @@ class PageTexts:
 
     def row(self, page_id: str) -> int:
         """The place of a page in page order, 0-based. Raises ``InputError`` for a page that is not in the index."""
-        try:
-            return self._rows[page_id]
-        except KeyError:
-            raise InputError(f"page {page_id!r} is not in the index; was it left out of the pool?") from None
+        row = self.page_ids.row(page_id)
+        if row is None:
+            raise InputError(f"page {page_id!r} is not in the index; was it left out of the pool?")
+        return row
 
     def rows(self, page_ids: Collection[str]) -> list[int]:
         """The places of some pages. Raises ``InputError`` for a page that is not in the index."""
@@ -98,17 +100,10 @@ class PageTexts:
 
     def rows_of(self, document: str) -> npt.NDArray[np.int64]:
         """The places of a document's pages, rising. Raises ``InputError`` for a document that is not in the index."""
-        try:
-            return self._documents[document]
-        except KeyError:
-            raise InputError(f"document {document!r} has no page in the index") from None
-
-    @cached_property
-    def _documents(self) -> dict[str, npt.NDArray[np.int64]]:
-        rows: dict[str, list[int]] = defaultdict(list)
-        for row, page_id in enumerate(self.page_ids):
-            rows[page_id.rpartition("#")[0]].append(row)
-        return {document: np.array(places, dtype=np.int64) for document, places in rows.items()}
+        rows = self.page_ids.rows_of(document)
+        if not len(rows):
+            raise InputError(f"document {document!r} has no page in the index")
+        return rows
 
     def _weighted_terms(self, query: str) -> tuple[npt.NDArray[np.int32], dict[int, float]]:
         """The ids of a query's terms that some page holds, and the weight of each."""
@@ -116,17 +111,3 @@ class PageTexts:
         term_ids = [vocabulary[term] for term in self.query_terms(query) if term in vocabulary]
         weights = {term_id: self.terms.weight(term_id) for term_id in term_ids}
         return np.fromiter(weights, np.int32, len(weights)), weights
-
-
-def write_texts(folder: Path, texts: Mapping[str, str], tokenizer: Tokenizer) -> None:
-    """Write the pages of an index folder for :meth:`PageTexts.open`; the same pages give the same files."""
-    PageTerms.of(texts.values(), tokenizer).save(folder)
-    table = _batch(texts)
-    with pa.OSFile(str(folder / TEXTS), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_batch(table)
-    write_tokenizer(folder, tokenizer)
-
-
-def _batch(texts: Mapping[str, str]) -> pa.RecordBatch:
-    columns = [pa.array(list(texts), pa.large_string()), pa.array(list(texts.values()), pa.large_string())]
-    return pa.record_batch(columns, names=["page_id", "text"])

@@ -47,11 +47,19 @@ class Tokenizer:
 
     def spans(self, text: str) -> Iterator[tuple[int, str, str]]:
         """Each term, after the word that it stands for, in lower case, and that word's offset (in characters)."""
-        stem, stopwords = self._stem(), self._stopwords
-        for start, written in words(text, skip=stopwords):
-            word = written.lower()
-            if word not in stopwords:
-                yield start, word, stem(word)
+        for start, word in self.words(text):
+            term = self.term(word)
+            if term is not None:
+                yield start, word.lower(), term
+
+    def words(self, text: str) -> Iterator[tuple[int, str]]:
+        """Each word, stop words too, as it is written, after its offset (in characters)."""
+        return words(text, skip=self._stopwords)
+
+    def term(self, word: str) -> str | None:
+        """The term that a word stands for, however it is written; None for a stop word."""
+        word = word.lower()
+        return None if word in self._stopwords else self._stem()(word)
 
     def _stem(self) -> Callable[[str], str]:
         """A function from word to term, for this thread alone: a ``Stemmer`` must not be shared."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tiny_corpus import index_of
 
 from drag_rl.retrieval import PageTexts
-from drag_rl.retrieval.page_texts import write_texts
+from drag_rl.retrieval.page_store import write_page_store
 from drag_rl.retrieval.tokenizer import Tokenizer
 
 PLAIN = Tokenizer(stemmer="none")
@@ -26,7 +26,7 @@ def test_a_folder_tells_what_memory_tells(texts: list[str], query: str, max_char
     given_texts = {f"doc#{number}": text for number, text in enumerate(texts, start=1)}
     in_memory = PageTexts.of(given_texts, tokenizer=PLAIN)
     with tempfile.TemporaryDirectory() as folder:
-        write_texts(Path(folder), given_texts, PLAIN)
+        write_page_store(Path(folder), given_texts.items(), PLAIN)
         stored = PageTexts.open(Path(folder))
         for pages in (in_memory, stored):
             assert {page_id: pages.text(page_id) for page_id in pages.page_ids} == given_texts

@@ -9,7 +9,6 @@ from typing import Annotated, ClassVar, get_args
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import Manifest
 from drag_rl.retrieval.kinds import IndexKind
-from drag_rl.retrieval.page_terms import VOCABULARY_FILES, PageTerms
 from drag_rl.retrieval.page_texts import PageTexts
 from drag_rl.retrieval.sparse.bm25 import Bm25, Method, write_bm25
 from drag_rl.retrieval.sparse.retriever import Bm25Retriever
@@ -49,12 +48,9 @@ class Bm25Index(IndexKind):
         if not pages.terms.vocabulary:
             raise InputError("no page has a word to index; do the PDFs need drag ingest --ocr force?")
         write_bm25(folder / BM25_FOLDER, pages.terms, k1=self.k1, b=self.b, method=self.method)
-        for name in VOCABULARY_FILES:  # bm25s keeps the same in files of its own
-            (folder / name).unlink()
 
     @classmethod
     def open(cls, folder: Path, manifest: Manifest) -> Bm25Retriever:
         """The retriever of a folder."""
         bm25 = Bm25(folder / BM25_FOLDER)
-        terms = PageTerms.open(folder, bm25.vocabulary, bm25.holding())
-        return Bm25Retriever(bm25, PageTexts.open(folder, terms), manifest.fingerprint)
+        return Bm25Retriever(bm25, PageTexts.open(folder), manifest.fingerprint)

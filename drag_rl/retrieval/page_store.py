@@ -1,0 +1,90 @@
+"""Writing the pages of an index folder: their texts, ids and terms, with bounded memory, however many there are."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from drag_rl.retrieval.build_progress import BuildProgress
+from drag_rl.retrieval.joined_terms import write_joined
+from drag_rl.retrieval.mapped import mapped_batches
+from drag_rl.retrieval.page_ids import PAGE_ORDER, TEXTS, order_of
+from drag_rl.retrieval.piece_maker import CANDIDATES, Rows, Work, make_pieces
+from drag_rl.retrieval.tokenizer import Tokenizer, write_tokenizer
+
+PIECE_PAGES = 4096
+"""Pages of a piece, and of a record batch of the texts; the files depend on it."""
+_SCHEMA = pa.schema([("page_id", pa.large_string()), ("text", pa.large_string())])
+_WORK = "pieces"
+
+
+def write_page_store(
+    folder: Path,
+    texts: Iterable[tuple[str, str]],
+    tokenizer: Tokenizer,
+    *,
+    earlier: Path | None = None,
+    workers: int = 1,
+    progress: BuildProgress | None = None,
+    expected: int = 0,
+) -> Rows:
+    """Write the pages of an index folder; the same pages give the same files, whatever else is given.
+
+    Args:
+        folder: A folder without these files.
+        texts: Page ids, all different, and texts; read once.
+        tokenizer: How texts become terms.
+        earlier: An index folder of the same tokenizer; the terms of pages that have not changed are taken from there.
+        workers: Processes that read texts; few pages are read in this one.
+        progress: Is told how it goes.
+        expected: How many texts there may be, for ``progress``.
+
+    Returns:
+        Where each page stands in the earlier index, -1 for pages that are new or changed (D,).
+    """
+    progress = progress or BuildProgress()
+    write_tokenizer(folder, tokenizer)
+    _write_texts(folder, texts, progress, expected)
+    batches = mapped_batches(folder / TEXTS)
+    ids = pa.Table.from_batches(batches, _SCHEMA).column("page_id")
+    np.save(folder / PAGE_ORDER, order_of(ids))
+    work = Work(folder=folder, pieces=folder / _WORK, count=len(batches), earlier=earlier)
+    work.pieces.mkdir()
+    if earlier:
+        np.save(work.pieces / CANDIDATES, _candidates(ids, earlier))
+    rows = [np.empty(0, dtype=np.int64)]
+    done = 0
+    for of_piece in make_pieces(work, workers):
+        rows.append(of_piece)
+        done += len(of_piece)
+        progress.at("reading words", done, len(ids))
+    progress.at("putting the words together", 0, 0)
+    write_joined(folder, [work.place(number) for number in range(work.count)])
+    shutil.rmtree(work.pieces)
+    return np.concatenate(rows)
+
+
+def _write_texts(
+    folder: Path, texts: Iterable[tuple[str, str]], progress: BuildProgress, expected: int
+) -> None:
+    remaining, done = iter(texts), 0
+    with pa.OSFile(str(folder / TEXTS), "wb") as sink, pa.ipc.new_file(sink, _SCHEMA) as writer:
+        while batch := list(islice(remaining, PIECE_PAGES)):
+            columns = [pa.array(column, pa.large_string()) for column in zip(*batch, strict=True)]
+            writer.write_batch(pa.record_batch(columns, schema=_SCHEMA))
+            done += len(batch)
+            progress.at("reading pages", done, max(done, expected))
+
+
+def _candidates(ids: pa.ChunkedArray, earlier: Path) -> Rows:
+    """Where the page of each id stands in an earlier index, -1 where there is none (D,)."""
+    theirs = pa.Table.from_batches(mapped_batches(earlier / TEXTS), _SCHEMA).column("page_id")
+    found = pc.index_in(ids, value_set=pa.concat_arrays(theirs.chunks))
+    rows: Rows = pc.fill_null(found, -1).to_numpy().astype(np.int64)
+    return rows
