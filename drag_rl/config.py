@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self, get_args
+from typing import Any, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -45,8 +45,11 @@ def _first_problem(error: ValidationError, config: type[BaseModel]) -> str:
 
 def _options(config: type[BaseModel], path: Sequence[str | int]) -> Iterable[str]:
     """The options of the configuration at ``path`` in this one."""
-    for part in path:
+    parts = iter(path)
+    for part in parts:
         annotation = config.model_fields[str(part)].annotation
+        if get_origin(annotation) is dict:
+            next(parts)  # the user's own name of a configuration
         choices = get_args(annotation) or (annotation,)  # a configuration, or one of ``Config | None``
         config = next(choice for choice in choices if issubclass(choice, BaseModel))
     return config.model_fields

@@ -1,14 +1,16 @@
 """Questions as rows of verl's parquet files, both ways: the one place that knows their columns.
 
 A row has ``data_source``, ``agent_name``, ``prompt`` (one user message), ``images``, ``reward_model`` (the
-gold pages and answers) and ``extra_info`` (the question itself). Every file has the same schema, empty lists
-included.
+gold pages, their grades, and answers) and ``extra_info`` (the question itself). Every file has the same schema, empty
+lists included.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ AGENT_NAME = "drag_search"
 """Name of the agent loop that plays these questions, see :mod:`drag_rl.verl_plugin`."""
 
 _TEXTS = pa.list_(pa.string())
-_TRUTH = pa.struct([("page_ids", _TEXTS), ("answers", _TEXTS)])
+_TRUTH = pa.struct([("page_ids", _TEXTS), ("answers", _TEXTS), ("grades", pa.list_(pa.int64()))])
 _EXTRA_INFO = pa.struct(
     [
         ("index", pa.int64()),
@@ -63,7 +65,11 @@ def question_to_row(question: Question, index: int, split: str) -> dict[str, Any
         "images": [{"image": image} for image in question.images],
         "reward_model": {
             "style": "rule",
-            "ground_truth": {"page_ids": list(question.gold_page_ids), "answers": list(question.answers)},
+            "ground_truth": {
+                "page_ids": list(question.gold_page_ids),
+                "answers": list(question.answers),
+                "grades": list(question.gold_grades),
+            },
         },
         "extra_info": {
             "index": index,
@@ -78,7 +84,8 @@ def question_to_row(question: Question, index: int, split: str) -> dict[str, Any
 def question_from_row(row: Mapping[str, Any]) -> Question:
     """The question of a row, as read from parquet or as verl passes it on (numpy arrays and strings).
 
-    A gold page that is named twice counts once. Raises ``InputError`` naming the column that is missing or wrong.
+    A gold page that is named twice counts once. Files of older versions know no grades: all are 1 there. Raises
+    ``InputError`` naming the column that is missing or wrong.
     """
     extra = _column(row, "extra_info")
     truth = _column(_column(row, "reward_model"), "ground_truth", "reward_model.ground_truth")
@@ -92,7 +99,11 @@ def question_from_row(row: Mapping[str, Any]) -> Question:
     )
     if not question.gold_page_ids:
         raise InputError("reward_model.ground_truth.page_ids is empty; a question needs a gold page")
-    return question
+    grades = _grades(truth)
+    try:
+        return replace(question, gold_grades=grades)
+    except ValueError as error:
+        raise InputError(f"reward_model.ground_truth.grades: {error}") from None
 
 
 def write_questions(path: Path, questions: Iterable[Question], split: str) -> int:
@@ -168,3 +179,15 @@ def _texts(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
     ):
         raise InputError(f"{name} is not a list of texts")
     return tuple(str(item) for item in value)
+
+
+def _grades(truth: Mapping[str, Any]) -> tuple[int, ...]:
+    value = truth.get("grades")
+    if value is None:
+        return ()
+    if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
+        raise InputError("grades is not a list of whole numbers")
+    grades = [*value]
+    if not all(isinstance(grade, Integral) for grade in grades):
+        raise InputError("grades is not a list of whole numbers")
+    return tuple(int(grade) for grade in grades)

@@ -7,17 +7,18 @@ the group ``drag_rl.scores``. Nothing else changes: training, ``drag score`` and
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from drag_rl.config import Config
-from drag_rl.tables import Table
 from drag_rl.types import Outcome
 from reward import answer, ranking, search_r1, steps
 from reward.citations import citation_f1
 from reward.cost import query_length
 from reward.counts import counts
+from reward.cutoffs import ScoreTable
 from reward.format import format_score, one_action, think_language
 from reward.rank import (
     Variant,
@@ -33,7 +34,7 @@ from reward.ranking import of_searches
 from reward.steps import share_of_searches
 from reward.tiers import FORMAT_ERROR, TIERS, tiered_recall
 
-SCORES: Table[Callable[[Outcome, Variant], float]] = Table(
+SCORES = ScoreTable(
     "score",
     {
         # where the best gold page ranks
@@ -45,11 +46,11 @@ SCORES: Table[Callable[[Outcome, Variant], float]] = Table(
         "discounted_best": lambda outcome, _: discounted_best(outcome),
         "improvement": lambda outcome, _: improvement(outcome),
         # where all gold pages rank
-        "ndcg@k": lambda outcome, variant: of_searches(ranking.ndcg_at, outcome, variant),
+        "ndcg@k": lambda outcome, variant: of_searches(ranking.ndcg_of(outcome), outcome, variant),
         "recall@k": lambda outcome, variant: of_searches(ranking.recall_at, outcome, variant),
         "precision@k": lambda outcome, variant: of_searches(ranking.precision_at, outcome, variant),
         "average_precision": lambda outcome, variant: of_searches(
-            ranking.average_precision, outcome, variant
+            lambda ranks, _: ranking.average_precision(ranks), outcome, variant
         ),
         "gold_found": lambda outcome, _: ranking.gold_found(outcome),
         "tiered_recall": tiered_recall,
@@ -74,7 +75,8 @@ SCORES: Table[Callable[[Outcome, Variant], float]] = Table(
     },
     group="drag_rl.scores",
 )
-"""Name -> pure score of an episode, in [0, 1] unless ``BOUNDS`` says otherwise."""
+"""Name -> pure score of an episode, in [0, 1] unless ``BOUNDS`` says otherwise. It knows ``NAME@K`` too, see
+:mod:`reward.cutoffs`."""
 
 ANSWER_SCORES = frozenset(
     {"exact_match", "token_f1", "anls", "search_r1_em", "search_r1_f1", "citation_f1", "answered"}
@@ -87,34 +89,61 @@ BOUNDS: Mapping[str, tuple[float, float]] = dict.fromkeys(SCORES, (0.0, 1.0)) | 
 """Name -> least and greatest value."""
 
 
+def _known_and_finite(weights: dict[str, float]) -> dict[str, float]:
+    for name, weight in weights.items():
+        if name not in SCORES:
+            raise ValueError(SCORES.unknown(name))
+        if not math.isfinite(weight):
+            raise ValueError(f"the weight of {name!r} is {weight}, but must be a finite number")
+    if not weights:
+        raise ValueError(f"no score has a weight; known scores: {', '.join(SCORES)}")
+    return weights
+
+
+Weights = Annotated[dict[str, float], AfterValidator(_known_and_finite)]
+
+
+class SourceReward(Config):
+    """The reward of the questions of one source: what stands here takes the place of the general reward's."""
+
+    weights: Weights
+    """Weight of each score by its name; a score without a weight here has none, whatever the general reward says."""
+    variant: Variant | None = None
+    """Which search of the episode the rank scores read; null for that of the general reward."""
+
+
 class RewardConfig(Config):
     """How scores become a reward."""
 
-    weights: dict[str, float] = Field(default={"rank_score": 0.5, "deep_rank": 0.5, "query_length": -0.1})
-    """Weight of each score by its name in ``SCORES``; any finite number, a negative one is a penalty."""
+    weights: Weights = Field(default={"rank_score": 0.5, "deep_rank": 0.5, "query_length": -0.1})
+    """Weight of each score by its name in ``SCORES``; any finite number, a negative one is a penalty. One of 0 changes
+    nothing, but has a ``NAME@K`` reported."""
     variant: Variant = "best"
     """Which search of the episode the rank scores read: the best, the first or the last."""
+    by_source: dict[str, SourceReward] = Field(default={})
+    """Rewards of their own for questions by their ``data_source``; that of all other questions stands above."""
 
-    @field_validator("weights")
-    @classmethod
-    def _known_and_finite(cls, weights: dict[str, float]) -> dict[str, float]:
-        for name, weight in weights.items():
-            if name not in SCORES:
-                raise ValueError(SCORES.unknown(name))
-            if not math.isfinite(weight):
-                raise ValueError(f"the weight of {name!r} is {weight}, but must be a finite number")
-        if not weights:
-            raise ValueError(f"no score has a weight; known scores: {', '.join(SCORES)}")
-        return weights
+    def of(self, data_source: str) -> tuple[Mapping[str, float], Variant]:
+        """The weights and the variant for questions of a source."""
+        own = self.by_source.get(data_source)
+        return (own.weights, own.variant or self.variant) if own else (self.weights, self.variant)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The scores of every breakdown: those of ``SCORES``, then each ``NAME@K`` that has a weight anywhere."""
+        weighted = (self.weights, *(own.weights for own in self.by_source.values()))
+        return tuple(dict.fromkeys([*SCORES, *(name for weights in weighted for name in weights)]))
 
 
 def compute_reward(outcome: Outcome, config: RewardConfig) -> tuple[float, dict[str, float]]:
-    """The weighted sum of scores, and the breakdown: every unweighted score and count, under keys that never change.
+    """The weighted sum of scores, and the breakdown: every unweighted score and count.
 
-    Besides scores and counts the breakdown has ``gold_rank``, the exact rank of the best gold page. A page that was not
-    found counts as the last of the corpus, so that the mean over episodes is defined.
+    The keys of the breakdown depend on the configuration only, not on the question or its source. Besides scores and
+    counts it has ``gold_rank``, the exact rank of the best gold page. A page that was not found counts as the last of
+    the corpus, so that the mean over episodes is defined.
     """
-    scores = {name: float(score(outcome, config.variant)) for name, score in SCORES.items()}
-    reward = sum(weight * scores[name] for name, weight in config.weights.items())
-    rank = float(gold_rank(outcome, config.variant) or outcome.corpus_pages)
+    weights, variant = config.of(outcome.question.data_source)
+    scores = {name: float(SCORES[name](outcome, variant)) for name in config.names}
+    reward = sum(weight * scores[name] for name, weight in weights.items())
+    rank = float(gold_rank(outcome, variant) or outcome.corpus_pages)
     return reward, {**scores, "gold_rank": rank, **counts(outcome)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,13 @@ question_strategy = st.builds(
     answers=st.lists(texts, max_size=2).map(tuple),
     data_source=st.sampled_from(["faq", "outline", "index", "user"]),
     images=st.lists(st.just("photo.png"), max_size=2).map(tuple),
+).flatmap(
+    lambda question: (
+        st.just(question)
+        | st.lists(
+            st.integers(1, 4), min_size=len(question.gold_page_ids), max_size=len(question.gold_page_ids)
+        ).map(lambda grades: replace(question, gold_grades=tuple(grades)))
+    )
 )
 PLAIN = Question(question_id="q1", text="How?", gold_page_ids=("doc#1",))
 
@@ -65,10 +73,39 @@ def test_a_gold_page_that_is_named_twice_counts_once() -> None:
         Question(question_id="q", text="How?", gold_page_ids=("doc#2", "doc#1", "doc#1"))
 
 
+def test_grades_that_are_all_one_are_no_grades_and_older_files_have_none() -> None:
+    two = replace(PLAIN, gold_page_ids=("doc#1", "doc#2"))
+    assert replace(two, gold_grades=(1, 1)) == two and two.grades == (1, 1)
+    assert replace(two, gold_grades=(1, 2)).grades == (1, 2)
+    row = question_to_row(two, 0, "train")
+    del row["reward_model"]["ground_truth"]["grades"]
+    assert question_from_row(row) == two
+
+
+@pytest.mark.parametrize(
+    ("grades", "named"),
+    [
+        ([2, 1], "has 2 grades for 1 gold pages"),
+        ([0], "grade 0, which is not a whole number from 1 to 1000"),
+        ([1001], "grade 1001, which is not"),
+        ([0.5], "grades is not a list of whole numbers"),
+        (2, "grades is not a list of whole numbers"),
+        ("2", "grades is not a list of whole numbers"),
+        ([None], "grades is not a list of whole numbers"),
+    ],
+)
+def test_a_wrong_grade_is_named(grades: object, named: str) -> None:
+    row = question_to_row(PLAIN, 0, "test")
+    row["reward_model"]["ground_truth"]["grades"] = grades
+    with pytest.raises(InputError, match=named):
+        question_from_row(row)
+
+
 def test_numpy_values_are_taken() -> None:
     row = question_to_row(PLAIN, 3, "test")
     row["data_source"] = np.str_("user")
     row["reward_model"]["ground_truth"]["page_ids"] = np.array(["doc#1"], dtype=object)
+    row["reward_model"]["ground_truth"]["grades"] = np.array([1])
     row["extra_info"]["images"] = None
     question = question_from_row(row)
     assert question == PLAIN and type(question.data_source) is str

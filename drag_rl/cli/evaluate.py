@@ -10,59 +10,38 @@ from rich.console import Console
 
 from drag_rl.cli.options import EpisodeSettings, episode_config
 from drag_rl.cli.progress import episode_bar
-from drag_rl.cli.rollout_options import (
-    AdapterChoice,
-    BaseUrl,
-    Concurrency,
-    Limit,
-    MaxPixels,
-    MaxTokens,
-    ModelName,
-    ModelPath,
-    PagesFolder,
-    PolicyName,
-    Retries,
-    SamplingName,
-    Seed,
-    ServerDialect,
-    TimeoutS,
-    VllmOptions,
-)
+from drag_rl.cli.rollout_options import Concurrency, Limit, plays_a_policy
 from drag_rl.evaluation.evaluate import Evaluation, trajectories_path
 from drag_rl.evaluation.report import results_table
+from drag_rl.metrics.ranked import FAMILIES, MAX_CUTOFF
 from drag_rl.policies.source import PolicyOptions
-from drag_rl.protocol import MAX_PIXELS, MESSAGE_TIMEOUT_S, MESSAGE_TOKENS
-from drag_rl.serving.served_model import ModelChoice
 from drag_rl.star.collection import Collection
 
 
+@plays_a_policy(sampling="greedy")
 def evaluate(
+    *,
     questions: Annotated[Path, typer.Option(help="Questions made by `drag data`: a .parquet file.")],
     index: Annotated[Path, typer.Option(help="Index made by `drag index`.")],
     output: Annotated[
         Path, typer.Option(help="The results' file, NAME.json; trajectories go to NAME.trajectories.jsonl.")
     ],
-    policy: PolicyName = "model",
-    model: ModelName = None,
-    base_url: BaseUrl = None,
-    model_path: ModelPath = None,
-    adapter: AdapterChoice = None,
-    vllm_options: VllmOptions = "",
-    server: ServerDialect = "vllm",
-    sampling: SamplingName = "greedy",
+    policy: PolicyOptions,
     samples: Annotated[int, typer.Option(min=1, help="Episodes of each question; their mean counts.")] = 1,
-    seed: Seed = 0,
     concurrency: Concurrency = 16,
     limit: Limit = 0,
     episode: EpisodeSettings = None,
-    max_tokens: MaxTokens = MESSAGE_TOKENS,
-    pages: PagesFolder = None,
-    max_pixels: MaxPixels = MAX_PIXELS,
-    timeout_s: TimeoutS = MESSAGE_TIMEOUT_S,
-    retries: Retries = 6,
     retry_errors: Annotated[
         bool, typer.Option("--retry-errors", help="Play the failed episodes again; else they score 0.")
     ] = False,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME@K",
+            help=f"A measure of rankings beside those that are always reported, such as recall@100: "
+            f"{', '.join(FAMILIES)} at any cutoff up to {MAX_CUTOFF}; repeat it for more.",
+        ),
+    ] = None,
     trec: Annotated[
         Path | None, typer.Option(help="Folder for TREC run and qrels files (ir_measures reads them).")
     ] = None,
@@ -74,28 +53,12 @@ def evaluate(
     evaluation = Evaluation(
         output=output,
         trec=trec,
+        metrics=tuple(metrics or ()),
         collection=Collection(
             questions=questions,
             index=index,
             out=trajectories_path(output),
-            policy=PolicyOptions(
-                name=policy,
-                model=ModelChoice(
-                    model=model,
-                    base_url=base_url,
-                    model_path=model_path,
-                    adapter=adapter,
-                    vllm_options=vllm_options,
-                ),
-                dialect=server,
-                sampling=sampling,
-                seed=seed,
-                max_tokens=max_tokens,
-                pages=pages,
-                max_pixels=max_pixels,
-                timeout_s=timeout_s,
-                retries=retries,
-            ),
+            policy=policy,
             samples=samples,
             concurrency=concurrency,
             limit=limit,

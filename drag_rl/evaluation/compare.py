@@ -65,7 +65,7 @@ class Pair:
 
     name: str
     lines: tuple[Line, ...]
-    """In the order of METRICS; a metric that applies to no question twice is left out."""
+    """In the order of METRICS, then others that both have; a metric that applies to no question twice is left out."""
     notes: tuple[str, ...]
     """Settings that are not the same."""
     won: tuple[Example, ...]
@@ -119,14 +119,17 @@ def verdict(change: Difference, better: Literal["higher", "lower"]) -> Verdict:
 
 
 def _pair(name: str, base: Results, other: Results) -> Pair:
-    both_QM = ~(np.isnan(base.values_QM) | np.isnan(other.values_QM))
-    base_QM, other_QM = (np.where(both_QM, result.values_QM, np.nan) for result in (base, other))
+    names = tuple(name for name in base.names if name in other.names)
+    values = [result.values_of(names) for result in (base, other)]
+    both_QM = ~(np.isnan(values[0]) | np.isnan(values[1]))
+    base_QM, other_QM = (np.where(both_QM, values_QM, np.nan) for values_QM in values)
     changes = differences(base_QM, other_QM)
     means = mean_where_defined(base_QM)
     lines = []
-    for column, (metric, change) in enumerate(zip(METRICS.values(), changes, strict=True)):
+    for column, (measured, change) in enumerate(zip(names, changes, strict=True)):
         if np.isnan(change.value):
             continue
+        metric = METRICS[measured]
         gain_Q = other_QM[:, column] - base_QM[:, column]
         gain_Q = gain_Q if metric.better == "higher" else -gain_Q
         lines.append(
@@ -143,7 +146,7 @@ def _pair(name: str, base: Results, other: Results) -> Pair:
                 ties=int((gain_Q == 0).sum()),
             )
         )
-    column = list(METRICS).index(EXAMPLE_METRIC)
+    column = names.index(EXAMPLE_METRIC)
     gain_Q = other_QM[:, column] - base_QM[:, column]
     return Pair(
         name=name,

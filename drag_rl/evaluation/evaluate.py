@@ -21,6 +21,8 @@ from drag_rl.evaluation.trec import write_trec
 from drag_rl.files.folders import claim_files
 from drag_rl.files.manifest import manifest_path, package_version, read_manifest
 from drag_rl.files.outputs import refuse_overlap
+from drag_rl.metrics.at_cutoffs import asked_metrics
+from drag_rl.metrics.ranked import DEPTH, cutoff_of
 from drag_rl.policies.table import policy_source
 from drag_rl.questions import read_questions
 from drag_rl.retrieval import open_retriever
@@ -41,6 +43,8 @@ class Evaluation:
     """What to play; its ``out`` is :func:`trajectories_path` of ``output``."""
     trec: Path | None = None
     """Folder for TREC files; None writes none."""
+    metrics: tuple[str, ...] = ()
+    """Measures of rankings beside those that are always reported, such as ``recall@100``."""
 
     def run(self, progress: Progress) -> Results:
         """Play what is not there yet, measure, and write the results.
@@ -48,12 +52,13 @@ class Evaluation:
         Raises InputError for wrong options or inputs, ServerDown when the server is gone; what was played is kept.
         """
         self._check()
+        more = asked_metrics(self.metrics)
         collection = self.collection
         questions = read_questions(collection.questions)[: collection.limit or None]
         collection.run(progress)
         retriever = open_retriever(collection.index)
         trajectories = self._played(questions)
-        aggregate, rows = score(trajectories)
+        aggregate, rows = score(trajectories, more=more)
         played = read_manifest(collection.out)
         results = Results(
             policy=collection.policy.name,
@@ -75,7 +80,8 @@ class Evaluation:
             rows=rows,
         )
         if self.trec is not None:
-            write_trec(self.trec, trajectories, retriever)
+            depth = max(DEPTH, *map(cutoff_of, self.metrics)) if self.metrics else DEPTH
+            write_trec(self.trec, trajectories, retriever, depth)
         write_results(self.output, results)
         return results
 

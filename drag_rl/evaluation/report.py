@@ -18,10 +18,11 @@ LEGEND = f"{BRIEF_LEGEND} W/L/T: questions won, lost, tied."
 
 
 def results_table(results: Results) -> str:
-    """The short table of one policy."""
+    """The short table of one policy, with the metrics that were asked for beside those that are always taken."""
+    asked = results.names[len(METRICS) :]
     rows = [
         [label, with_interval(METRICS[name], aggregate), str(aggregate.n)]
-        for name, label in HEADLINES.items()
+        for name, label in (HEADLINES | {name: METRICS[name].label for name in asked}).items()
         if (aggregate := results.aggregate[name]).n
     ]
     model = plain_line(results.model)
@@ -79,9 +80,14 @@ def _comparison_lines(comparison: Comparison, everything: bool) -> Iterator[str]
             yield ""
             yield "### All metrics"
             yield ""
-            yield _table(comparison, pair, {name: metric.label for name, metric in METRICS.items()})
+            yield _table(comparison, pair, all_labels(pair))
     yield ""
     yield LEGEND
+
+
+def all_labels(pair: Pair) -> dict[str, str]:
+    """Every metric that a pair is compared by, and its label."""
+    return {line.metric: METRICS[line.metric].label for line in pair.lines}
 
 
 def _table(comparison: Comparison, pair: Pair, labels: dict[str, str]) -> str:

@@ -17,7 +17,7 @@ from drag_rl.errors import InputError
 from drag_rl.evaluation.bootstrap import CONFIDENCE, DRAWS, Interval, intervals
 from drag_rl.files.manifest import atomic_write
 from drag_rl.metrics.measure import Table, measure, question_means
-from drag_rl.metrics.table import METRICS
+from drag_rl.metrics.table import METRICS, names_of
 from drag_rl.types import Question, Trajectory
 
 FORMAT: Literal["drag-rl results 1"] = "drag-rl results 1"
@@ -48,6 +48,8 @@ class QuestionRow:
     metrics: dict[str, float | None]
     """Means over its samples; None where a metric does not apply."""
     samples: tuple[Sample, ...]
+    gold_grades: tuple[int, ...] = ()
+    """Aligned with ``gold_page_ids``; empty where all are 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,7 @@ class Results:
     paths: dict[str, str]
     """Where the inputs and the trajectories lay."""
     aggregate: dict[str, Aggregate]
-    """By metric, in the order of reports."""
+    """By metric, in the order of reports; after those of METRICS others that were asked for."""
     bootstrap: dict[str, float]
     """``confidence``, ``draws`` and ``seed`` of the intervals."""
     seconds: float
@@ -97,21 +99,33 @@ class Results:
     """Sorted by question id."""
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The metrics: those of METRICS, then others that were asked for."""
+        return names_of(name for name in self.aggregate if name in METRICS)
+
+    @property
     def values_QM(self) -> Table:  # noqa: N802 (its shape)
-        """Metrics of questions, in the order of ``rows`` and METRICS; NaN for None."""
-        values = [[_nan(row.metrics.get(name)) for name in METRICS] for row in self.rows]
-        return np.array(values, dtype=np.float64).reshape(len(self.rows), len(METRICS))
+        """Metrics of questions, in the order of ``rows`` and ``names``; NaN for None."""
+        return self.values_of(self.names)
+
+    def values_of(self, names: Sequence[str]) -> Table:
+        """These metrics of the questions, in the order of ``rows``, shape (Q, M); NaN for None."""
+        values = [[_nan(row.metrics.get(name)) for name in names] for row in self.rows]
+        return np.array(values, dtype=np.float64).reshape(len(self.rows), len(names))
 
 
 _RESULTS = TypeAdapter(Results)
 
 
 def score(
-    trajectories: Sequence[Trajectory], seed: int = 0
+    trajectories: Sequence[Trajectory], seed: int = 0, more: Sequence[str] = ()
 ) -> tuple[dict[str, Aggregate], tuple[QuestionRow, ...]]:
-    """Measure trajectories: the aggregates and a row a question; the order of the trajectories does not matter."""
+    """Measure trajectories: the aggregates and a row a question; the order of the trajectories does not matter.
+
+    ``more`` names metrics beside those of METRICS, such as ``first.recall@100``.
+    """
     ordered = sorted(trajectories, key=lambda t: (t.outcome.question.question_id, t.sample))
-    measured = measure(ordered)
+    measured, names = measure(ordered, more), names_of(more)
     ids, values_QM = question_means(
         (t.outcome.question.question_id, row) for t, row in zip(ordered, measured, strict=True)
     )
@@ -120,32 +134,36 @@ def score(
         by_question[trajectory.outcome.question.question_id].append(trajectory)
     rows = tuple(
         _question_row(by_question[question_id], metrics)
-        for question_id, metrics in zip(ids, metrics_of_questions(values_QM), strict=True)
+        for question_id, metrics in zip(ids, metrics_of_questions(values_QM, names), strict=True)
     )
-    return aggregates(values_QM, seed), rows
+    return aggregates(values_QM, names, seed), rows
 
 
-def aggregates(values_QM: Table, seed: int = 0) -> dict[str, Aggregate]:
+def aggregates(values_QM: Table, names: Sequence[str], seed: int = 0) -> dict[str, Aggregate]:
     """The mean of each metric over questions with its interval."""
-    found = zip(METRICS, intervals(values_QM, seed), strict=True)
+    found = zip(names, intervals(values_QM, seed), strict=True)
     return {
         name: Aggregate(value=_known(i.value), low=_known(i.low), high=_known(i.high), n=i.n)
         for name, i in found
     }
 
 
-def metrics_of_questions(values_QM: Table) -> list[dict[str, float | None]]:
+def metrics_of_questions(values_QM: Table, names: Sequence[str]) -> list[dict[str, float | None]]:
     """The metrics of each question by name; None for NaN."""
     return [
-        {name: _known(value) for name, value in zip(METRICS, values.tolist(), strict=True)}
+        {name: _known(value) for name, value in zip(names, values.tolist(), strict=True)}
         for values in values_QM
     ]
 
 
 def question_set(questions: Sequence[Question]) -> str:
-    """Hex SHA-256 of the questions' ids, texts, gold pages and answers, whatever their order and file."""
+    """Hex SHA-256 of the questions' ids, texts, gold pages, answers and grades, whatever their order and file.
+
+    Grades that are all 1 change nothing, so that it is what it was before there were any.
+    """
     rows = sorted(
-        [q.question_id, q.text, *sorted(q.gold_page_ids), "", *sorted(q.answers)] for q in questions
+        [q.question_id, q.text, *sorted(q.gold_page_ids), "", *sorted(q.answers), *_graded(q)]
+        for q in questions
     )
     return hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode()).hexdigest()
 
@@ -217,7 +235,13 @@ def _question_row(trajectories: Sequence[Trajectory], metrics: dict[str, float |
         gold_page_ids=question.gold_page_ids,
         metrics=metrics,
         samples=tuple(_sample(trajectory) for trajectory in trajectories),
+        gold_grades=question.gold_grades,
     )
+
+
+def _graded(question: Question) -> list[str]:
+    grades = sorted(zip(question.gold_page_ids, question.gold_grades, strict=False))
+    return ["", *(f"{page_id} {grade}" for page_id, grade in grades)] if grades else []
 
 
 def _sample(trajectory: Trajectory) -> Sample:

@@ -20,7 +20,6 @@ from drag_rl.evaluation.results import (
     metrics_of_questions,
 )
 from drag_rl.metrics.measure import question_means
-from drag_rl.metrics.table import METRICS
 
 
 def by_name(paths: Sequence[Path], results: Sequence[Results]) -> dict[Path, Results]:
@@ -45,10 +44,11 @@ def mean_of_runs(runs: Sequence[Results]) -> Results:
     first = runs[0]
     if len(runs) == 1:
         return first
+    names = tuple(name for name in first.names if all(name in run.names for run in runs))
     _, means_QM = question_means(
-        (row.question_id, dict(zip(METRICS, values, strict=True)))
+        (row.question_id, dict(zip(names, values, strict=True)))
         for run in runs
-        for row, values in zip(run.rows, run.values_QM.tolist(), strict=True)
+        for row, values in zip(run.rows, run.values_of(names).tolist(), strict=True)
     )
     return replace(
         first,
@@ -57,12 +57,12 @@ def mean_of_runs(runs: Sequence[Results]) -> Results:
         fingerprints=_shared([run.fingerprints for run in runs]),
         config=_shared([run.config for run in runs]),
         paths={},
-        aggregate=aggregates(means_QM, int(first.bootstrap.get("seed", 0))),
+        aggregate=aggregates(means_QM, names, int(first.bootstrap.get("seed", 0))),
         seconds=sum(run.seconds for run in runs),
         versions=_shared([run.versions for run in runs]),
         rows=tuple(
             _row([run.rows[number] for run in runs], metrics)
-            for number, metrics in enumerate(metrics_of_questions(means_QM))
+            for number, metrics in enumerate(metrics_of_questions(means_QM, names))
         ),
     )
 

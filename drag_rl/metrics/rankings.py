@@ -9,8 +9,8 @@
 ``pooled``
     The pages shown, in the order in which they were first shown, over all searches: the episode's evidence.
 
-The first two reach to the exact rank at any depth; the last ends after the pages shown. A gold page that is not in
-a ranking has rank None, as have all of them in an episode that never searched.
+The first two reach to the exact rank at any depth, or as deep as the index ranks; the last ends after the pages shown.
+A gold page that is not in a ranking has rank None, as have all of them in an episode that never searched.
 """
 
 from __future__ import annotations
@@ -34,6 +34,15 @@ def gold_ranks(outcome: Outcome, ranking: RankingName) -> Ranks:
         return tuple(position.get(page_id) for page_id in gold)
     search = first_search(outcome) if ranking == "first" else best_search(outcome)
     return search.gold_ranks if search else (None,) * len(gold)
+
+
+def exact_to(outcome: Outcome, ranking: RankingName) -> int | None:
+    """Down to which rank one of the episode's rankings is known; None for one that is known to its end."""
+    if ranking == "pooled":
+        return None
+    search = first_search(outcome) if ranking == "first" else best_search(outcome)
+    bounds = [turn.exact_to for turn in ([search] if search else outcome.searches)]
+    return min((bound for bound in bounds if bound is not None), default=None)
 
 
 def first_search(outcome: Outcome) -> Turn | None:

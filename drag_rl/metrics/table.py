@@ -7,196 +7,173 @@ results, comparisons and reports read the table.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable
 
-from drag_rl.metrics import answers, behaviour, finding
+from drag_rl.metrics import answers, behaviour, diversity, finding
 from drag_rl.metrics.answering import answer_in_context, of_answer, of_citations
-from drag_rl.metrics.ranked import HIT_CUTOFFS, NDCG_CUTOFFS, RECALL_CUTOFFS
-from drag_rl.tables import Table
-from drag_rl.types import Trajectory
+from drag_rl.metrics.at_cutoffs import MetricTable, ranked
+from drag_rl.metrics.metric import Metric, cost, score, share, variety
 
-Of = Callable[[Trajectory], float]
-"""Measures a trajectory; NaN where the metric does not apply to it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
-    """How to read one number."""
-
-    name: str
-    """Its key in results."""
-    label: str
-    """Its name in tables."""
-    unit: Literal["share", "score", "number"]
-    better: Literal["higher", "lower"]
-    meaning: str
-    """One line; where it does not apply to every question, it says to which."""
-    of: Of | None = None
-    """Measures one trajectory; None for the measures of rankings, which are taken of all trajectories at once."""
-
-
-def _share(name: str, label: str, meaning: str, of: Of | None = None) -> Metric:
-    return Metric(name=name, label=label, unit="share", better="higher", meaning=meaning, of=of)
-
-
-def _score(name: str, label: str, meaning: str, of: Of | None = None) -> Metric:
-    return Metric(name=name, label=label, unit="score", better="higher", meaning=meaning, of=of)
-
-
-def _cost(
-    name: str, label: str, meaning: str, of: Of, unit: Literal["share", "score", "number"] = "number"
-) -> Metric:
-    return Metric(name=name, label=label, unit=unit, better="lower", meaning=meaning, of=of)
-
-
-def _ranked(ranking: str, where: str) -> tuple[Metric, ...]:
-    return (
-        _score(f"{ranking}.mrr", f"MRR ({where})", "1 / exact rank of the best gold page, 0 if not ranked"),
-        *(
-            _share(f"{ranking}.hit@{k}", f"Hit@{k} ({where})", f"a gold page is among the first {k}")
-            for k in HIT_CUTOFFS
-        ),
-        *(
-            _share(f"{ranking}.recall@{k}", f"Recall@{k} ({where})", f"gold pages among the first {k}")
-            for k in RECALL_CUTOFFS
-        ),
-        *(
-            _score(f"{ranking}.ndcg@{k}", f"nDCG@{k} ({where})", "normalised discounted gain, binary")
-            for k in NDCG_CUTOFFS
-        ),
-    )
-
+__all__ = ["HEADLINES", "METRICS", "Metric", "names_of"]
 
 _ALL = (
-    _share("success", "Success Rate", "a gold page was among the top k of any search", finding.success),
-    _share(
+    share("success", "Success Rate", "a gold page was among the top k of any search", finding.success),
+    share(
         "answer_success",
         "Answer Success",
         "the answer is right: ANLS* of 0.5 or more, or it holds a gold answer; where one is known and asked for",
         of_answer(answers.is_right),
     ),
-    _cost(
+    cost(
         "iterations",
         "Avg Iterations",
         "assistant messages of an episode; the whole budget for a failed one",
         behaviour.iterations,
     ),
-    _cost(
+    cost(
         "iterations_to_success",
         "Iterations to Success",
         "searches until a gold page was shown; if one was",
         finding.iterations_to_success,
     ),
-    _share(
+    share(
         "first_hit_rate",
         "First-Hit Rate",
         "the first search had a gold page among its top k",
         finding.first_hit_rate,
     ),
-    _cost(
+    cost(
         "first_hit_rank",
         "First-Hit Rank",
         "rank of the best gold page in the first search; if in its top k",
         finding.first_hit_rank,
     ),
-    *_ranked("first", "first search"),
-    *_ranked("best", "best search"),
-    *_ranked("pooled", "all pages shown"),
-    _cost(
+    *ranked("first"),
+    *ranked("best"),
+    *ranked("pooled"),
+    cost(
         "first.gold_rank",
         "Gold Rank (first search)",
         "exact rank of the best gold page; the number of pages if it is not ranked",
         finding.first_gold_rank,
     ),
-    _cost(
+    cost(
         "best.gold_rank",
         "Gold Rank (best search)",
         "exact rank of the best gold page in the episode's best search; the number of pages if it is not ranked",
         finding.best_gold_rank,
     ),
-    _score(
+    score(
         "exact_match",
         "Exact Match",
         "the answer is a gold answer; where one is known",
         of_answer(answers.exact_match),
     ),
-    _score(
+    score(
         "token_f1",
         "Token F1",
         "words shared with the best gold answer; where one is known",
         of_answer(answers.token_f1),
     ),
-    _score(
+    score(
         "anls",
         "ANLS*",
         "normalised Levenshtein similarity, 0 below 0.5; where a gold answer is known",
         of_answer(answers.anls),
     ),
-    _share(
+    share(
         "answer_in_context",
         "Answer in Context",
         "a gold answer occurs in what was shown; where one is known",
         answer_in_context,
     ),
-    _score(
+    score(
         "citation_precision",
         "Citation Precision",
         "cited pages that are gold and were shown; where answers are asked for",
         of_citations("citation_precision"),
     ),
-    _score(
+    score(
         "citation_recall",
         "Citation Recall",
         "gold pages that are cited and were shown; where answers are asked for",
         of_citations("citation_recall"),
     ),
-    _score(
+    score(
         "citation_f1",
         "Citation F1",
         "harmonic mean of citation precision and recall, by question",
         of_citations("citation_f1"),
     ),
-    _share(
+    share(
         "answered",
         "Answered",
         "the episode ended with an answer; where answers are asked for",
         behaviour.answered,
     ),
-    _cost(
+    cost(
         "searches",
         "Searches",
         "searches of an episode; the whole budget for a failed one",
         behaviour.searches,
     ),
-    _cost(
+    cost(
         "prompt_tokens",
         "Tokens Read",
         "summed over the messages; where the policy tells",
         behaviour.prompt_tokens,
     ),
-    _cost(
+    cost(
         "completion_tokens",
         "Tokens Written",
         "summed over the messages; where the policy tells",
         behaviour.completion_tokens,
     ),
-    _cost(
+    cost(
         "duplicate_query_rate",
         "Duplicate Queries",
         "searches that repeat an earlier one; if any",
         behaviour.duplicate_query_rate,
         unit="share",
     ),
-    _cost(
+    variety(
+        "distinct_1",
+        "Distinct-1",
+        "different words among the words of a question's queries, all samples together; where there are two",
+        diversity.distinct_words,
+    ),
+    variety(
+        "distinct_2",
+        "Distinct-2",
+        "different pairs of neighbouring words in a question's queries; where there are two queries",
+        diversity.distinct_pairs,
+    ),
+    variety(
+        "query_diversity",
+        "Query Diversity",
+        "mean Jaccard distance of the words of two queries of a question; where there are two",
+        diversity.query_diversity,
+    ),
+    variety(
+        "page_diversity",
+        "Page Diversity",
+        "mean Jaccard distance of the pages of two searches of a question; where two found any",
+        diversity.page_diversity,
+    ),
+    variety(
+        "distinct_pages",
+        "Distinct Pages",
+        "different pages among the hits of a question's searches; where two found any",
+        diversity.distinct_pages,
+    ),
+    cost(
         "malformed_rate",
         "Malformed Messages",
         "messages that are no action; if any",
         behaviour.malformed_rate,
         unit="share",
     ),
-    _cost(
+    cost(
         "error_rate",
         "Errors",
         "episodes that the server failed; they score 0 above",
@@ -204,8 +181,14 @@ _ALL = (
         unit="share",
     ),
 )
-METRICS: Table[Metric] = Table("metric", {metric.name: metric for metric in _ALL}, group="drag_rl.metrics")
+METRICS = MetricTable("metric", {metric.name: metric for metric in _ALL}, group="drag_rl.metrics")
 """By name, in the order of reports."""
+
+
+def names_of(more: Iterable[str]) -> tuple[str, ...]:
+    """The names of the metrics of a report: those of METRICS, then ``more``; each once."""
+    return tuple(dict.fromkeys([*METRICS, *more]))
+
 
 HEADLINES: dict[str, str] = {
     "success": "Success Rate",

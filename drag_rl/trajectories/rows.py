@@ -36,6 +36,7 @@ def trajectory_to_row(trajectory: Trajectory) -> dict[str, Any]:
             "page": int(number),
             "page_ids": list(question.gold_page_ids),
             "answers": list(question.answers),
+            "grades": list(question.gold_grades),
         },
         "iterations": iterations,
         "best_rank_score": max((i["rank_score"] for i in iterations), default=0.0),
@@ -68,6 +69,7 @@ def trajectory_from_row(row: Mapping[str, Any]) -> Trajectory:
                 "hits": iteration["results"],
                 "gold_ranks": _of_places(iteration["gold_ranks"], gold),
                 "corpus_ranks": iteration.get("corpus_ranks"),
+                "exact_to": iteration.get("exact_to"),
                 "observation": iteration["observation"],
                 "image_page_ids": iteration["image_page_ids"],
                 "shown": iteration.get("shown"),
@@ -82,6 +84,7 @@ def trajectory_from_row(row: Mapping[str, Any]) -> Trajectory:
         "answers": row["ground_truth"]["answers"],
         "data_source": row["data_source"],
         "images": row["question_images"],
+        "gold_grades": row["ground_truth"].get("grades", ()),
     }
     outcome = {
         "question": question,
@@ -164,6 +167,7 @@ def _iteration(turn: Turn, outcome: Outcome) -> dict[str, Any]:
         "rank_score": rank_score(rank, outcome.config.top_k),
         "gold_ranks": list(turn.gold_ranks),
         "corpus_ranks": None if turn.corpus_ranks is None else list(turn.corpus_ranks),
+        "exact_to": turn.exact_to,
         "text": turn.text,
         "observation": turn.observation,
         "image_page_ids": list(turn.image_page_ids),

@@ -27,6 +27,9 @@ class Turn:
     corpus_ranks: tuple[int | None, ...] | None = None
     """As ``gold_ranks``, but over the whole corpus: how good the query is by itself. None in a record that is older
     than this field; ``Outcome.corpus_ranks`` reads both."""
+    exact_to: int | None = None
+    """Down to which rank ``gold_ranks`` are known: a gold page without a rank may be anywhere below. None: over all
+    pages, so that the query cannot find a gold page without a rank."""
     observation: str = ""
     """The text that the policy was given back; empty when the episode ended on this turn."""
     image_page_ids: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ import ir_measures
 import pytest
 import trajectory_lab as lab
 from fake_openai import Failure, FakeServer
-from ir_measures import RR
+from ir_measures import RR, R
 
 from drag_rl.cli.main import main
 from drag_rl.evaluation.results import read_results
@@ -168,6 +168,45 @@ def test_a_baseline_is_compared_with_a_model(measured, tmp_path, capsys):
     comparison = json.loads(capsys.readouterr().out)
     assert [pair["name"] for pair in comparison["pairs"]] == ["keywords", "model"]
     assert comparison == json.loads((tmp_path / "out" / "compare.json").read_text())
+
+
+def test_any_cutoff_is_measured_compared_and_shown(data, measured, tmp_path, capsys):
+    for name in ("keywords", "feedback"):
+        words = "evaluate", *of(data), "--output", tmp_path / f"{name}.json", "--policy", name
+        assert drag(*words, "--metrics", "recall@50", "--metrics", "mrr@2", "--trec", tmp_path / name) == 0
+        assert "Recall@50 (first search)" in capsys.readouterr().out
+    results = read_results(tmp_path / "keywords.json")
+    assert results.names[-6:] == tuple(
+        f"{r}.{m}" for r in ("first", "best", "pooled") for m in ("recall@50", "mrr@2")
+    )
+    qrels = list(ir_measures.read_trec_qrels(str(tmp_path / "keywords/qrels.txt")))
+    run = list(ir_measures.read_trec_run(str(tmp_path / "keywords/first.run")))
+    found = ir_measures.calc_aggregate([RR @ 2, R @ 50], qrels, run)
+    assert results.aggregate["first.mrr@2"].value == pytest.approx(found[RR @ 2])
+    assert results.aggregate["first.recall@50"].value == pytest.approx(found[R @ 50])
+    asked, plain = (tmp_path / "keywords.json", tmp_path / "feedback.json"), measured[0]
+    for files, shown in (
+        (asked, True),
+        ((asked[0], plain), False),
+    ):  # the last without what the base was asked for
+        assert drag("compare", *files, "--json") == 0
+        [pair] = json.loads(capsys.readouterr().out)["pairs"]
+        assert ("best.recall@50" in {line["metric"] for line in pair["lines"]}) == shown
+    assert (
+        drag(
+            "evaluate",
+            *of(data),
+            "--output",
+            tmp_path / "x.json",
+            "--policy",
+            "keywords",
+            "--metrics",
+            "f1@3",
+        )
+        == 2
+    )
+    assert "--metrics f1@3: is not NAME@K, such as recall@100" in capsys.readouterr().err
+    assert not (tmp_path / "x.json").exists()
 
 
 def test_files_of_one_name_are_runs_of_one_policy(data, tmp_path, capsys):

@@ -135,7 +135,8 @@ def test_the_report_has_the_seeds_table_and_the_picture_is_drawn(base, better, t
         assert f"| {label} " in short
     assert "| Success Rate " in short and "+10.0 [" in short and "+25.0 %" in short and "45/15/240" in short
     assert "better" in short and "can't tell" in short and "### Won" in short and "zebra" in short
-    assert all(f"| {metric.label} " in whole for metric in METRICS.values() if "tokens" not in metric.name)
+    apply = [metric for metric in METRICS.values() if "tokens" not in metric.name and not metric.of_group]
+    assert all(f"| {metric.label} " in whole for metric in apply)
     assert json.loads(to_json(comparison))["pairs"][0]["lines"][0]["verdict"] == "better"
     draw(comparison, tmp_path / "compare.png")
     assert (tmp_path / "compare.png").read_bytes().startswith(b"\x89PNG")
@@ -214,3 +215,5 @@ def test_the_fingerprint_of_questions_depends_on_them_and_on_nothing_else():
     assert question_set(some) == question_set(some[::-1])
     for change in ({"text": "?"}, {"gold_page_ids": ("pumps#2",)}, {"answers": ("x",)}, {"question_id": "x"}):
         assert question_set([replace(some[0], **change), *some[1:]]) != question_set(some)
+    assert question_set([replace(some[0], gold_grades=(2,)), *some[1:]]) != question_set(some)
+    assert question_set([replace(some[0], gold_grades=(1,)), *some[1:]]) == question_set(some)

@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drag_rl.episode import EpisodeConfig
+from drag_rl.errors import InputError
+from drag_rl.metrics.at_cutoffs import asked_metrics
 from drag_rl.metrics.measure import measure, question_means
 from drag_rl.metrics.ranked import HIT_CUTOFFS, NDCG_CUTOFFS, RECALL_CUTOFFS, ranked_metrics
 from drag_rl.metrics.table import HEADLINES, METRICS
@@ -38,7 +40,7 @@ def test_ranked_metrics_are_their_formulas(rankings):
             assert row[f"hit@{k}"] == float(bool(found) and found[0] <= k)
         for k in RECALL_CUTOFFS:
             assert row[f"recall@{k}"] == pytest.approx(sum(rank <= k for rank in found) / len(ranks))
-        for k in NDCG_CUTOFFS:
+        for k in NDCG_CUTOFFS:  # of pages that are all of grade 1
             gain = sum(1 / math.log2(1 + rank) for rank in found if rank <= k)
             ideal = sum(1 / math.log2(1 + rank) for rank in range(1, min(k, len(ranks)) + 1))
             assert row[f"ndcg@{k}"] == pytest.approx(gain / ideal)
@@ -106,7 +108,7 @@ def test_a_failed_question_scores_zero_and_stays_in_the_denominator(index):
         index, lab.QUESTIONS[0], [lab.search("impeller"), lab.answer("It needs care. [pumps#1]")]
     )
     rows = measure([won, failed(lab.QUESTIONS[1], len(index))])
-    zero = [name for name, metric in METRICS.items() if metric.better == "higher"]
+    zero = [name for name, metric in METRICS.items() if metric.better == "higher" and not metric.of_group]
     assert {rows[1][name] for name in zero} == {0.0}
     assert rows[1]["iterations"] == rows[1]["searches"] == 4.0
     assert rows[1]["first.gold_rank"] == rows[1]["best.gold_rank"] == len(index)
@@ -160,6 +162,43 @@ def test_samples_are_averaged_within_their_question_first(index):
     assert success == {one.question_id: 0.75, two.question_id: 0.0}
     to_success = dict(zip(ids, values_QM[:, list(METRICS).index("iterations_to_success")], strict=True))
     assert to_success[one.question_id] == 1.0 and math.isnan(to_success[two.question_id])
+
+
+def test_any_cutoff_of_any_measure_of_each_ranking(index):
+    question = replace(lab.QUESTIONS[0], gold_page_ids=("pumps#1", "cables#1"), gold_grades=(1, 3))
+    played = lab.played(index, question, [lab.search("impeller"), lab.search("seal")])
+    more = asked_metrics(["recall@20", "ndcg@2", "map@30", "precision@2", "mrr@1"])
+    [row], [plain] = measure([played], more), measure([played])
+    assert list(row) == [*METRICS, *(name for name in more if not name.endswith("recall@20"))]
+    assert {name: row[name] for name in plain} == pytest.approx(plain, nan_ok=True)
+    first, second = played.outcome.searches[0].gold_ranks
+    assert first == 1 and second > 2
+    gain = 1 / (3 + 1 / math.log2(3))
+    assert row["first.ndcg@2"] == pytest.approx(gain)
+    assert row["first.map@30"] == pytest.approx((1 + 2 / second) / 2)
+    assert (row["first.precision@2"], row["first.mrr@1"]) == (0.5, 1.0)
+    assert METRICS["first.ndcg@2"].label == "nDCG@2 (first search)"
+    assert "first.ndcg@2" in METRICS and "first.ndcg@2" not in list(METRICS)
+
+
+@pytest.mark.parametrize("name", ["recall", "recall@0", "recall@1001", "f1@3", "first.recall@3", "mrr"])
+def test_what_is_no_measure_at_a_cutoff_is_named(name):
+    with pytest.raises(
+        InputError, match=f"--metrics {name}: is not NAME@K, such as recall@100, with a name of hit"
+    ):
+        asked_metrics([name])
+
+
+def test_a_cutoff_deeper_than_the_index_ranks_is_not_known(index):
+    played = lab.played(index, lab.QUESTIONS[0], [lab.search("zebra"), lab.search("impeller")])
+    turns = tuple(replace(turn, exact_to=7) for turn in played.outcome.turns)
+    [row] = measure([replace(played, outcome=replace(played.outcome, turns=turns))])
+    unknown = {name for name, value in row.items() if math.isnan(value)}
+    deep = {
+        f"{ranking}.{name}" for ranking in ("first", "best") for name in ("hit@10", "recall@20", "ndcg@10")
+    }
+    assert deep <= unknown
+    assert not {"first.hit@5", "best.ndcg@5", "first.mrr", "pooled.hit@20"} & unknown
 
 
 def test_no_trajectories_give_no_rows():

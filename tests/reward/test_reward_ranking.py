@@ -6,10 +6,12 @@ import ir_measures
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ir_measures import AP, P, R, Success, nDCG
-from reward_outcomes import malformed, outcome_of, search
+from ir_measures import AP, RR, P, R, Success, nDCG
+from reward_outcomes import PAGES, malformed, outcome_of, search
 
+from drag_rl.types import Question
 from reward import SCORES
+from reward.cutoffs import MEASURES
 from reward.ranking import average_precision, ndcg_at, precision_at, recall_at
 from reward.tiers import tiered_recall
 
@@ -19,12 +21,11 @@ gold_ranks = st.lists(
 )
 
 
-def trec(ranks, cutoff):
+def trec(ranks, measures, grades=None):
     """The measures of a ranking of ``DEPTH`` pages, by ir-measures."""
     gold = {rank: f"gold{place}" for place, rank in enumerate(ranks) if rank is not None}
     run = {"q": {gold.get(rank, f"page{rank}"): float(DEPTH - rank) for rank in range(1, DEPTH + 1)}}
-    qrels = {"q": {f"gold{place}": 1 for place in range(len(ranks))}}
-    measures = [nDCG @ cutoff, R @ cutoff, P @ cutoff, Success @ cutoff, AP]
+    qrels = {"q": {f"gold{place}": grade for place, grade in enumerate(grades or [1] * len(ranks))}}
     found = ir_measures.calc_aggregate(measures, qrels, run)
     return [found[measure] for measure in measures]
 
@@ -41,7 +42,37 @@ def test_equal_to_ir_measures(ranks, cutoff):
         hit,
         average_precision(ranks),
     ]
-    assert ours == pytest.approx(trec(ranks, cutoff), abs=1e-6)
+    measures = [nDCG @ cutoff, R @ cutoff, P @ cutoff, Success @ cutoff, AP]
+    assert ours == pytest.approx(trec(ranks, measures), abs=1e-6)
+
+
+THEIRS = {"hit": Success, "mrr": RR, "ndcg": nDCG, "recall": R, "precision": P, "map": AP}
+
+
+@settings(max_examples=60)
+@given(gold_ranks, st.data(), st.integers(1, 20))
+def test_a_cutoff_of_its_own_equals_ir_measures_with_grades_too(ranks, data, cutoff):
+    """``drag_rl.metrics.ranked`` gives ir-measures the same grades; here the formulas of the reward are its equal."""
+    assert THEIRS.keys() == MEASURES.keys()
+    grades = data.draw(st.lists(st.integers(1, 4), min_size=len(ranks), max_size=len(ranks)))
+    question = Question(
+        question_id="q", text="?", gold_page_ids=PAGES[: len(ranks)], gold_grades=tuple(grades)
+    )
+    outcome = outcome_of([search(*ranks)], question=question)
+    ours = [SCORES[f"{name}@{cutoff}"](outcome, "best") for name in THEIRS]
+    theirs = trec(ranks, [measure @ cutoff for measure in THEIRS.values()], grades)
+    assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+def test_ndcg_gains_the_grade_itself():
+    """As trec_eval: (1 + 3/log2(3)) / (3 + 1/log2(3)); with a gain of 2^grade - 1 it would be .710."""
+    question = Question(question_id="q", text="?", gold_page_ids=PAGES[:2], gold_grades=(3, 1))
+    outcome = outcome_of([search(2, 1)], question=question)
+    assert (
+        SCORES["ndcg@k"](outcome, "best")
+        == SCORES["ndcg@10"](outcome, "best")
+        == pytest.approx(0.7967, abs=1e-4)
+    )
 
 
 def test_the_variant_names_the_search():

@@ -10,7 +10,7 @@ from pathlib import Path
 import compose_lab
 import pytest
 import yaml
-from hydra.errors import ConfigCompositionException
+from hydra.errors import ConfigCompositionException, OverrideParseException
 from omegaconf import OmegaConf
 
 from drag_rl.episode import EpisodeConfig
@@ -111,6 +111,26 @@ def test_options_are_set_without_a_plus():
     assert sampler.guards == settings.guards
 
 
+def test_cutoffs_and_rewards_of_a_source_are_set_on_the_command_line_as_the_documents_say():
+    rewards = "reward.custom_reward_function.reward_kwargs"
+    config = composed(
+        "grpo",
+        "gpu_8",
+        f"{rewards}.weights={{ndcg@10: 1, rank_score: 0}}",
+        f"{rewards}.by_source={{pubmed: {{weights: {{recall@100: 1, tiered_recall: 0.2}}, variant: last}}}}",
+        f"{rewards}.by_source.nq.weights.search_r1_em=1",
+    )
+    check(config)
+    reward = RewardConfig.from_mapping(OmegaConf.select(config, rewards), rewards)
+    weighted = {name: weight for name, weight in reward.weights.items() if weight}
+    assert weighted == {"ndcg@10": 1.0, "deep_rank": 0.5, "query_length": -0.1}
+    assert reward.of("pubmed") == ({"recall@100": 1.0, "tiered_recall": 0.2}, "last")
+    assert reward.of("nq") == ({"search_r1_em": 1.0}, "best")
+    assert reward.of("user") == (reward.weights, "best")
+    with pytest.raises(OverrideParseException):  # its grammar has no such key
+        composed("grpo", "gpu_8", f"{rewards}.weights.ndcg@10=1")
+
+
 @pytest.mark.parametrize("name", ["grpo", "ppo"])
 def test_credit_by_turn_is_unbiased_as_the_configurations_stand(name):
     """What reward/turn_credit.py asks of them."""
@@ -144,6 +164,10 @@ def test_credit_by_turn_is_unbiased_as_the_configurations_stand(name):
         (
             "reward.custom_reward_function.reward_kwargs.weights.anlss=1",
             "unknown score 'anlss'; known scores: rank_score, deep_rank, ",
+        ),
+        (
+            "reward.custom_reward_function.reward_kwargs.by_source.faq.weights.anlss=1",
+            "option 'by_source.faq.weights': unknown score 'anlss'; known scores: rank_score, deep_rank, ",
         ),
         (
             "trainer.v1.sampler.sampler_kwargs.poll_s=1",

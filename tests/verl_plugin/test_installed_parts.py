@@ -75,6 +75,5 @@ def test_parts_of_an_installed_package_are_options_like_ours(tmp_path):
     assert looked.returncode == 0, looked.stderr
     score, bad, rows, threshold, said = json.loads(looked.stdout)
     assert (score, bad, rows, threshold) == (1.0, "above", 2, None)
-    assert said.startswith("reward.custom_reward_function.reward_kwargs: ") and said.endswith(
-        ", query_length, always"
-    )
+    assert said.startswith("reward.custom_reward_function.reward_kwargs: ")
+    assert ", query_length, always; or hit or " in said
