@@ -17,7 +17,7 @@ from drag_rl.questions import write_questions
 from drag_rl.splits import SPLITS, Split
 from drag_rl.types import Question
 
-STAGES = ("questions", "user_questions", "converted_questions")
+STAGES = ("questions", "user_questions", "converted_questions", "judged_questions")
 """Stages that write question sets; each may replace another's."""
 FILES = tuple(f"questions.{split}.parquet" for split in SPLITS)
 """Every file that they may write."""

@@ -1,15 +1,15 @@
 """Turn your own questions into training files: ``drag data questions``.
 
 Reads JSONL (one object a line) or CSV (with a header). Columns: ``question``, ``file`` and ``pages`` (or
-``page``); optional ``answers`` (or ``answer``), ``id``, ``images`` and ``data_source``. ``file`` is a
-document id, a path below the PDF folder, or a file name that only one document has. ``pages`` counts from 1:
-``4``, ``[4, 7]``, ``"3-5, 9"``. In CSV several answers or images are separated by ``|``. Image paths are
-relative to the input file.
+``page``); optional ``answers`` (or ``answer``), ``grades`` (or ``grade``), ``id``, ``images`` and
+``data_source``. ``file`` is a document id, a path below the PDF folder, or a file name that only one document
+has. ``pages`` counts from 1: ``4``, ``[4, 7]``, ``"3-5, 9"``. ``grades`` say how well the pages answer, one for
+all or one for each in the order of ``pages``: ``2``, ``[3, 1]``, ``"3, 1"``; without them all are 1. In CSV
+several answers or images are separated by ``|``. Image paths are relative to the input file.
 """
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +20,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from data_preprocess.graded_pages import graded_pages
 from data_preprocess.question_images import check_image
 from data_preprocess.question_rows import Row, read_rows, shown
 from data_preprocess.question_set import FILES, STAGES, report, write_question_set
@@ -37,9 +38,19 @@ from drag_rl.types import Page, Question
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-COLUMNS = ("question", "file", "page", "pages", "answer", "answers", "id", "images", "data_source")
-MAX_RANGE_PAGES = 1000
-MAX_PAGE_NUMBER = 10**9
+COLUMNS = (
+    "question",
+    "file",
+    "page",
+    "pages",
+    "answer",
+    "answers",
+    "grade",
+    "grades",
+    "id",
+    "images",
+    "data_source",
+)
 
 
 class Documents:
@@ -110,28 +121,6 @@ def read_user_questions(path: Path, documents: Documents) -> list[Question]:
     return questions
 
 
-def parse_pages(value: object) -> list[int]:
-    """1-based page numbers from a number, a list, or text such as ``"3-5, 9"``; rising, without repeats.
-
-    >>> parse_pages("3-5, 9"), parse_pages(4), parse_pages([7, "1-2"])
-    ([3, 4, 5, 9], [4], [1, 2, 7])
-    """
-    numbers: set[int] = set()
-    for item in value if isinstance(value, list) else [value]:
-        if isinstance(item, int) and not isinstance(item, bool) and item < MAX_PAGE_NUMBER:
-            numbers.add(item)
-            continue
-        for part in str(item).split(","):
-            match = re.fullmatch(r"(\d{1,9})\s*(?:[-\u2013]\s*(\d{1,9}))?", part.strip())
-            first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-            if not first <= last < first + MAX_RANGE_PAGES:
-                raise InputError(f"pages {shown(item)} is not a page number, a list, or a range such as 3-5")
-            numbers.update(range(first, last + 1))
-    if not numbers or min(numbers) < 1:
-        raise InputError(f"pages {shown(value)}: pages count from 1")
-    return sorted(numbers)
-
-
 def _question(
     row: Row, default_id: str, documents: Documents, folder: Path, check: Callable[[Path], None]
 ) -> Question:
@@ -139,14 +128,18 @@ def _question(
     if unknown:
         raise InputError(f"column {shown(unknown[0])} is unknown; the columns are {', '.join(COLUMNS)}")
     doc_id = documents.find(_text(row, "file"))
-    numbers = parse_pages(_either(row, "pages", "page"))
+    grades = graded_pages(
+        _either(row, "pages", "page"),
+        _either(row, "grades", "grade") if _is_given(row, "grades") or _is_given(row, "grade") else 1,
+    )
     images = [folder / image for image in _texts(row, "images")]
     for image in images:
         check(image)
     return Question(
         question_id=_text(row, "id", default_id),
         text=_text(row, "question"),
-        gold_page_ids=tuple(documents.page_id(doc_id, number) for number in numbers),
+        gold_page_ids=tuple(documents.page_id(doc_id, number) for number in grades),
+        gold_grades=tuple(grades.values()),
         answers=tuple(_texts(row, "answers", "answer")),
         data_source=_text(row, "data_source", "user"),
         images=tuple(str(image.resolve()) for image in images),

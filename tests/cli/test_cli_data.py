@@ -8,7 +8,7 @@ import pytest
 from tiny_corpus import page_of
 from typer.main import get_command
 
-from data_preprocess import build, convert, sample_corpus, user_questions
+from data_preprocess import build, convert, judged_questions, sample_corpus, user_questions
 from data_preprocess.datasets import Dataset
 from drag_rl.cli.data import data
 from drag_rl.cli.main import main
@@ -18,7 +18,13 @@ from drag_rl.questions import read_questions
 from drag_rl.tables import Table
 from drag_rl.types import Question
 
-MAKERS = {"sample": sample_corpus, "build": build, "questions": user_questions, "convert": convert}
+MAKERS = {
+    "sample": sample_corpus,
+    "build": build,
+    "questions": user_questions,
+    "qrels": judged_questions,
+    "convert": convert,
+}
 QUESTION = Question(question_id="q", text="What is round?", gold_page_ids=("moon#1",))
 
 

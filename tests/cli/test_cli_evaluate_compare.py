@@ -185,26 +185,12 @@ def test_any_cutoff_is_measured_compared_and_shown(data, measured, tmp_path, cap
     assert results.aggregate["first.mrr@2"].value == pytest.approx(found[RR @ 2])
     assert results.aggregate["first.recall@50"].value == pytest.approx(found[R @ 50])
     asked, plain = (tmp_path / "keywords.json", tmp_path / "feedback.json"), measured[0]
-    for files, shown in (
-        (asked, True),
-        ((asked[0], plain), False),
-    ):  # the last without what the base was asked for
+    for files, shown in ((asked, True), ((asked[0], plain), False)):  # of the last one none was asked for
         assert drag("compare", *files, "--json") == 0
         [pair] = json.loads(capsys.readouterr().out)["pairs"]
         assert ("best.recall@50" in {line["metric"] for line in pair["lines"]}) == shown
-    assert (
-        drag(
-            "evaluate",
-            *of(data),
-            "--output",
-            tmp_path / "x.json",
-            "--policy",
-            "keywords",
-            "--metrics",
-            "f1@3",
-        )
-        == 2
-    )
+    words = "evaluate", *of(data), "--output", tmp_path / "x.json", "--policy", "keywords"
+    assert drag(*words, "--metrics", "f1@3") == 2
     assert "--metrics f1@3: is not NAME@K, such as recall@100" in capsys.readouterr().err
     assert not (tmp_path / "x.json").exists()
 

@@ -18,13 +18,13 @@ from PIL import Image
 from tiny_corpus import page_of
 
 from data_preprocess import question_images
+from data_preprocess.graded_pages import parse_pages
 from data_preprocess.question_images import check_image
 from data_preprocess.user_questions import (
     COLUMNS,
     Documents,
     app,
     import_questions,
-    parse_pages,
     read_user_questions,
 )
 from drag_rl.console import run_app
@@ -72,6 +72,24 @@ def test_jsonl_and_csv_say_the_same(tmp_path: Path) -> None:
     assert questions[1].images == (str((tmp_path / "photo.png").resolve()),)
 
 
+@pytest.mark.parametrize(
+    ("pages", "grades", "graded"),
+    [
+        ([3, 1], [2, 4], {"manual-1#1": 4, "manual-1#3": 2}),
+        ("3, 1-2", "3, 1, 2", {"manual-1#1": 1, "manual-1#2": 2, "manual-1#3": 3}),
+        ("1-3", 2, {"manual-1#1": 2, "manual-1#2": 2, "manual-1#3": 2}),
+        ([2, 2], [3, 3], {"manual-1#2": 3}),
+        (2, None, {"manual-1#2": 1}),
+    ],
+)
+def test_grades_are_those_of_the_pages_as_they_are_written(
+    tmp_path: Path, pages: object, grades: object, graded: dict[str, int]
+) -> None:
+    path = write_jsonl(tmp_path / "q.jsonl", GOOD | {"pages": pages, "grades": grades})
+    (question,) = read_user_questions(path, DOCUMENTS)
+    assert dict(zip(question.gold_page_ids, question.grades, strict=True)) == graded
+
+
 @pytest.mark.parametrize("file", ["manual-1", "manual-1.pdf", "manual-1.pdf.gz", "./manual-1.pdf"])
 def test_a_file_may_be_called_by_any_of_its_names(file: str) -> None:
     assert DOCUMENTS.find(file) == "manual-1"
@@ -100,6 +118,11 @@ def test_a_file_may_be_called_by_any_of_its_names(file: str) -> None:
         ({"id": True}, "id: True is not text"),
         ({"answers": [{"text": "so"}]}, "answers: {'text': 'so'} is not text"),
         ({"page": 3}, "pages and page are both given"),
+        ({"grade": 0}, "grades 0: a grade is a whole number from 1 to 1000"),
+        ({"grade": 1.5}, "grades 1.5: a grade is a whole number"),
+        ({"grades": [True]}, "grades .True.: a grade is a whole number"),
+        ({"pages": [1, 2], "grades": "1, 2, 3"}, "grades: 3 for 2 pages; give one for all, or one for each"),
+        ({"pages": [1, 1], "grades": [1, 2]}, "grades: page 1 is named twice, with 1 and 2"),
         ({"pages": "1" * 5000}, "not a page number, a list, or a range"),
         ({"pages": 10**12}, "not a page number, a list, or a range"),
         ({"pages": "9" * 200}, r"pages '9{99}\.\.\. is not a page number"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from urllib.parse import unquote
 
 import ir_measures
 import pytest
@@ -11,11 +12,15 @@ import trajectory_lab as lab
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ir_measures import RR
+from tiny_corpus import page_of
 
+from data_preprocess.judged_questions import JudgedPages, judged_questions
+from data_preprocess.topics import read_topics
 from drag_rl.episode import EpisodeConfig
 from drag_rl.evaluation.results import score
 from drag_rl.evaluation.trec import encoded, ranked_pages, write_trec
-from drag_rl.metrics.ranked import MEASURES
+from drag_rl.metrics.at_cutoffs import asked_metrics
+from drag_rl.metrics.ranked import MEASURES, cutoff_of, measure_at
 from drag_rl.metrics.rankings import RANKINGS, best_search
 from drag_rl.policies.play import play
 from drag_rl.policies.table import POLICIES
@@ -27,14 +32,16 @@ def index(tmp_path_factory):
     return lab.make_index(tmp_path_factory.mktemp("trec"))
 
 
-def assert_same_numbers(folder, trajectories, index):
-    write_trec(folder, trajectories, index.retriever)
-    aggregate, _ = score(trajectories)
+def assert_same_numbers(folder, trajectories, index, more=()):
+    depth = max(20, *map(cutoff_of, more)) if more else 20
+    write_trec(folder, trajectories, index.retriever, depth)
+    aggregate, _ = score(trajectories, more=asked_metrics(more))
+    measures = {"mrr": RR, **MEASURES, **{name: measure_at(name) for name in more}}
     qrels = list(ir_measures.read_trec_qrels(str(folder / "qrels.txt")))
     for ranking in RANKINGS:
         run = list(ir_measures.read_trec_run(str(folder / f"{ranking}.run")))
-        found = ir_measures.calc_aggregate([RR, *MEASURES.values()], qrels, run)
-        for name, measure in {"mrr": RR, **MEASURES}.items():
+        found = ir_measures.calc_aggregate(list(measures.values()), qrels, run)
+        for name, measure in measures.items():
             assert aggregate[f"{ranking}.{name}"].value == pytest.approx(found[measure], abs=1e-6)
 
 
@@ -91,6 +98,47 @@ def test_several_gold_pages_and_ids_with_spaces(index, tmp_path):
         for n, gold in enumerate(golds)
     ]
     assert_same_numbers(tmp_path, trajectories, index)
+
+
+def graded(index):
+    """Episodes of questions with graded gold pages."""
+    golds = {
+        ("pumps#1", "lamps#2"): (1, 3),
+        ("pumps#1", "cables#3", "valves#4"): (2, 2, 1),
+        ("turbines#2",): (4,),
+    }
+    return [
+        lab.played(
+            index,
+            replace(lab.QUESTIONS[n], question_id=f"graded {n}", gold_page_ids=gold, gold_grades=grades),
+            [lab.search("impeller inspect"), lab.search("blade replace")],
+        )
+        for n, (gold, grades) in enumerate(golds.items())
+    ]
+
+
+def test_graded_gold_at_any_cutoff(index, tmp_path):
+    more = ["ndcg@7", "ndcg@40", "recall@100", "map@30", "precision@4", "mrr@2"]
+    assert_same_numbers(tmp_path, graded(index), index, more)
+    assert "graded%200 0 lamps#2 3\n" in (tmp_path / "qrels.txt").read_text()
+    [ranked] = [row for row in score(graded(index))[1] if row.question_id == "graded 0"]
+    assert (ranked.gold_page_ids, ranked.gold_grades) == (("pumps#1", "lamps#2"), (1, 3))
+
+
+def test_what_is_written_is_read_back_as_the_same_questions(index, tmp_path):
+    trajectories = graded(index)
+    write_trec(tmp_path / "trec", trajectories, index.retriever)
+    parts = (page_id.rpartition("#") for page_id in index.page_ids)
+    pages = JudgedPages([page_of(document, int(number), "x") for document, _, number in parts], {})
+    topics = read_topics(tmp_path / "trec/queries.jsonl")
+    for name in ("qrels.txt", "qrels.tsv"):
+        path = tmp_path / "trec" / name
+        found, dropped = judged_questions(topics, path, pages, data_source="again", drop_unknown=False)
+        assert not dropped
+        assert [(unquote(one.question_id), one.text, one.gold_page_ids, one.grades) for one in found] == [
+            (one.question_id, one.text, one.gold_page_ids, one.grades)
+            for one in (trajectory.outcome.question for trajectory in trajectories)
+        ]
 
 
 @pytest.mark.parametrize("name", ["raw-question", "keywords", "feedback", "oracle-depth", "oracle-words"])
