@@ -51,7 +51,9 @@ def distinct_pages(trajectories: Sequence[Trajectory]) -> float:
 
 
 def _queries(trajectories: Sequence[Trajectory]) -> list[str]:
-    return [query for trajectory in trajectories for query in trajectory.outcome.queries]
+    """Every query; a search may hold several, each a line."""
+    searches = (query for trajectory in trajectories for query in trajectory.outcome.queries)
+    return [query for search in searches for query in search.split("\n")]
 
 
 def _found(trajectories: Sequence[Trajectory]) -> list[set[str]]:

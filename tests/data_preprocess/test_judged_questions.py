@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_corpus import page_of
 
-from data_preprocess.judged_questions import JudgedPages, app, import_judged
+from data_preprocess.judged_pages import JudgedPages
+from data_preprocess.judged_questions import app, import_judged
 from data_preprocess.qrels import read_qrels
 from data_preprocess.topics import read_topics
 from drag_rl.console import run_app
@@ -45,7 +46,7 @@ def beir(tmp_path: Path) -> Path:
     lines = [{"_id": name, "text": text, "metadata": {}} for name, text in TOPICS.items()]
     (folder / "queries.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     header = "query-id\tcorpus-id\tscore\n"
-    (folder / "qrels/train.tsv").write_text(f"{header}q1\t4983\t2\nq1\tmy file\t1\n")
+    (folder / "qrels/train.tsv").write_text(f"{header}q1\tmy file\t1\nq1\t4983\t2\n")
     (folder / "qrels/test.tsv").write_text(f"{header}q2\tmanual#2\t1.0\nq2\tmanual#1\t0\n")
     return folder
 
@@ -157,7 +158,10 @@ def test_what_is_left_out_is_counted(tmp_path: Path, pages: Path, beir: Path) ->
         ("q1 0 4983 1\nq1 0 4983#1 2\n", "line 2: '4983#1' is judged 2 for query 'q1', but 1 before"),
         ("q1 4983\n", "line 1: has 2 fields, not the 4 of TREC"),
         ("\t\t1\n", "line 1: names no query or no document"),
-        ("q1 0 manual#1 0\n", "no question is left .*judgements_not_relevant: 1, queries_without_relevant_page: 1"),
+        (
+            "q1 0 manual#1 0\n",
+            "no question is left .*judgements_not_relevant: 1, queries_without_relevant_page: 1",
+        ),
         ("", "no question is left for .* .none was found"),
     ],
 )

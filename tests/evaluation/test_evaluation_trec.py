@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ir_measures import RR
 from tiny_corpus import page_of
 
-from data_preprocess.judged_questions import JudgedPages, judged_questions
+from data_preprocess.judged_pages import JudgedPages, judged_questions
 from data_preprocess.topics import read_topics
 from drag_rl.episode import EpisodeConfig
 from drag_rl.evaluation.results import score
@@ -100,6 +100,10 @@ def test_several_gold_pages_and_ids_with_spaces(index, tmp_path):
     assert_same_numbers(tmp_path, trajectories, index)
 
 
+def graded_pages(question):
+    return dict(zip(question.gold_page_ids, question.grades, strict=True))
+
+
 def graded(index):
     """Episodes of questions with graded gold pages."""
     golds = {
@@ -135,10 +139,11 @@ def test_what_is_written_is_read_back_as_the_same_questions(index, tmp_path):
         path = tmp_path / "trec" / name
         found, dropped = judged_questions(topics, path, pages, data_source="again", drop_unknown=False)
         assert not dropped
-        assert [(unquote(one.question_id), one.text, one.gold_page_ids, one.grades) for one in found] == [
-            (one.question_id, one.text, one.gold_page_ids, one.grades)
-            for one in (trajectory.outcome.question for trajectory in trajectories)
-        ]
+        for one, trajectory in zip(found, trajectories, strict=True):
+            question = trajectory.outcome.question
+            assert (unquote(one.question_id), one.text) == (question.question_id, question.text)
+            assert graded_pages(one) == graded_pages(question)
+            assert one.grades == tuple(sorted(one.grades, reverse=True))
 
 
 @pytest.mark.parametrize("name", ["raw-question", "keywords", "feedback", "oracle-depth", "oracle-words"])

@@ -55,6 +55,14 @@ def test_samples_count_together_and_each_question_once():
     assert values_QM[0, list(METRICS).index("distinct_1")] == pytest.approx(3 / 5)
 
 
+def test_several_queries_of_one_search_are_compared_too():
+    [one] = measure([searched(("merge tables\njoin tables", "abc"))])
+    [two] = measure([searched(("merge tables", "abc"), ("join tables", "abc"))])
+    assert one["query_diversity"] == two["query_diversity"] == pytest.approx(2 / 3)
+    assert (one["distinct_1"], one["distinct_2"]) == (two["distinct_1"], two["distinct_2"]) == (0.75, 1.0)
+    assert math.isnan(one["page_diversity"]) and two["page_diversity"] == 0.0
+
+
 def test_where_there_is_nothing_to_compare_it_does_not_apply():
     for alone in ([searched(("merge", "ab"))], [searched()], [searched(("merge", "ab"), ("zebra", ""))]):
         row = measure(alone)[0]
