@@ -71,6 +71,7 @@ def build_index(
     inputs = index.inputs() | (corpus_inputs(pages_dir) if pages_dir else {})
     packages = ("PyStemmer", "numpy", "pyarrow", *index.packages)
     if (present := _same(index_dir, inputs, settings)) is not None:
+        index.done(index_dir)
         return present, False
     with new_folder(index_dir, STAGE) as folder:
         if pages_dir is None:
@@ -94,6 +95,7 @@ def build_index(
             seconds=time.monotonic() - started,
             packages=packages,
         )
+    index.done(index_dir)
     return manifest, True
 
 
@@ -124,12 +126,14 @@ def write_index(
     pages = PageTexts.open(folder)
     if earlier is None or not np.any(rows >= 0):
         progress.at(WRITING, 0, 0)
-        index.write(folder, pages)
+        with progress.shown():
+            index.write(folder, pages)
         return pages
     before = Earlier(folder=earlier, pages=PageTexts.open(earlier), rows=rows)
     progress.taken_over(*before.documents(pages))
     progress.at(WRITING, 0, 0)
-    index.update(folder, pages, before)
+    with progress.shown():
+        index.update(folder, pages, before)
     return pages
 
 

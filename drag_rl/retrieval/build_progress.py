@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 
 class BuildProgress:
     """Keeps it to itself; a subclass shows it."""
@@ -11,3 +15,20 @@ class BuildProgress:
 
     def taken_over(self, documents: int, of: int) -> None:
         """What the present index knows of so many documents of ``of`` is used again."""
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """While it lasts, :func:`present_progress` is this one."""
+        token = _PRESENT.set(self)
+        try:
+            yield
+        finally:
+            _PRESENT.reset(token)
+
+
+_PRESENT: ContextVar[BuildProgress] = ContextVar("present_progress")
+
+
+def present_progress() -> BuildProgress:
+    """What a back end tells of its own steps while it is written."""
+    return _PRESENT.get(BuildProgress())

@@ -56,6 +56,13 @@ class IndexKind(ABC):
         del earlier
         self.write(folder, pages)
 
+    def done(self, index_dir: Path) -> None:
+        """Tidy up once the index is in its place, such as what a killed build would have gone on from.
+
+        It is called for an index that was there already, too: a kill may have come between.
+        """
+        del index_dir
+
     def compose(self, folder: Path) -> PageTexts:
         """Write all files of an index that is made without a folder of pages; returns the pages that it can find.
 
@@ -74,6 +81,7 @@ INDEX_KINDS: Table[type[IndexKind]] = Table(
     "kind of index",
     {
         "bm25": "drag_rl.retrieval.sparse.index:Bm25Index",
+        "dense": "drag_rl.retrieval.dense.index:DenseIndex",
         "fuse": "drag_rl.retrieval.combine.fuse:FusedIndex",
         "rerank": "drag_rl.retrieval.combine.rerank:RerankIndex",
     },

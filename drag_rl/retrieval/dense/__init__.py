@@ -1,0 +1,1 @@
+"""Retrieval by the vectors of an embedding model."""
