@@ -29,6 +29,14 @@ os.fsync = os.fstat
 MakePdf = Callable[..., bytes]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def compiled_search() -> None:
+    """A clean clone lacks compiled loops, whose making is no test's own time."""
+    from compiled_loops import compile_all
+
+    compile_all()
+
+
 @pytest.fixture(scope="session")
 def make_pdf() -> MakePdf:
     """Build a PDF with one page a text; ``save`` takes the options of ``pymupdf.Document.save``."""

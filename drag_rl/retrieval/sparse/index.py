@@ -10,7 +10,8 @@ from drag_rl.errors import InputError
 from drag_rl.files.manifest import Manifest
 from drag_rl.retrieval.kinds import IndexKind
 from drag_rl.retrieval.page_texts import PageTexts
-from drag_rl.retrieval.sparse.bm25 import Bm25, Method, write_bm25
+from drag_rl.retrieval.sparse.bm25 import Bm25, write_bm25
+from drag_rl.retrieval.sparse.formula import Formula, Method
 from drag_rl.retrieval.sparse.retriever import Bm25Retriever
 from drag_rl.retrieval.stopwords import STOPWORDS
 from drag_rl.retrieval.tokenizer import Tokenizer
@@ -28,6 +29,9 @@ class Bm25Index(IndexKind):
     k1: Annotated[float, "BM25 term-frequency saturation, 0 or more."] = 1.5
     b: Annotated[float, "BM25 length normalisation, 0 to 1."] = 0.75
     method: Annotated[Method, "BM25 variant."] = "lucene"
+    passage_tokens: Annotated[
+        int, "Longest passage, in terms (bm25) or tokens; a page by its best passage. 0: as long as can be."
+    ] = 0
 
     def __post_init__(self) -> None:
         if self.stopwords not in STOPWORDS:
@@ -36,6 +40,8 @@ class Bm25Index(IndexKind):
             raise InputError(f"--method {self.method!r} is not known; choose {', '.join(get_args(Method))}")
         if not (0 <= self.k1 < float("inf") and 0 <= self.b <= 1):
             raise InputError(f"--k1 must be at least 0 and --b between 0 and 1, not {self.k1} and {self.b}")
+        if self.passage_tokens < 0:
+            raise InputError(f"--passage-tokens must be 0 or more, not {self.passage_tokens}")
         Tokenizer(stemmer=self.stemmer)  # refuses an unknown one
 
     @property
@@ -44,13 +50,13 @@ class Bm25Index(IndexKind):
         return Tokenizer(stemmer=self.stemmer, stopwords=STOPWORDS[self.stopwords])
 
     def write(self, folder: Path, pages: PageTexts) -> None:
-        """Write the score of every (page, term) pair. Raises ``InputError`` for pages without any term."""
+        """Write which pages or passages hold each term. Raises ``InputError`` for pages without any term."""
         if not pages.terms.vocabulary:
             raise InputError("no page has a word to index; do the PDFs need drag ingest --ocr force?")
-        write_bm25(folder / BM25_FOLDER, pages.terms, k1=self.k1, b=self.b, method=self.method)
+        formula = Formula(method=self.method, k1=self.k1, b=self.b)
+        write_bm25(folder / BM25_FOLDER, pages, formula, self.passage_tokens)
 
     @classmethod
     def open(cls, folder: Path, manifest: Manifest) -> Bm25Retriever:
         """The retriever of a folder."""
-        bm25 = Bm25(folder / BM25_FOLDER)
-        return Bm25Retriever(bm25, PageTexts.open(folder), manifest.fingerprint)
+        return Bm25Retriever(Bm25(folder / BM25_FOLDER, PageTexts.open(folder)), manifest.fingerprint)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
-from functools import cache
-
-import numpy as np
 
 from drag_rl.retrieval.base import Query, Ranking, check_top_k
-from drag_rl.retrieval.page_texts import PageTexts
-from drag_rl.retrieval.scored_pages import ScoredPages, Scores
-from drag_rl.retrieval.sparse.bm25 import Bm25
+from drag_rl.retrieval.sparse.batches import Batches
+from drag_rl.retrieval.sparse.bm25 import Bm25, Found, Wanted
+from drag_rl.retrieval.sparse.recent import Recent
 from drag_rl.types import Hit
+
+RANKINGS_KEPT, HITS_KEPT = 4096, 100
+"""So many rankings, of at most so many hits, are kept for who asks the same again."""
 
 
 class Bm25Retriever:
@@ -22,55 +20,66 @@ class Bm25Retriever:
     Reads only: any number of threads and event loops may share it.
     """
 
-    def __init__(self, bm25: Bm25, pages: PageTexts, fingerprint: str) -> None:
-        self.pages = pages
+    def __init__(self, bm25: Bm25, fingerprint: str) -> None:
+        self.pages = bm25.pages
         self.fingerprint = fingerprint
         self._bm25 = bm25
+        self._batches = Batches(self._answers)
+        self._recent: Recent[tuple[Query, int], Ranking] = Recent(RANKINGS_KEPT)
 
     async def search(self, queries: Sequence[Query], top_k: int) -> list[Ranking]:
-        """See :class:`drag_rl.retrieval.base.Retriever`; queries of equal text share one scoring."""
-        return await asyncio.to_thread(self.search_now, queries, top_k)
+        """See :class:`drag_rl.retrieval.base.Retriever`; concurrent callers are answered together."""
+        check_top_k(top_k)
+        kept = [self._recent.get((query, top_k)) for query in queries]
+        new = [query for query, ranking in zip(queries, kept, strict=True) if ranking is None]
+        found = iter(await self._batches.ask((new, top_k)) if new else ())
+        return [next(found) if ranking is None else ranking for ranking in kept]
 
     def search_now(self, queries: Sequence[Query], top_k: int) -> list[Ranking]:
-        """The same as :meth:`search`, in the calling thread."""
+        """The same as :meth:`search`, in the calling thread, without a look at what was found before."""
         check_top_k(top_k)
-        places: dict[str, list[int]] = defaultdict(list)
-        for place, query in enumerate(queries):
-            places[query.text].append(place)
-        found: dict[int, Ranking] = {}
-        for text, own in places.items():
-            rankings = self._rankings(text, [queries[place] for place in own], top_k)
-            found |= zip(own, rankings, strict=True)
-        return [found[place] for place in range(len(queries))]
+        found = self._bm25.search([self._wanted(query, top_k) for query in queries])
+        return [self._ranking(of_query) for of_query in found]
 
-    def _rankings(self, text: str, queries: Sequence[Query], top_k: int) -> list[Ranking]:
-        """The rankings of queries of one text, which is scored once."""
-        scores = self._scores(text)
-        depth = top_k + max(len(query.without) for query in queries)
-        scored = cache(lambda scope: ScoredPages(self._within(scores, scope), depth))
-        return [self._ranking(query, top_k, scored(query.scope)) for query in queries]
+    def _answers(self, asked: Sequence[tuple[Sequence[Query], int]]) -> list[list[Ranking] | Exception]:
+        """The rankings of each caller's queries, or what is wrong with them."""
+        answers: list[list[Ranking] | Exception] = []
+        wanted: list[Wanted] = []
+        for queries, top_k in asked:
+            try:
+                wanted += [self._wanted(query, top_k) for query in queries]
+                answers.append([])
+            except Exception as error:  # it is raised where the query was asked
+                answers.append(error)
+        found = iter(self._bm25.search(wanted))
+        for place, (queries, top_k) in enumerate(asked):
+            if isinstance(answers[place], Exception):
+                continue
+            rankings = [self._ranking(next(found)) for _ in queries]
+            if top_k <= HITS_KEPT:
+                for query, ranking in zip(queries, rankings, strict=True):
+                    self._recent.put((query, top_k), ranking)
+            answers[place] = rankings
+        return answers
 
-    def _scores(self, text: str) -> Scores:
-        """The score of every page, shape (D,), 0 where no term matches."""
-        vocabulary = self._bm25.vocabulary
-        term_ids = [vocabulary[term] for term in self.pages.query_terms(text) if term in vocabulary]
-        return self._bm25.scores(term_ids) if term_ids else np.zeros(len(self.pages), dtype=np.float32)
+    def _wanted(self, query: Query, top_k: int) -> Wanted:
+        """The query by rows. Raises ``InputError`` for pages and documents that are not in the index."""
+        if query.scope is not None:
+            self.pages.rows_of(query.scope)
+        return Wanted(
+            text=query.text,
+            top_k=top_k,
+            without=self.pages.rows(query.without),
+            scope=query.scope,
+            track=self.pages.rows(query.track),
+        )
 
-    def _within(self, scores: Scores, scope: str | None) -> Scores:
-        if scope is None:
-            return scores
-        rows = self.pages.rows_of(scope)
-        inside = np.zeros_like(scores)
-        inside[rows] = scores[rows]
-        return inside
-
-    def _ranking(self, query: Query, top_k: int, scored: ScoredPages) -> Ranking:
-        without = frozenset(self.pages.rows(query.without))
-        best = scored.best(top_k, without)
+    def _ranking(self, found: Found) -> Ranking:
+        page_ids = self.pages.page_ids
         return Ranking(
             hits=tuple(
-                Hit(page_id=self.pages.page_ids[row], rank=rank, score=score)
-                for rank, (row, score) in enumerate(best, start=1)
+                Hit(page_id=page_ids[row], rank=rank, score=score)
+                for rank, (row, score) in enumerate(zip(found.rows, found.scores, strict=True), start=1)
             ),
-            tracked=tuple(scored.rank(row, without) for row in self.pages.rows(query.track)),
+            tracked=tuple(found.ranks),
         )

@@ -1,0 +1,253 @@
+"""The loops of BM25, compiled: making postings, and searching them.
+
+Shape letters: U units of scoring (pages, or the passages of pages), D pages, T terms of all units in order, W
+different terms, N postings (a term and a unit that holds it), L lengths of units, G groups of queries that share their
+scores, A terms of all groups, Q queries, S rows of all scopes, X rows left out, M marks, K hits of all queries. An
+array that ends in 1 holds where each one's part begins, and where the last one's ends.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from drag_rl.retrieval.compiled import compiled
+
+Array = npt.NDArray[Any]
+
+
+@compiled
+def count_postings(term_ids_T: Array, starts_U1: Array, words: int) -> tuple[Array, int]:
+    """Where each term's postings begin (W + 1,), and how often the most frequent term of any unit stands there."""
+    held_W1 = np.zeros(words + 1, dtype=np.int64)
+    last_W = np.full(words, -1, dtype=np.int64)
+    times_W = np.zeros(words, dtype=np.int64)
+    most = 0
+    for unit in range(len(starts_U1) - 1):
+        for place in range(starts_U1[unit], starts_U1[unit + 1]):
+            term = term_ids_T[place]
+            if last_W[term] != unit:
+                last_W[term] = unit
+                times_W[term] = 0
+                held_W1[term + 1] += 1
+            times_W[term] += 1
+            most = max(most, times_W[term])
+    return np.cumsum(held_W1), most
+
+
+@compiled
+def fill_postings(
+    term_ids_T: Array, starts_U1: Array, indptr_W1: Array, rows_N: Array, counts_N: Array
+) -> None:
+    """Write the units that hold each term, rising, and how often each holds it."""
+    heads_W = indptr_W1[:-1].copy()
+    for unit in range(len(starts_U1) - 1):
+        for place in range(starts_U1[unit], starts_U1[unit + 1]):
+            term = term_ids_T[place]
+            head = heads_W[term]
+            if head > indptr_W1[term] and rows_N[head - 1] == unit:
+                counts_N[head - 1] += 1
+            else:
+                rows_N[head] = unit
+                counts_N[head] = 1
+                heads_W[term] = head + 1
+
+
+@compiled
+def search(
+    indptr_W1: Array,
+    rows_N: Array,
+    counts_N: Array,
+    lengths_U: Array,
+    norms_L: Array,
+    factor: np.float32,
+    pages_U: Array,
+    terms_A: Array,
+    weights_A: Array,
+    terms_G1: Array,
+    units_G2: Array,
+    scopes_S: Array,
+    scopes_G1: Array,
+    queries_G1: Array,
+    without_X: Array,
+    without_Q1: Array,
+    mark_rows_M: Array,
+    mark_scores_M: Array,
+    marks_Q1: Array,
+    hit_rows_K: Array,
+    hit_scores_K: Array,
+    hits_Q1: Array,
+    scores_U: Array,
+    touched_U: Array,
+    best_D: Array,
+    found_D: Array,
+) -> tuple[Array, Array]:
+    """Hits and ranks of groups of queries; returns how many hits each query has (Q,) and how many pages are above (M,).
+
+    A term adds ``weight * (factor * count / (norm of the unit's length + count))`` to a unit's score. A group has
+    terms, a range of units to score, and the pages of its scope, none for all. A mark is a page and a score: what is
+    counted are the pages of a higher score, or of the same and before it. A mark whose score is no number (NaN) is
+    given its page's own.
+
+    ``pages_U`` is the page of each unit, empty where units are pages. ``scores_U`` and ``best_D`` are all 0, before
+    and after; with ``touched_U`` and ``found_D`` they are this call's alone. ``best_D`` and ``found_D`` are used for
+    passages only.
+    """
+    counts_Q = np.zeros(len(hits_Q1) - 1, dtype=np.int64)
+    above_M = np.zeros(len(mark_rows_M), dtype=np.int64)
+    by_page = len(pages_U) == 0
+    for group in range(len(queries_G1) - 1):
+        touched = 0
+        low, high = units_G2[group, 0], units_G2[group, 1]
+        for term in range(terms_G1[group], terms_G1[group + 1]):
+            begin, end = indptr_W1[terms_A[term]], indptr_W1[terms_A[term] + 1]
+            if low > 0:
+                begin = _first(rows_N, begin, end, low)
+            if high < len(lengths_U):
+                end = _first(rows_N, begin, end, high)
+            weight = np.float64(weights_A[term])
+            for place in range(begin, end):
+                unit = rows_N[place]
+                count = np.float32(counts_N[place])
+                share = np.float64(count * factor) / (norms_L[lengths_U[unit]] + np.float64(count))
+                part = np.float32(weight * share)
+                if part > 0:
+                    score = scores_U[unit]
+                    if score == 0:
+                        touched_U[touched] = unit
+                        touched += 1
+                    scores_U[unit] = score + part
+        best, found, pages = scores_U, touched_U, touched
+        if not by_page:
+            best, found = best_D, found_D
+            pages = _best_passages(pages_U, scores_U, touched_U[:touched], best_D, found_D)
+        scope = scopes_S[scopes_G1[group] : scopes_G1[group + 1]]
+        for query in range(queries_G1[group], queries_G1[group + 1]):
+            without = without_X[without_Q1[query] : without_Q1[query + 1]]
+            kept = best[without]
+            for row in without:
+                best[row] = 0
+            marks = slice(marks_Q1[query], marks_Q1[query + 1])
+            hits = slice(hits_Q1[query], hits_Q1[query + 1])
+            _own_scores(best, scope, mark_rows_M[marks], mark_scores_M[marks])
+            counts_Q[query] = _select(
+                best,
+                scope if len(scope) else found[:pages],
+                mark_rows_M[marks],
+                mark_scores_M[marks],
+                above_M[marks],
+                hit_rows_K[hits],
+                hit_scores_K[hits],
+            )
+            for place in range(len(without)):
+                best[without[place]] = kept[place]
+        for place in range(pages):
+            best[found[place]] = 0
+    return counts_Q, above_M
+
+
+@compiled
+def _first(rows_N: Array, begin: int, end: int, least: int) -> int:
+    """The first place from ``begin`` on, or ``end``, whose row is at least ``least``."""
+    while begin < end:
+        middle = (begin + end) // 2
+        if rows_N[middle] < least:
+            begin = middle + 1
+        else:
+            end = middle
+    return begin
+
+
+@compiled
+def _best_passages(pages_U: Array, scores_U: Array, touched: Array, best_D: Array, found_D: Array) -> int:
+    """Give each page the score of its best passage, and the passages 0 again; returns how many pages there are."""
+    pages = 0
+    for unit in touched:
+        page, score = pages_U[unit], scores_U[unit]
+        scores_U[unit] = 0
+        if best_D[page] == 0:
+            found_D[pages] = page
+            pages += 1
+        best_D[page] = max(best_D[page], score)
+    return pages
+
+
+@compiled
+def _own_scores(best_D: Array, scope: Array, mark_rows: Array, mark_scores: Array) -> None:
+    """Give marks without a score that of their page; 0 outside the scope."""
+    for mark in range(len(mark_rows)):
+        if np.isnan(mark_scores[mark]):
+            row = mark_rows[mark]
+            inside = True
+            if len(scope):
+                place = _first(scope, 0, len(scope), row)
+                inside = place < len(scope) and scope[place] == row
+            mark_scores[mark] = best_D[row] if inside else 0
+
+
+@compiled
+def _select(
+    best_D: Array,
+    candidates: Array,
+    mark_rows: Array,
+    mark_scores: Array,
+    above: Array,
+    hit_rows: Array,
+    hit_scores: Array,
+) -> int:
+    """The best pages, best first, and what is above each mark, in one pass; returns how many hits there are.
+
+    While it fills, the list of hits is a heap whose first is the worst.
+    """
+    size = 0
+    for row in candidates:
+        score = best_D[row]
+        if score == 0:
+            continue
+        for mark in range(len(mark_rows)):
+            if score > mark_scores[mark] or (score == mark_scores[mark] and row < mark_rows[mark]):
+                above[mark] += 1
+        if size < len(hit_rows):
+            _rise(hit_rows, hit_scores, size, row, score)
+            size += 1
+        elif size and _worse(hit_scores[0], hit_rows[0], score, row):
+            _sink(hit_rows, hit_scores, size, row, score)
+    for last in range(size - 1, 0, -1):
+        row, score = hit_rows[last], hit_scores[last]
+        hit_rows[last], hit_scores[last] = hit_rows[0], hit_scores[0]
+        _sink(hit_rows, hit_scores, last, row, score)
+    return size
+
+
+@compiled
+def _worse(score: np.float32, row: int, other_score: np.float32, other_row: int) -> bool:
+    return bool(score < other_score or (score == other_score and row > other_row))
+
+
+@compiled
+def _rise(rows: Array, scores: Array, place: int, row: int, score: np.float32) -> None:
+    """Add an entry at the end of the heap."""
+    while place > 0:
+        parent = (place - 1) // 2
+        if not _worse(score, row, scores[parent], rows[parent]):
+            break
+        rows[place], scores[place] = rows[parent], scores[parent]
+        place = parent
+    rows[place], scores[place] = row, score
+
+
+@compiled
+def _sink(rows: Array, scores: Array, size: int, row: int, score: np.float32) -> None:
+    """Put an entry in the place of the first of a heap."""
+    place = 0
+    while 2 * place + 1 < size:
+        child = 2 * place + 1
+        if child + 1 < size and _worse(scores[child + 1], rows[child + 1], scores[child], rows[child]):
+            child += 1
+        if not _worse(scores[child], rows[child], score, row):
+            break
+        rows[place], scores[place] = rows[child], scores[child]
+        place = child
+    rows[place], scores[place] = row, score

@@ -1,0 +1,95 @@
+"""Which units hold each term, and how often: in files, read where they lie.
+
+A unit is what is scored: a page, or one of the passages that a page is cut into. Shape letters: U units, T terms of all
+units in order, W different terms, N postings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from drag_rl.retrieval.mapped import mapped_array
+from drag_rl.retrieval.page_terms import PageTerms
+
+Array = npt.NDArray[Any]
+INDPTR, ROWS, COUNTS, LENGTHS, PASSAGES = (
+    "indptr.npy",
+    "rows.npy",
+    "counts.npy",
+    "lengths.npy",
+    "passages.npy",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Postings:
+    """The postings of a corpus, by term."""
+
+    indptr: Array
+    """Where each term's postings begin, and where the last one's end (W + 1,)."""
+    rows: Array
+    """The units that hold it, rising (N,)."""
+    counts: Array
+    """How often each does (N,)."""
+    lengths: Array
+    """How many terms each unit has, repeats counted (U,)."""
+    pages: Array
+    """The page of each unit, rising (U,); empty where units are pages."""
+
+    @classmethod
+    def open(cls, folder: Path) -> Postings:
+        """What :func:`write_postings` wrote, memory-mapped."""
+        return cls(
+            indptr=mapped_array(folder / INDPTR),
+            rows=mapped_array(folder / ROWS),
+            counts=mapped_array(folder / COUNTS),
+            lengths=mapped_array(folder / LENGTHS),
+            pages=mapped_array(folder / PASSAGES),
+        )
+
+
+def write_postings(folder: Path, terms: PageTerms, passage_tokens: int = 0) -> None:
+    """Write the postings of pages, or of passages of at most ``passage_tokens`` terms if that is not 0.
+
+    The memory that this needs grows with the vocabulary and the number of units; the postings go straight to the files.
+    """
+    from drag_rl.retrieval.sparse.kernels import count_postings, fill_postings
+
+    folder.mkdir()
+    starts, pages = terms.page_starts, np.empty(0, dtype=np.int32)
+    if passage_tokens:
+        starts, pages = passage_starts(terms.page_starts, passage_tokens)
+    lengths = np.diff(starts).astype(np.int32)
+    indptr, most = count_postings(terms.term_ids, starts, len(terms.vocabulary))
+    rows = _new_array(folder / ROWS, np.dtype(np.int32), int(indptr[-1]))
+    counts = _new_array(folder / COUNTS, np.min_scalar_type(int(most)), int(indptr[-1]))
+    fill_postings(terms.term_ids, starts, indptr, rows, counts)
+    for name, array in ((INDPTR, indptr), (LENGTHS, lengths), (PASSAGES, pages)):
+        np.save(folder / name, array)
+
+
+def passage_starts(page_starts: Array, passage_tokens: int) -> tuple[Array, Array]:
+    """Where each passage begins, and where the last ends (U + 1,), and the page of each (U,).
+
+    A page has as few passages as it can, of about equal length; one without terms has one.
+
+    >>> starts, pages = passage_starts(np.array([0, 5, 5, 7]), 2)
+    >>> starts.tolist(), pages.tolist()
+    ([0, 1, 3, 5, 5, 7], [0, 0, 0, 1, 2])
+    """
+    lengths = np.diff(page_starts)
+    passages = np.maximum(1, -(-lengths // passage_tokens))
+    firsts = np.cumsum(passages) - passages
+    pages = np.repeat(np.arange(len(lengths), dtype=np.int32), passages)
+    numbers = np.arange(len(pages)) - firsts[pages]
+    starts = page_starts[pages] + numbers * lengths[pages] // passages[pages]
+    return np.append(starts, page_starts[-1]).astype(np.int64), pages
+
+
+def _new_array(path: Path, dtype: np.dtype[Any], length: int) -> Array:
+    return np.asarray(np.lib.format.open_memmap(path, "w+", dtype, (length,)))  # type: ignore[no-untyped-call]
