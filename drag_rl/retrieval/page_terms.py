@@ -111,14 +111,15 @@ class PageTerms:
         page_starts: npt.NDArray[np.int64],
         vocabulary: Vocabulary,
     ) -> PageTerms:
-        once = [np.unique(term_ids[begin:end]) for begin, end in pairwise(page_starts.tolist())]
-        held = np.concatenate([np.empty(0, dtype=np.int32), *once])
+        pages = np.repeat(np.arange(len(page_starts) - 1), np.diff(page_starts))
+        pairs = np.sort(pages * len(vocabulary) + term_ids)
+        once = np.append(True, pairs[1:] != pairs[:-1])[: len(pairs)]
         return cls(
             term_ids=term_ids,
             starts=starts,
             page_starts=page_starts,
             vocabulary=vocabulary,
-            holding=np.bincount(held, minlength=len(vocabulary)),
+            holding=np.bincount(pairs[once] % len(vocabulary), minlength=len(vocabulary)),
         )
 
     def by_page(self) -> list[list[int]]:
