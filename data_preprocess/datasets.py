@@ -24,5 +24,7 @@ class Dataset:
 Reader = Callable[[Path], Dataset]
 """Reads a data set from the file or folder where the user downloaded it; raises ``InputError`` for what is wrong."""
 
-DATASETS: Table[Reader] = Table("data set", {}, group="drag_rl.datasets")
+DATASETS: Table[Reader] = Table(
+    "data set", {"beir": "data_preprocess.beir:read_beir"}, group="drag_rl.datasets"
+)
 """Name -> reader. A new data set is a new file here and a new line in this table, or an entry point of a package."""

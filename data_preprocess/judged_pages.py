@@ -79,7 +79,7 @@ def judged_questions(
         more = f", nor are the documents of {len(unknown) - 1} other judgements" if unknown[1:] else ""
         raise InputError(
             f"{path} line {first.line}: {first.doc_id!r} is not among the pages that can be found{more}; "
-            "--drop-unknown leaves them out"
+            "`drag data qrels --drop-unknown` leaves them out"
         )
     dropped["judgements_of_unknown_pages"] += len(unknown)
     dropped["queries_without_text"] += sum(query_id not in topics for query_id in gold)

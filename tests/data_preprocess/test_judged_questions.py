@@ -142,7 +142,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path, pages: Path, beir: Path) ->
     [
         (
             "q1 0 4983 1\nq1 0 gone 1\n",
-            r"line 2: 'gone' is not among the pages that can be found; --drop-unknown",
+            r"line 2: 'gone' is not among the pages that can be found; `drag data qrels --drop-unknown`",
         ),
         (
             "q1 0 gone 1\nq1 0 broken 1\n",
