@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
@@ -12,6 +11,7 @@ from drag_rl.policies.play import play
 from drag_rl.policies.source import PolicyOptions
 from drag_rl.policies.table import policy_source, probes
 from drag_rl.retrieval.base import Retriever
+from drag_rl.retrieval.blocking import blocking
 from drag_rl.types import Outcome, Question
 from reward.table import RewardConfig, compute_reward
 
@@ -44,4 +44,4 @@ def outcomes_of(
 
     source = policy_source(PolicyOptions(name=name))
     with source.open(retriever, Path(f"{name}.log")) as policies:
-        return asyncio.run(play_all())
+        return blocking(play_all())

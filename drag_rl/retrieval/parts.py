@@ -30,10 +30,10 @@ def part_inputs(parts: Sequence[Path | str]) -> dict[str, str]:
         inputs[f"part {number}"] = manifest.fingerprint
         corpora.append({name: manifest.inputs[name] for name in ("pages", "pool") if name in manifest.inputs})
     known = [corpus for corpus in corpora if corpus]
-    for part, corpus in zip(parts, corpora, strict=True):
+    for place, corpus in zip(parts, corpora, strict=True):
         if corpus and corpus != known[0]:
             raise InputError(
-                f"--part {part}: was made from other pages than the other parts; index the same pages"
+                f"--part {place}: was made from other pages than the other parts; index the same pages"
             )
     return inputs | (known[0] if known else {})
 
@@ -50,16 +50,28 @@ def write_parts(folder: Path, parts: Sequence[Path | str]) -> None:
     (folder / PARTS).write_text(json.dumps(rows, indent=1), encoding="utf-8")
 
 
+def part_folders(folder: Path) -> list[Path]:
+    """Where the parts of an index lie, in order; none where it has no parts."""
+    return [path for path, _ in _parts(folder)]
+
+
 def open_parts(folder: Path) -> list[Retriever]:
     """The retrievers of a composed index's parts, in order.
 
     Raises ``InputError`` for a part that has gone, or that has changed since the index was composed.
     """
     parts = []
-    for row in json.loads((folder / PARTS).read_text(encoding="utf-8")):
-        path = Path(os.path.normpath(folder.resolve() / row["path"]))
+    for path, fingerprint in _parts(folder):
         part = open_retriever(path)
-        if part.fingerprint != row["fingerprint"]:
+        if part.fingerprint != fingerprint:
             raise InputError(f"{path}: has changed since {folder} was composed of it; run drag index again")
         parts.append(part)
     return parts
+
+
+def _parts(folder: Path) -> list[tuple[Path, str]]:
+    """The place and the fingerprint of each part."""
+    if not (folder / PARTS).is_file():
+        return []
+    rows = json.loads((folder / PARTS).read_text(encoding="utf-8"))
+    return [(Path(os.path.normpath(folder.resolve() / row["path"])), str(row["fingerprint"])) for row in rows]

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
 
-from drag_rl.doctor.checks import examine_environment, examine_parts
+import numpy as np
+import pytest
+from compose_lab import composed
+from tiny_corpus import index_of, page_of
+
+from drag_rl.cli.main import main
+from drag_rl.corpus.pages import write_pages
+from drag_rl.doctor import index as index_checks
+from drag_rl.doctor.check import Doubt
+from drag_rl.doctor.examine import examine_environment, examine_parts
+from drag_rl.doctor.searching import rarest_words, samples, union_and_intersection
+from drag_rl.doctor.setup import SetUp, set_up_of
 from drag_rl.episode import EpisodeConfig
+from drag_rl.errors import InputError
 from drag_rl.questions import read_questions, write_questions
+from drag_rl.retrieval import PageTexts, Query, Ranking, build_index
+from drag_rl.types import Hit, Question
+from reward import RewardConfig
 
 
 @pytest.fixture(scope="module")
@@ -18,17 +36,32 @@ def world(tiny_data, tiny_model, tmp_path_factory):
 
 
 def found(**parts):
-    given = {"index": None, "questions": None, "model": None, "config": EpisodeConfig(), **parts}
-    return {check.name: check for check in examine_parts(**given)}
+    return {check.name: check for check in examine_parts(SetUp(**parts))}
+
+
+SEARCHED = [
+    "searches",
+    "union and intersection",
+    "gold pages",
+    "raw question",
+    "rewards",
+    "gaming the reward",
+]
 
 
 def test_a_good_set_up_is_well_in_every_check(world):
     data = world / "data"
     checks = found(
-        index=data / "index", questions=data / "questions.train.parquet", model=str(world / "model")
+        index=data / "index",
+        pages=data / "pages",
+        questions=data / "questions.train.parquet",
+        model=str(world / "model"),
     )
     assert {name: check.detail for name, check in checks.items() if not check.ok} == {}
-    assert list(checks) == ["index", "questions", "raw question", "gaming the reward", "model"]
+    assert list(checks) == ["index", "index files", "index pages", "questions", *SEARCHED, "model"]
+    assert {check.status for check in checks.values()} == {"ok"}
+    assert checks["index"].detail.startswith("bm25, 25 pages, ")
+    assert checks["gold pages"].detail.startswith("20 gold pages are found")
 
 
 def test_this_environment_is_well():
@@ -57,16 +90,140 @@ def test_what_is_wrong_is_named(world, tmp_path):
     assert not found(index=tmp_path / "nothing")["index"].ok
 
 
+def test_an_index_of_other_pages_or_of_a_changed_byte_is_named(tmp_path):
+    index_of(tmp_path, ["red fox", "blue whale"])
+    write_pages(tmp_path / "later", [page_of("doc", 1, "red fox")], stage="ingest", pdf_dir=None)
+    checks = found(index=tmp_path / "index", pages=tmp_path / "later")
+    assert checks["index files"].ok and checks["searches"].ok
+    assert "was not made from" in checks["index pages"].detail and not checks["index pages"].ok
+    largest = max((tmp_path / "index").glob("*.npy"), key=lambda path: path.stat().st_size)
+    data = bytearray(largest.read_bytes())
+    data[-1] ^= 1
+    largest.write_bytes(data)
+    assert not all(check.ok for check in found(index=tmp_path / "index").values())
+    with pytest.raises(InputError, match=largest.name):
+        index_checks.whole(tmp_path / "index")
+
+
+def test_the_parts_of_a_composed_index_are_read_too(tmp_path):
+    index_of(tmp_path, ["red fox", "blue whale", "green fox"])
+    build_index(tmp_path / "pages", tmp_path / "sharp", k1=0.5)
+    parts = (str(tmp_path / "index"), str(tmp_path / "sharp"))
+    build_index(None, tmp_path / "both", kind="fuse", part=parts)
+    checks = found(index=tmp_path / "both", pages=tmp_path / "pages")
+    assert {check.status for check in checks.values()} == {"ok"}
+    assert checks["index"].detail.startswith("fuse of bm25, bm25, 3 pages")
+    (tmp_path / "sharp" / "manifest.json").unlink()
+    assert str(tmp_path / "sharp") in found(index=tmp_path / "both")["index"].detail
+
+
+QUESTION = Question(question_id="q", text="whale", gold_page_ids=("doc#2",))
+
+
+def of_rewards(folder, texts, question=QUESTION, **settings):
+    index_of(folder, texts)
+    write_questions(folder / "questions.parquet", [question], "train")
+    return found(index=folder / "index", questions=folder / "questions.parquet", **settings)
+
+
+TEXTS = ["red fox", "a blue whale", "green tree", "fox and tree"]
+
+
+def test_the_rewards_are_those_of_the_run(tmp_path):
+    ranked = of_rewards(tmp_path / "a", TEXTS, reward=RewardConfig(weights={"reciprocal_rank": 2.0}))[
+        "rewards"
+    ]
+    assert ranked.status == "ok"
+    assert ranked.detail == (
+        "reciprocal_rank=2, best search: the question 2.000, without stop words 2.000, its gold page's words 2.000, "
+        "another page's words 0.000; 100% of the questions tell them apart"
+    )
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [({"exact_match": 1.0}, "all rewards are zero"), ({"format": 1.0}, "all rewards are equal")],
+)
+def test_rewards_that_teach_nothing_fail(tmp_path, weights, said):
+    check = of_rewards(tmp_path, TEXTS, reward=RewardConfig(weights=weights))["rewards"]
+    assert not check.ok and said in check.detail
+
+
+def test_gold_pages_that_no_search_can_find_are_counted(tmp_path):
+    blank = ["red fox", "", "green tree"]
+    check = of_rewards(tmp_path / "one", blank)["gold pages"]
+    assert not check.ok and "doc#2" in check.detail
+    both = Question(question_id="q", text="fox", gold_page_ids=("doc#1", "doc#2"))
+    check = of_rewards(tmp_path / "half", blank, both)["gold pages"]
+    assert check.status == "warn" and check.detail.startswith("1 of 2 gold pages are not found")
+
+
+def test_questions_of_another_language_are_doubted(tmp_path):
+    question = Question(question_id="q", text="Wo ist der Wal?", gold_page_ids=("doc#2",))
+    checks = of_rewards(tmp_path, TEXTS, question)
+    assert not checks["searches"].ok and "language" in checks["searches"].detail
+    assert checks["raw question"].status == "warn"
+
+
+def test_the_rarest_words_of_a_page_are_its_own():
+    pages = PageTexts.of({"a#1": "the Foxes and the whale", "a#2": "a fox", "a#3": "..."})
+    assert rarest_words(pages, "a#1").split()[0] == "whale"
+    assert rarest_words(pages, "a#3") == ""
+
+
+@dataclass
+class Careless:
+    """A retriever that finds other pages in a batch than alone, and a page twice."""
+
+    pages: PageTexts
+    fingerprint: str = "careless"
+
+    async def search(self, queries, top_k):  # noqa: ARG002
+        ids = [*self.pages.page_ids][: 1 + (len(queries) > 1)]
+        hits = tuple(Hit(page_id=ids[-1], rank=rank, score=1.0) for rank in (1, 2))
+        return [Ranking(hits=hits, tracked=()) for _ in queries]
+
+
+def test_a_retriever_that_breaks_the_seam_is_doubted():
+    careless = Careless(PageTexts.of({"a#1": "fox", "a#2": "whale"}))
+    queries = [Query(text="fox"), Query(text="whale")]
+    batch = samples(careless, queries, 3)
+    twice = union_and_intersection(careless, queries)
+    assert isinstance(batch, Doubt) and "2 of them find other pages in a batch" in batch.detail
+    assert isinstance(twice, Doubt) and "found twice" in twice.detail
+
+
+class Embedding:
+    """Embeds a text by its letters; a padding that counts shows as a last number that grows with the batch."""
+
+    fingerprint = "letters"
+
+    def __init__(self, padding: float) -> None:
+        self.padding = padding
+
+    def embed(self, texts, role):  # noqa: ARG002
+        return np.array(
+            [[len(text), text.count("e"), self.padding * len(texts)] for text in texts], np.float32
+        )
+
+
+def test_an_embedder_must_say_the_same_in_a_batch():
+    texts = ["seventeen", "the fox", "whale"]
+    assert "3 numbers a vector" in index_checks.embeds(Embedding(0.0), texts)
+    other = index_checks.embeds(Embedding(5.0), texts)
+    assert isinstance(other, Doubt) and "in a batch than alone" in other.detail
+    with pytest.raises(InputError, match="without a direction"):
+        index_checks.embeds(Embedding(0.0), ["", "fox"])
+
+
 @pytest.mark.parametrize(
     "settings", [{"action_format": "tools"}, {"observation": "both"}, {"observation": "image", "shots": 2}]
 )
 def test_the_chat_template_is_checked_for_the_episode(world, settings):
-    assert found(model=str(world / "model"), config=EpisodeConfig(**settings))["model"].ok
+    assert found(model=str(world / "model"), episode=EpisodeConfig(**settings))["model"].ok
 
 
 def test_a_template_that_rewrites_history_is_named(world, tmp_path):
-    import shutil
-
     shutil.copytree(world / "model", tmp_path / "model")
     template = tmp_path / "model" / "chat_template.jinja"
     text = template.read_text()
@@ -80,6 +237,79 @@ def test_a_template_that_rewrites_history_is_named(world, tmp_path):
 
 
 def test_an_import_of_verl_that_dies_without_a_word_is_said(monkeypatch):
-    monkeypatch.setattr("drag_rl.doctor.checks.PLUGIN_LOADS", "import os; os.kill(os.getpid(), 9)")
+    monkeypatch.setattr("drag_rl.doctor.environment.PLUGIN_LOADS", "import os; os.kill(os.getpid(), 9)")
     (check,) = [check for check in examine_environment() if check.name == "verl plugin"]
     assert not check.ok and check.detail == "importing verl ended with status -9, without a word"
+
+
+RUN = ["hardware=cpu", "data.val_files=v", "trainer.default_local_dir=c", "drag.index=some/index"]
+REWARD = "reward.custom_reward_function.reward_kwargs"
+
+
+def test_the_set_up_of_a_training_is_read_from_its_configuration():
+    config = composed(
+        "grpo",
+        [
+            *RUN,
+            "data.train_files='data/q[[]1].parquet'",
+            "actor_rollout_ref.model.path=some/model",
+            "drag.episode.max_turns=1",
+            f"{REWARD}.weights.rank_score=0",
+            f"{REWARD}.weights.reciprocal_rank=0.25",
+        ],
+    )
+    set_up = set_up_of(config)
+    assert (set_up.index, set_up.pages, set_up.model) == (Path("some/index"), None, "some/model")
+    assert set_up.questions == Path("data/q[1].parquet")
+    assert set_up.episode.max_turns == 1
+    paid = {name: weight for name, weight in set_up.reward.weights.items() if weight}
+    assert paid == {"deep_rank": 0.5, "reciprocal_rank": 0.25, "query_length": -0.1}
+
+
+def drag_doctor(monkeypatch, capsys, *words):
+    """Exit code and what was printed, without the checks of the environment."""
+    monkeypatch.setattr("drag_rl.cli.doctor.examine_environment", lambda: iter(()))
+    with pytest.raises(SystemExit) as stop:
+        main(["doctor", *map(str, words)])
+    said = capsys.readouterr()
+    return int(stop.value.code or 0), said.out, said.err
+
+
+def test_the_command_says_it_for_people_and_for_programs(tmp_path, monkeypatch, capsys):
+    of_rewards(tmp_path, TEXTS)
+    words = ["--index", tmp_path / "index", "--questions", tmp_path / "questions.parquet"]
+    code, said, _ = drag_doctor(monkeypatch, capsys, *words)
+    assert code == 0 and "ok    index: bm25, 4 pages" in said and "warn  raw question: " in said
+    code, said, _ = drag_doctor(monkeypatch, capsys, *words, "--pages", tmp_path / "index", "--json")
+    shown = json.loads(said)
+    assert code == 2 and shown["status"] == "fail"
+    assert [row["status"] for row in shown["checks"]].count("fail") == 1
+    assert set(shown["checks"][0]) == {"name", "status", "detail"}
+
+
+def test_an_option_that_the_training_would_refuse_is_refused(monkeypatch, capsys):
+    code, _, said = drag_doctor(monkeypatch, capsys, "--config", "nothing")
+    assert code == 2 and "configs" in said and "grpo" in said
+    monkeypatch.setattr(
+        "drag_rl.cli.doctor.of_training", lambda *_: set_up_of(composed("grpo", [*RUN, "drag.x=1"]))
+    )
+    code, _, said = drag_doctor(monkeypatch, capsys, "drag.x=1")
+    assert code == 2 and "drag: unknown option 'x'" in said
+
+
+@pytest.mark.slow  # Hydra reads all of verl's configuration
+def test_the_options_of_a_training_are_taken_on_the_command_line(tmp_path, monkeypatch, capsys):
+    of_rewards(tmp_path, TEXTS)
+    words = ["--index", tmp_path / "index", "--questions", tmp_path / "questions.parquet"]
+    code, said, _ = drag_doctor(
+        monkeypatch,
+        capsys,
+        *words,
+        "hardware=cpu",
+        f"{REWARD}.weights.rank_score=0",
+        f"{REWARD}.weights.deep_rank=0.25",
+    )
+    assert code == 2, "the model that verl has by default is not there"
+    assert (
+        "ok    rewards: deep_rank=0.25 query_length=-0.1, best search: " in said and "fail  model: " in said
+    )
