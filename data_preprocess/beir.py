@@ -5,6 +5,7 @@ A document is a page, ``<its id>#1``, with its title above its text. Queries kee
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,11 +30,13 @@ def read_beir(source: Path) -> Dataset:
     pages = sorted(_pages(source / "corpus.jsonl"), key=lambda page: page.doc_id)
     topics, known = read_topics(queries[0]), JudgedPages(pages, {})
     questions: dict[Split, list[Question]] = {}
+    dropped: Counter[str] = Counter()
     for split, path in qrels:
-        questions[split], _ = judged_questions(
+        questions[split], lost = judged_questions(
             topics, path, known, data_source=source.resolve().name, drop_unknown=False
         )
-    return Dataset(pages=pages, questions=questions)
+        dropped += lost
+    return Dataset(pages=pages, questions=questions, dropped=dropped)
 
 
 def _pages(path: Path) -> Iterator[Page]:

@@ -65,7 +65,7 @@ def convert_dataset(name: str, source: Path, out_pages: Path, out_dir: Path) -> 
         stage=QUESTIONS_STAGE,
         inputs={"pages": written.fingerprint},
         config={"dataset": name},
-        dropped={},
+        dropped=dataset.dropped,
         seconds=time.monotonic() - started,
     )
 

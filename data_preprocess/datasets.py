@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from drag_rl.splits import Split
@@ -19,6 +19,8 @@ class Dataset:
     """Every page of the corpus, sorted by ``(doc_id, page_number)``."""
     questions: Mapping[Split, Sequence[Question]]
     """The questions of each split that the data set has."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """What of the data set is in no question: reason -> how often."""
 
 
 Reader = Callable[[Path], Dataset]

@@ -33,7 +33,8 @@ def collection(folder: Path, documents: list[object]) -> Path:
 
 def test_a_document_is_a_page_and_the_grades_are_kept(tmp_path: Path) -> None:
     source = collection(tmp_path / "nfcorpus", DOCUMENTS)
-    convert_dataset("beir", source, tmp_path / "pages", tmp_path / "out")
+    manifest = convert_dataset("beir", source, tmp_path / "pages", tmp_path / "out")
+    assert manifest.counts["dropped_judgements_not_relevant"] == 1
     pages = load_pages(tmp_path / "pages")
     assert [page.page_id for page in pages] == ["4983#1", "MED-10#1", "MED-2#1", "empty#1"]
     assert [page.text for page in pages][1:] == ["Statins\n\nStatin use and breast cancer.", "Untold", ""]
