@@ -57,7 +57,8 @@ class IndexBar(BuildProgress):
         """See :class:`BuildProgress`."""
         if step != self._step:
             self._step = step
-            self._bar.reset(self._task, total=of or None, description=f"{self._about}: {step}")
+            self._bar.remove_task(self._task)
+            self._task = self._bar.add_task(f"{self._about}: {step}", total=of or None)
         self._bar.update(self._task, completed=pages, total=of or None)
 
     def taken_over(self, documents: int, of: int) -> None:
@@ -70,7 +71,7 @@ def index_bar(about: str) -> Iterator[IndexBar]:
     """A progress bar on stderr, shown on a terminal only."""
     console = Console(stderr=True)
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         _Speed(),
