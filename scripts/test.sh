@@ -3,7 +3,7 @@
 #
 #   bash scripts/test.sh                 everything that CI runs
 #   bash scripts/test.sh fast            without the slow end-to-end tests
-#   bash scripts/test.sh soak            kills at random moments, about an hour; CI kills at named events instead
+#   bash scripts/test.sh soak            kills at random moments, ten minutes; CI kills at named events instead
 #   bash scripts/test.sh -k images       any pytest arguments: only pytest, with them
 #
 #   PROFILE=gpu      fast: the tests of what differs with the packages of a GPU machine, in .venv-gpu, also without a GPU;
