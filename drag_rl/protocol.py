@@ -53,6 +53,12 @@ class EpisodeConfig(Config):
     """A message that is no action ends the episode, or is answered by a correction (which costs a turn)."""
     max_query_chars: int = Field(default=200, ge=0)
     """A longer query is malformed, so that copying whole hits is no strategy; 0 means no limit."""
+    queries_per_turn: int = Field(default=1, ge=1, le=16)
+    """Queries of one search, at most: lines between the search tags, or a list in the tool call. What each finds is put
+    together, and hits, ranks and rewards are those of the whole."""
+    combine: CombineMethod = "rrf"
+    """How the rankings of several queries become one: by ranks (``rrf``: reciprocal rank fusion), by the best score of
+    a page (``union``), by the worst score of pages that all of them find (``intersection``), or by the sum."""
     think: bool = True
     """Ask for a ``<think>`` block before the action. It is accepted, and inert, either way."""
     citations: bool = True

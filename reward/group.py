@@ -35,7 +35,10 @@ def page_distances(outcomes: Sequence[Outcome]) -> list[list[float]]:
 def query_distances(outcomes: Sequence[Outcome]) -> list[list[float]]:
     """Jaccard distances of the sets of words that were searched."""
     return _jaccard(
-        [{word for query in outcome.queries for word in query_key(query)} for outcome in outcomes]
+        [
+            {word for query in outcome.queries for word in query_key(query.replace("\n", " "))}
+            for outcome in outcomes
+        ]
     )
 
 

@@ -10,54 +10,24 @@ from rich.console import Console
 
 from drag_rl.cli.options import EpisodeSettings, episode_config
 from drag_rl.cli.progress import episode_bar
-from drag_rl.cli.rollout_options import (
-    AdapterChoice,
-    BaseUrl,
-    Concurrency,
-    Limit,
-    MaxPixels,
-    MaxTokens,
-    ModelName,
-    ModelPath,
-    PagesFolder,
-    PolicyName,
-    Retries,
-    SamplingName,
-    Seed,
-    ServerDialect,
-    TimeoutS,
-    VllmOptions,
-)
+from drag_rl.cli.rollout_options import Concurrency, Limit, plays_a_policy
 from drag_rl.files.outputs import refuse_overlap
 from drag_rl.policies.source import PolicyOptions
-from drag_rl.protocol import MAX_PIXELS, MESSAGE_TIMEOUT_S, MESSAGE_TOKENS
-from drag_rl.serving.served_model import ModelChoice
 from drag_rl.star import rationalise
 from drag_rl.star.collection import Collected, Collection
 
 
+@plays_a_policy(sampling="default")
 def collect(
+    *,
     questions: Annotated[Path, typer.Option(help="Questions made by `drag data`: a .parquet file.")],
     index: Annotated[Path, typer.Option(help="Index made by `drag index`.")],
     out: Annotated[Path, typer.Option(help="The JSONL file to write, or to go on with.")],
-    policy: PolicyName = "model",
-    model: ModelName = None,
-    base_url: BaseUrl = None,
-    model_path: ModelPath = None,
-    adapter: AdapterChoice = None,
-    vllm_options: VllmOptions = "",
-    server: ServerDialect = "vllm",
-    sampling: SamplingName = "default",
+    policy: PolicyOptions,
     samples: Annotated[int, typer.Option(min=1, help="Episodes of each question.")] = 1,
-    seed: Seed = 0,
     concurrency: Concurrency = 16,
     limit: Limit = 0,
     episode: EpisodeSettings = None,
-    max_tokens: MaxTokens = MESSAGE_TOKENS,
-    pages: PagesFolder = None,
-    max_pixels: MaxPixels = MAX_PIXELS,
-    timeout_s: TimeoutS = MESSAGE_TIMEOUT_S,
-    retries: Retries = 6,
     retry_errors: Annotated[
         bool, typer.Option("--retry-errors", help="Play the failed episodes of --out again.")
     ] = False,
@@ -75,30 +45,18 @@ def collect(
     """
     refuse_overlap(
         {"--out": out},
-        {"--questions": questions, "--index": index, "--pages": pages, "--hint-failures": hint_failures},
+        {
+            "--questions": questions,
+            "--index": index,
+            "--pages": policy.pages,
+            "--hint-failures": hint_failures,
+        },
     )
     collection = Collection(
         questions=questions,
         index=index,
         out=out,
-        policy=PolicyOptions(
-            name=policy,
-            model=ModelChoice(
-                model=model,
-                base_url=base_url,
-                model_path=model_path,
-                adapter=adapter,
-                vllm_options=vllm_options,
-            ),
-            dialect=server,
-            sampling=sampling,
-            seed=seed,
-            max_tokens=max_tokens,
-            pages=pages,
-            max_pixels=max_pixels,
-            timeout_s=timeout_s,
-            retries=retries,
-        ),
+        policy=policy,
         samples=samples,
         concurrency=concurrency,
         limit=limit,

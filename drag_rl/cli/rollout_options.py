@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from drag_rl.errors import InputError
 from drag_rl.policies.server.sampling import SAMPLINGS
-from drag_rl.policies.source import Dialect
+from drag_rl.policies.source import Dialect, PolicyOptions
 from drag_rl.policies.table import POLICIES
+from drag_rl.protocol import MAX_PIXELS, MESSAGE_TIMEOUT_S, MESSAGE_TOKENS
+from drag_rl.serving.served_model import ModelChoice
 
 PolicyName = Annotated[
     str, typer.Option(metavar="NAME", help=f"Who plays: {POLICIES.listed()} (docs/extend.md adds others).")
@@ -59,3 +63,79 @@ TimeoutS = Annotated[
     typer.Option(min=0.1, callback=_finite, help="Seconds for a message, to its last byte; each attempt."),
 ]
 Retries = Annotated[int, typer.Option(min=0, help="Further attempts at a message, after growing pauses.")]
+Consensus = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Draw each message N times and search the queries, and the question as often, together; "
+        "needs a --sampling that draws.",
+    ),
+]
+
+
+def policy_options(
+    policy: PolicyName = "model",
+    model: ModelName = None,
+    base_url: BaseUrl = None,
+    model_path: ModelPath = None,
+    adapter: AdapterChoice = None,
+    vllm_options: VllmOptions = "",
+    server: ServerDialect = "vllm",
+    sampling: SamplingName = "default",
+    consensus: Consensus = 1,
+    seed: Seed = 0,
+    max_tokens: MaxTokens = MESSAGE_TOKENS,
+    pages: PagesFolder = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
+    timeout_s: TimeoutS = MESSAGE_TIMEOUT_S,
+    retries: Retries = 6,
+) -> PolicyOptions:
+    """What a command line says of a policy; see :func:`plays_a_policy`."""
+    return PolicyOptions(
+        name=policy,
+        model=ModelChoice(
+            model=model,
+            base_url=base_url,
+            model_path=model_path,
+            adapter=adapter,
+            vllm_options=vllm_options,
+        ),
+        dialect=server,
+        sampling=sampling,
+        seed=seed,
+        max_tokens=max_tokens,
+        pages=pages,
+        max_pixels=max_pixels,
+        timeout_s=timeout_s,
+        retries=retries,
+        consensus=consensus,
+    )
+
+
+def plays_a_policy(*, sampling: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of :func:`policy_options` in place of its argument ``policy``, which gets their value.
+
+    ``sampling`` is the command's default for ``--sampling``.
+    """
+    shared = inspect.signature(policy_options, eval_str=True).parameters
+
+    def with_options(command: Callable[..., None]) -> Callable[..., None]:
+        def called(**values: Any) -> None:
+            said = {name: values.pop(name) for name in shared}
+            command(policy=policy_options(**said), **values)
+
+        parameters: list[inspect.Parameter] = []
+        for parameter in inspect.signature(command, eval_str=True).parameters.values():
+            parameters += shared.values() if parameter.name == "policy" else [parameter]
+        defaults = {"sampling": sampling}
+        called.__name__, called.__doc__ = command.__name__, command.__doc__
+        vars(called)["__signature__"] = inspect.Signature(
+            [
+                one.replace(kind=inspect.Parameter.KEYWORD_ONLY, default=defaults.get(one.name, one.default))
+                for one in parameters
+            ]
+        )
+        return called
+
+    return with_options

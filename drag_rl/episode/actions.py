@@ -47,18 +47,28 @@ With tool calls, text without a call is the answer:
 ('R-data#7',)
 >>> parse_action('<tool_call>{"name": "shell", "arguments": {}}</tool_call>', "tools").reason
 "unknown tool 'shell'; the only tool is 'search'"
+
+Where a search may hold several queries, each is a line, or one of a list; the same words twice are one query:
+
+>>> parse_action("<search>\\nmerge frames\\njoin tables\\nframes merge</search>", "xml", queries_per_turn=2).queries
+('merge frames', 'join tables')
+>>> call = '<tool_call>{"name": "search", "arguments": {"queries": ["a", "b"]}}</tool_call>'
+>>> parse_action(call, "tools", queries_per_turn=2).queries
+('a', 'b')
+>>> parse_action("<search>a\\nb\\nc</search>", "xml", queries_per_turn=2).reason
+'the search has 3 queries, at most 2 are allowed'
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from drag_rl.citations import citations_in
 from drag_rl.episode.neutral import control_token
 from drag_rl.protocol import ActionFormat
-from drag_rl.types import Action, Answer, Malformed, Search
+from drag_rl.types import Action, Answer, Malformed, Search, query_key
 
 MAX_TAGS_SAID = 8
 """Tags that a reason names, at most: the policy reads it, out of its own budget."""
@@ -78,12 +88,13 @@ def parse_action(
     *,
     complete: bool = True,
     max_query_chars: int = 0,
+    queries_per_turn: int = 1,
     shown: Mapping[str, str] | None = None,
 ) -> Action:
     """Read the one action of an assistant message; see the module's examples for the rules.
 
-    ``complete`` is False when the token limit cut the message; ``max_query_chars`` 0 means no limit; ``shown`` are
-    the page ids that the policy was shown, by what they were shown as. Total.
+    ``complete`` is False when the token limit cut the message; ``max_query_chars``, of each query, 0 means no limit;
+    ``shown`` are the page ids that the policy was shown, by what they were shown as. Total.
     """
     token = control_token(text)
     if token is not None:
@@ -111,10 +122,10 @@ def parse_action(
         thought = " ".join(part for part in (thought, rest[: tags[0].start()].strip()) if part)
         if name == "answer":
             return _answer(body, thought, shown)
-        return (
-            _search(body, thought, max_query_chars)
-            if name == "search"
-            else _call(body, thought, max_query_chars)
+        if name == "tool_call":
+            return _call(body, thought, max_query_chars, queries_per_turn)
+        return _search(
+            [body] if queries_per_turn == 1 else body.splitlines(), thought, max_query_chars, queries_per_turn
         )
     if not complete:
         return Malformed(reason="the message is incomplete", thought=thought)
@@ -162,19 +173,29 @@ def _answer(body: str, thought: str, shown: Mapping[str, str] | None) -> Action:
     return Answer(text=body, citations=citations_in(body, shown), thought=thought)
 
 
-def _search(body: str, thought: str, max_query_chars: int) -> Action:
-    query = " ".join(_CONTROL_CHARS.sub(" ", body).split())
-    if not query:
+def _search(written: Sequence[str], thought: str, max_query_chars: int, queries_per_turn: int) -> Action:
+    queries: dict[tuple[str, ...], str] = {}
+    for text in written:
+        query = " ".join(_CONTROL_CHARS.sub(" ", text).split())
+        if query:
+            queries.setdefault(query_key(query), query)
+    longest = max(map(len, queries.values()), default=0)
+    if not queries:
         return Malformed(reason="the query is empty", thought=thought)
-    if max_query_chars and len(query) > max_query_chars:
+    if len(queries) > queries_per_turn:
         return Malformed(
-            reason=f"the query has {len(query)} characters, at most {max_query_chars} are allowed",
+            reason=f"the search has {len(queries)} queries, at most {queries_per_turn} are allowed",
             thought=thought,
         )
-    return Search(query=query, thought=thought)
+    if max_query_chars and longest > max_query_chars:
+        return Malformed(
+            reason=f"the query has {longest} characters, at most {max_query_chars} are allowed",
+            thought=thought,
+        )
+    return Search(query="\n".join(queries.values()), thought=thought)
 
 
-def _call(body: str, thought: str, max_query_chars: int) -> Action:
+def _call(body: str, thought: str, max_query_chars: int, queries_per_turn: int) -> Action:
     try:
         call = json.loads(body)
     except (ValueError, RecursionError):
@@ -186,7 +207,9 @@ def _call(body: str, thought: str, max_query_chars: int) -> Action:
             reason=f"unknown tool {call['name'][:40]!r}; the only tool is 'search'", thought=thought
         )
     arguments = call.get("arguments")
-    query = arguments.get("query") if isinstance(arguments, dict) else None
-    if not isinstance(query, str):
-        return Malformed(reason="the search call needs arguments with a 'query' text", thought=thought)
-    return _search(query, thought, max_query_chars)
+    arguments = arguments if isinstance(arguments, dict) else {}
+    wanted = "a 'query' text" if queries_per_turn == 1 else "a 'queries' list of texts"
+    written = [arguments.get("query")] if queries_per_turn == 1 else arguments.get("queries")
+    if not isinstance(written, list) or not all(isinstance(query, str) for query in written):
+        return Malformed(reason=f"the search call needs arguments with {wanted}", thought=thought)
+    return _search(written, thought, max_query_chars, queries_per_turn)

@@ -24,15 +24,16 @@ keeps tokens is not affected.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from drag_rl.episode.actions import parse_action
 from drag_rl.episode.neutral import control_token
 from drag_rl.episode.observation import Message, Observation, shown_as
 from drag_rl.episode.prompt import last_turn_note, opening_messages, tool_schemas
+from drag_rl.episode.request import SearchRequest
 from drag_rl.protocol import EpisodeConfig
-from drag_rl.retrieval.base import Query, Ranking
+from drag_rl.retrieval.base import Ranking
 from drag_rl.retrieval.page_texts import PageTexts
 from drag_rl.types import (
     Action,
@@ -48,17 +49,6 @@ from drag_rl.types import (
 )
 
 FinishReason = Literal["stop", "length"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchRequest:
-    """A search that the episode waits for: hand the rankings of all ``queries`` to :meth:`SearchEpisode.show`."""
-
-    queries: tuple[Query, ...]
-    """What is shown is the first one's ranking. Where it leaves pages out, a second one asks for the gold pages' ranks
-    over the whole corpus; a retriever scores equal texts once."""
-    top_k: int
-    """Hits of each query, at most."""
 
 
 class SearchEpisode:
@@ -99,6 +89,7 @@ class SearchEpisode:
             config.action_format,
             complete=finish_reason == "stop",
             max_query_chars=config.max_query_chars,
+            queries_per_turn=config.queries_per_turn,
             shown={shown_as(page_id): page_id for page_id in self._listed},
         )
         self.messages.append({"role": "assistant", "content": text})
@@ -106,7 +97,7 @@ class SearchEpisode:
             Turn(step=len(self._turns) + 1, text=text, action=action, corpus_ranks=(), shown=())
         )
         if isinstance(action, Search):
-            self._asked = self._request(action)
+            self._asked = SearchRequest.of(action, self.question, config, self._listed)
             return self._asked
         reason = self._reason_to_stop(action, finish_reason)
         if reason:
@@ -122,15 +113,19 @@ class SearchEpisode:
         self._must(be="asking")
         asked, turn = self._asked, self._turns[-1]
         assert asked is not None and isinstance(turn.action, Search)
-        if len(rankings) != len(asked.queries):
-            raise ValueError(f"{len(rankings)} rankings for {len(asked.queries)} queries")
+        shown, whole = asked.rankings(rankings, self._pages, self.config.top_k)
         self._asked = None
-        shown, whole = rankings[0], rankings[-1]
-        text, chars = asked.queries[0].text, self.config.snippet_chars
+        words, chars = asked.words, self.config.snippet_chars
         hits = tuple(
-            replace(hit, snippet=self._pages.snippet(hit.page_id, text, chars)) for hit in shown.hits
+            replace(hit, snippet=self._pages.snippet(hit.page_id, words, chars)) for hit in shown.hits
         )
-        self._turns[-1] = replace(turn, hits=hits, gold_ranks=shown.tracked, corpus_ranks=whole.tracked)
+        self._turns[-1] = replace(
+            turn,
+            hits=hits,
+            gold_ranks=shown.tracked,
+            corpus_ranks=whole.tracked,
+            exact_to=shown.exact_to,
+        )
         if turn.step >= self.config.max_turns:
             return self.stop(StopReason.MAX_TURNS)
         self._proposed = True
@@ -194,15 +189,6 @@ class SearchEpisode:
                 return StopReason.MALFORMED
         return StopReason.MAX_TURNS if len(self._turns) >= self.config.max_turns else None
 
-    def _request(self, action: Search) -> SearchRequest:
-        config, gold = self.config, self.question.gold_page_ids
-        text = self.question.searched(action.query, expand=config.expand_question)
-        whole = Query(text=text, track=gold)
-        if config.repeat_pages or not self._listed:
-            return SearchRequest(queries=(whole,), top_k=config.top_k)
-        others = replace(whole, without=frozenset(self._listed))
-        return SearchRequest(queries=(others, whole), top_k=config.top_k)
-
     def _found(self, action: Search, hits: tuple[Hit, ...]) -> Observation:
         config = self.config
         fresh = tuple(hit.page_id for hit in hits if hit.page_id not in self._pictured)
@@ -221,7 +207,9 @@ class SearchEpisode:
     def _lead(self, action: Search, hits: tuple[Hit, ...]) -> str:
         if not hits:
             other = "" if self.config.repeat_pages or not self._listed else "other "
-            return f'No {other}page matches "{action.query}". Try other words.'
+            every = "all of " if self.config.combine == "intersection" and len(action.queries) > 1 else ""
+            searched = ", ".join(f'"{query}"' for query in action.queries)
+            return f"No {other}page matches {every}{searched}. Try other words."
         if not self.config.repeat_pages:
             return ""
         before = self._turns[:-1]

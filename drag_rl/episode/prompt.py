@@ -61,11 +61,15 @@ def tool_schemas(config: EpisodeConfig) -> list[Message] | None:
     if config.action_format == "xml":
         return None
     own = " The question's own words are searched with them." if config.expand_question else ""
-    query = {"type": "string", "description": f"A few keywords.{own}"}
+    name, several = "query", ""
+    query: dict[str, Any] = {"type": "string", "description": f"A few keywords.{own}"}
+    if config.queries_per_turn > 1:
+        name, several = "queries", f" that {config.queries_per_turn} queries or fewer find together"
+        query = {"type": "array", "items": query, "minItems": 1, "maxItems": config.queries_per_turn}
     function = {
         "name": "search",
-        "description": f"Keyword search over the pages; shows the best {config.top_k}.",
-        "parameters": {"type": "object", "properties": {"query": query}, "required": ["query"]},
+        "description": f"Keyword search over the pages; shows the best {config.top_k}{several}.",
+        "parameters": {"type": "object", "properties": {name: query}, "required": [name]},
     }
     return [{"type": "function", "function": function}]
 
@@ -112,11 +116,15 @@ def _shot_messages(shot: Shot, config: EpisodeConfig) -> list[Message]:
 
 
 def action_text(thought: str, action: Literal["search", "answer"], text: str, config: EpisodeConfig) -> str:
-    """An assistant message of one action, as ``parse_action`` reads it, without the thought if none is asked for."""
+    """An assistant message of one action, as ``parse_action`` reads it, without the thought if none is asked for.
+
+    Each line of a search's text is a query, where the episode allows several.
+    """
     before = f"<think>{thought}</think>" if config.think else ""
     if config.action_format == "xml":
         return f"{before}<{action}>{text}</{action}>"
     if action == "answer":
         return before + text
-    call: dict[str, Any] = {"name": "search", "arguments": {"query": text}}
+    arguments = {"query": text} if config.queries_per_turn == 1 else {"queries": text.split("\n")}
+    call: dict[str, Any] = {"name": "search", "arguments": arguments}
     return f"{before}<tool_call>\n{json.dumps(call, ensure_ascii=False)}\n</tool_call>"

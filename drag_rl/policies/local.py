@@ -51,11 +51,16 @@ class LocalSource(PolicySource):
         super().__init__(options)
         self._policy = policy
 
+    @property
+    def repeats(self) -> str:
+        """A local policy draws nothing."""
+        return f"--policy {self.options.name} does the same every time"
+
     def check(self, episode: EpisodeConfig, samples: int) -> None:
         """Raise InputError where more than one episode of a question is asked for."""
         del episode
         if samples > 1:
-            raise InputError(f"--samples {samples}: --policy {self.options.name} does the same every time")
+            raise InputError(f"--samples {samples}: {self.repeats}")
 
     def episode(self, config: EpisodeConfig) -> EpisodeConfig:
         """The configuration that it plays under."""

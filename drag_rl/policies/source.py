@@ -45,6 +45,8 @@ class PolicyOptions:
     """Seconds for one attempt at a message."""
     retries: int = 6
     """Further attempts at a message."""
+    consensus: int = 1
+    """So many draws of each message search together; 1 draws once."""
 
 
 class Policies(ABC):
@@ -74,6 +76,11 @@ class PolicySource(ABC):
     def model(self) -> str:
         """What its rows call it."""
         return self.options.name
+
+    @property
+    def repeats(self) -> str:
+        """Why all of its draws are the same, in words for an error; empty for one that samples."""
+        return ""
 
     def check(self, episode: EpisodeConfig, samples: int) -> None:
         """Raise InputError for options that do not fit together; ``samples`` are the episodes of each question."""

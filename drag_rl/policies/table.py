@@ -7,6 +7,7 @@ A new policy is a class in a file of its own (see :mod:`drag_rl.policies.local` 
 
 from __future__ import annotations
 
+from drag_rl.policies.consensus import ConsensusSource
 from drag_rl.policies.source import PolicyOptions, PolicyPart, PolicySource
 from drag_rl.tables import Table
 
@@ -44,7 +45,8 @@ POLICIES: Table[PolicyPart] = Table(
 
 def policy_source(options: PolicyOptions) -> PolicySource:
     """The policy that options name. Raises InputError for a name that is not in the table."""
-    return POLICIES.find(options.name, "--policy").source(options)
+    source = POLICIES.find(options.name, "--policy").source(options)
+    return source if options.consensus == 1 else ConsensusSource(source, options.consensus)
 
 
 def probes() -> tuple[str, ...]:

@@ -12,9 +12,19 @@ class Search:
     """The policy asks for pages."""
 
     query: str
+    """What is searched; where an episode allows several queries in one search, each is a line."""
     thought: str = ""
     """What the policy wrote in ``<think>``."""
     kind: Literal["search"] = "search"
+
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """The queries of the search, one or more.
+
+        >>> Search(query="merge frames\\njoin tables").queries
+        ('merge frames', 'join tables')
+        """
+        return tuple(self.query.split("\n"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,7 +43,7 @@ class Outcome:
 
     @property
     def queries(self) -> tuple[str, ...]:
-        """The policy's own words of each search, in order."""
+        """The policy's own words of each search, in order; several queries of one search are lines of one text."""
         return tuple(turn.action.query for turn in self.turns if isinstance(turn.action, Search))
 
     @property

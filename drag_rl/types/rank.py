@@ -26,9 +26,16 @@ def within(rank: int | None, cutoff: int) -> TypeGuard[int]:
 
 def query_key(query: str) -> tuple[str, ...]:
     """What two queries have in common that find the same pages: their words, in any order and case, and
-    however their accents are typed.
+    however their accents are typed. Several queries of one search, each a line, may come in any order too.
 
     >>> query_key("merge Data frames") == query_key("data  frames merge")
     True
+    >>> query_key("b a\\nc") == query_key("C\\na b") != query_key("a b c")
+    True
     """
-    return tuple(sorted(unicodedata.normalize("NFC", query.casefold()).split()))
+    first, *others = sorted(sorted(line.split()) for line in _folded(query).split("\n"))
+    return tuple(first) + tuple(word for line in others for word in ("\n", *line))
+
+
+def _folded(query: str) -> str:
+    return unicodedata.normalize("NFC", query.casefold())

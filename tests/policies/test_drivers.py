@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from driver_lab import QUESTION, Script, collected
@@ -19,6 +20,7 @@ from tiny_corpus import index_of
 from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode, SearchRequest
 from drag_rl.policies.base import EpisodeState
 from drag_rl.policies.play import play
+from drag_rl.protocol import CombineMethod
 
 CALL = '<tool_call>\n{"name": "search", "arguments": {"query": "%s"}}\n</tool_call>'
 TEXTS = {
@@ -27,6 +29,7 @@ TEXTS = {
         "<think>Keywords: red.</think>\n<search>red</search>",
         "<think>\nI could <search> or not.\n</think>\n\n<search>blue fox</search>",
         "<search>zebra</search>",
+        "<search>red fox\ngreen tree</search>",
         "<answer>The first [doc#1].</answer>",
         "<think>Done.</think><answer>It is [doc#1], [doc#2].</answer>",
     ],
@@ -35,6 +38,7 @@ TEXTS = {
         "<think>Keywords: red.</think>\n" + CALL % "red",
         "Let me look.\n" + CALL % "blue fox",
         CALL % "zebra",
+        '<tool_call>\n{"name": "search", "arguments": {"queries": ["red fox", "green tree"]}}\n</tool_call>',
         "The first [doc#1].",
         "<think>\nDone.\n</think>\n\nIt is [doc#1], [doc#2].",
     ],
@@ -87,6 +91,7 @@ def test_the_same_script_gives_the_same_outcome(index, servers, action_format, d
         action_format=action_format,
         on_malformed=data.draw(st.sampled_from(["end", "correct"])),
         stop_at_action=data.draw(st.booleans()),
+        queries_per_turn=data.draw(st.integers(1, 2)),
     )
     expected, _ = asyncio.run(play(QUESTION, Script(script), index.retriever, config))
     for server, dialect in servers:
@@ -108,8 +113,10 @@ async def in_one_batch(questions, scripts, retriever, config):
             episodes[number].step(each.text, each.finish_reason)
             for number, each in zip(running, said, strict=True)
         ]
-        wanted = [query for reply in replies if isinstance(reply, SearchRequest) for query in reply.queries]
-        found = iter(await retriever.search(wanted, config.top_k))
+        requests = [reply for reply in replies if isinstance(reply, SearchRequest)]
+        wanted = [query for request in requests for query in request.queries]
+        top_k = max((request.top_k for request in requests), default=0)
+        found = iter(await retriever.search(wanted, top_k))
         for number, reply in zip(running, replies, strict=True):
             if isinstance(reply, SearchRequest):
                 reply = episodes[number].show(list(itertools.islice(found, len(reply.queries))))
@@ -131,6 +138,8 @@ def test_sixty_four_episodes_that_search_in_one_call_are_as_they_are_one_by_one(
         repeat_pages=data.draw(st.booleans()),
         expand_question=data.draw(st.booleans()),
         top_k=data.draw(st.integers(1, 3)),
+        queries_per_turn=data.draw(st.integers(1, 2)),
+        combine=data.draw(st.sampled_from(get_args(CombineMethod))),
     )
     together = asyncio.run(in_one_batch([QUESTION] * 64, scripts, index.retriever, config))
     for script, outcome in zip(scripts, together, strict=True):

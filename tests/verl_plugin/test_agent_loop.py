@@ -190,9 +190,14 @@ def config_of(action_format):
     ],
 )
 def test_the_three_drivers_agree(data, processor, action_format, texts, on_malformed):
-    """The drivers law: verl's loop (tokens), ``play`` (messages) and the collector (HTTP) lead to the same trace."""
     config = EpisodeConfig(action_format=action_format, on_malformed=on_malformed, think=False)
-    overrides = [f"drag.episode.action_format={action_format}", f"drag.episode.on_malformed={on_malformed}"]
+    drivers_agree(data, processor, texts, config)
+
+
+def drivers_agree(data, processor, texts, config):
+    """The drivers law: verl's loop (tokens), ``play`` (messages) and the collector (HTTP) lead to the same trace."""
+    named = ("action_format", "on_malformed", "queries_per_turn", "combine")
+    overrides = [f"drag.episode.{name}={getattr(config, name)}" for name in named]
     _, by_tokens, _ = rollout(data, processor, texts, *ROOMY, *overrides)
     script = Script([Said(text=text) for text in texts])
     by_messages, _ = asyncio.run(play(question(data), script, server_index(data).retriever, config))
@@ -200,6 +205,32 @@ def test_the_three_drivers_agree(data, processor, action_format, texts, on_malfo
     with FakeServer(lambda _: next(said), parses=True) as server:
         by_http = collected(server, server_index(data), config, question=question(data))
     assert by_tokens == by_messages == by_http.outcome
+    return by_tokens
+
+
+@pytest.mark.parametrize(
+    ("action_format", "search"),
+    [
+        ("xml", "<search>impeller care\nseal</search>"),
+        (
+            "tools",
+            '<tool_call>\n{"name": "search", "arguments": {"queries": ["impeller care", "seal"]}}\n</tool_call>',
+        ),
+    ],
+)
+def test_the_three_drivers_agree_on_several_queries_in_one_search(data, processor, action_format, search):
+    config = EpisodeConfig(action_format=action_format, think=False, queries_per_turn=2, combine="union")
+    outcome = drivers_agree(
+        data, processor, [search, SEARCHES[2] if action_format == "xml" else CALLS[2]], config
+    )
+    (turn,) = outcome.searches
+    assert turn.action.queries == ("impeller care", "seal")
+    alone = [server_index(data).search(query, 99) for query in turn.action.queries]
+    best = {}
+    for hit in (hit for found in alone for hit in found.hits):
+        best[hit.page_id] = max(hit.score, best.get(hit.page_id, 0.0))
+    assert [hit.page_id for hit in turn.hits] == sorted(best, key=best.get, reverse=True)[:3]
+    assert [hit.score for hit in turn.hits] == sorted(best.values(), reverse=True)[:3]
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

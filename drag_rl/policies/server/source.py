@@ -37,6 +37,12 @@ class ServerSource(PolicySource):
         """The model's name in requests."""
         return self.options.model.name
 
+    @property
+    def repeats(self) -> str:
+        """A temperature of 0 draws the same every time."""
+        name = self.options.sampling
+        return "" if SAMPLINGS[name].temperature else f"with --sampling {name} all draws are the same"
+
     def check(self, episode: EpisodeConfig, samples: int) -> None:
         """Raise InputError for a model that is not named well, a sampling that cannot be done, or missing pages."""
         options = self.options
