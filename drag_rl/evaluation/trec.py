@@ -15,11 +15,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from drag_rl.episode import SearchRequest
 from drag_rl.files.folders import new_files
 from drag_rl.files.manifest import sha256_file, write_manifest
 from drag_rl.metrics.ranked import DEPTH
 from drag_rl.metrics.rankings import RANKINGS, RankingName, best_search, first_search, pooled_pages
-from drag_rl.retrieval import Query, Retriever
+from drag_rl.retrieval import Retriever
 from drag_rl.types import Outcome, Question, Search, Trajectory, Turn
 
 STAGE = "trec"
@@ -122,12 +123,11 @@ async def _whole(turn: Turn, outcome: Outcome, retriever: Retriever, depth: int)
     placed |= {hit.rank: hit.page_id for hit in turn.hits}
     depth = max(depth, *placed)
     known = {*placed.values(), *question.gold_page_ids}
-    earlier = () if config.repeat_pages else outcome.turns[: turn.step - 1]
-    query = Query(
-        text=question.searched(turn.action.query, expand=config.expand_question),
-        without=frozenset(hit.page_id for other in earlier for hit in other.hits),
-    )
-    (found,) = await retriever.search([query], depth + len(known))
+    listed = {hit.page_id for other in outcome.turns[: turn.step - 1] for hit in other.hits}
+    request = SearchRequest.of(turn.action, question, config, listed)
+    deep = depth + len(known)
+    answers = await retriever.search(request.queries, max(deep, request.top_k))
+    found, _ = request.rankings(answers, retriever.pages, deep)
     others = (hit.page_id for hit in found.hits if hit.page_id not in known)
     pages = (placed.get(rank) or next(others, None) for rank in range(1, depth + 1))
     return [page_id for page_id in pages if page_id is not None]

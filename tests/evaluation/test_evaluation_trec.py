@@ -87,6 +87,25 @@ def test_what_was_searched_with_the_question_and_without_listed_pages_is_what_th
         assert [hit.page_id for hit in found.hits] == list(ranked)
 
 
+@pytest.mark.parametrize("repeat_pages", [True, False])
+@pytest.mark.parametrize("combine", ["rrf", "union", "intersection"])
+def test_several_queries_in_one_search_are_one_ranking(index, tmp_path, combine, repeat_pages):
+    config = EpisodeConfig(
+        max_turns=2, answer=False, think=False, queries_per_turn=2, combine=combine, repeat_pages=repeat_pages
+    )
+    trajectories = [
+        lab.played(
+            index,
+            question,
+            [lab.search(searched) for searched in ("inspect seal\nrotor", "replace\nseal")],
+            config,
+        )
+        for question in lab.QUESTIONS
+    ]
+    assert all(len(turn.action.queries) == 2 for turn in trajectories[0].outcome.searches)
+    assert_same_numbers(tmp_path, trajectories, index)
+
+
 def test_several_gold_pages_and_ids_with_spaces(index, tmp_path):
     golds = [("pumps#1", "lamps#2"), ("pumps#1", "cables#3", "valves#4"), ("turbines#2",)]
     trajectories = [
