@@ -16,6 +16,7 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from driven import Driven, Found
 
@@ -36,7 +37,7 @@ from drag_rl.evaluation import report
 from drag_rl.metrics import answers
 from drag_rl.policies.baselines import baseline
 from drag_rl.policies.server import completion, model_server, reply_text
-from drag_rl.retrieval import PageTexts, snippet, tokenizer
+from drag_rl.retrieval import PageTexts, snippet, tokenizer, window
 from drag_rl.serving import vllm_process
 from drag_rl.star import rationalise
 from drag_rl.types import Answer, Outcome, Question, Search, StopReason, Turn
@@ -204,8 +205,10 @@ def cut_everywhere(text: str) -> str:
 def snippets(text: str) -> object:
     starts = [start for start, _ in words.words(text)]
     places = [starts[0], starts[len(starts) // 2], starts[-1]] if starts else [0, len(text) // 2]
-    if starts:
-        snippet.best_window(starts, [(start % 7, 1.0) for start in starts], 300)
+    page = [np.array(values, dtype=np.int32) for values in ([start % 7 for start in starts], starts)]
+    for array in page:
+        array.flags.writeable = False  # as those of an index are
+    window.best_window(*page, np.arange(7, dtype=np.int32), np.ones(7), 300)
     return [snippet.cut_snippet(text, place, place, size) for place in places for size in (10, 400)]
 
 

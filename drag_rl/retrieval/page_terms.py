@@ -8,7 +8,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,6 @@ TERMS = "terms.arrow"
 TERM_PAGES = "term_pages.npy"
 _NO_TERM = -1
 """Of a word that is a stop word."""
-FEW_TERMS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -122,29 +120,14 @@ class PageTerms:
             holding=np.bincount(pairs[once] % len(vocabulary), minlength=len(vocabulary)),
         )
 
-    def by_page(self) -> list[list[int]]:
-        """The term ids of each page, repeats kept."""
-        ends = self.page_starts.tolist()
-        return [self.term_ids[begin:end].tolist() for begin, end in pairwise(ends)]
-
-    def matches(self, row: int, wanted: npt.NDArray[np.int32]) -> tuple[list[int], list[int]]:
-        """Where some terms stand on a page (its 0-based place): characters, rising, and the term id at each."""
-        begin, end = self.page_starts[row], self.page_starts[row + 1]
-        page_terms = self.term_ids[begin:end]
-        where = np.flatnonzero(_among(page_terms, wanted))
-        return self.starts[begin:end][where].tolist(), page_terms[where].tolist()
+    def of_page(self, row: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """The terms of a page, and the characters at which they begin; read-only, mapped or not."""
+        page = slice(self.page_starts[row], self.page_starts[row + 1])
+        term_ids, starts = self.term_ids[page], self.starts[page]
+        term_ids.flags.writeable = starts.flags.writeable = False
+        return term_ids, starts
 
     def weight(self, term_id: int) -> float:
         """How telling a term is: ``ln(1 + (D - n + 0.5) / (n + 0.5))`` for the n of D pages that hold it; > 0."""
         pages, holding = len(self.page_starts) - 1, int(self.holding[term_id])
         return float(np.log1p((pages - holding + 0.5) / (holding + 0.5)))
-
-
-def _among(term_ids: npt.NDArray[np.int32], wanted: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-    """``np.isin``, three times as fast for the few terms of a query."""
-    if len(wanted) > FEW_TERMS:
-        return np.isin(term_ids, wanted)
-    found = np.zeros(len(term_ids), dtype=np.bool_)
-    for term_id in wanted:
-        found |= term_ids == term_id
-    return found

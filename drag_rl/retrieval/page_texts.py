@@ -33,7 +33,8 @@ class PageTexts:
         self.terms = terms
         self.tokenizer = tokenizer
         self._texts = texts
-        self._query_terms = lru_cache(QUERIES_KEPT)(self._weighted_terms)
+        self._terms = lru_cache(QUERIES_KEPT)(self._terms_of)
+        self._weighted = lru_cache(QUERIES_KEPT)(self._weighted_terms)
 
     @classmethod
     def of(cls, texts: Mapping[str, str], *, tokenizer: Tokenizer | None = None) -> PageTexts:
@@ -73,14 +74,12 @@ class PageTexts:
         row = self.row(page_id)
         if max_chars <= 0:
             return ""
-        wanted, weights = self._query_terms(query)
-        starts, terms = self.terms.matches(row, wanted)
-        matches = [(term, weights[term]) for term in terms]
-        return fitting_snippet(str(self._texts[row].as_py()), starts, matches, max_chars)
+        text = str(self._texts[row].as_py())
+        return fitting_snippet(text, *self.terms.of_page(row), *self._weighted(query), max_chars)
 
     def query_terms(self, query: str) -> list[str]:
         """The terms of a query, normalised as the pages' texts are, in order, repeats kept."""
-        return self.tokenizer.terms(clean_text(query))
+        return [*self._terms(query)]
 
     def pages_with(self, term: str) -> int:
         """How many pages hold a term, as the tokenizer makes terms."""
@@ -105,9 +104,11 @@ class PageTexts:
             raise InputError(f"document {document!r} has no page in the index")
         return rows
 
-    def _weighted_terms(self, query: str) -> tuple[npt.NDArray[np.int32], dict[int, float]]:
-        """The ids of a query's terms that some page holds, and the weight of each."""
+    def _terms_of(self, query: str) -> tuple[str, ...]:
+        return tuple(self.tokenizer.terms(clean_text(query)))
+
+    def _weighted_terms(self, query: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
+        """The ids of a query's terms that some page holds, rising, and the weight of each."""
         vocabulary = self.terms.vocabulary
-        term_ids = [vocabulary[term] for term in self.query_terms(query) if term in vocabulary]
-        weights = {term_id: self.terms.weight(term_id) for term_id in term_ids}
-        return np.fromiter(weights, np.int32, len(weights)), weights
+        ids = sorted({vocabulary[term] for term in self._terms(query) if term in vocabulary})
+        return np.array(ids, dtype=np.int32), np.array([self.terms.weight(term_id) for term_id in ids])

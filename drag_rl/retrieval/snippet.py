@@ -2,56 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import numpy as np
+import numpy.typing as npt
 
 from drag_rl.words import UNSPACED, word_at
 
 
 def fitting_snippet(
-    text: str, starts: Sequence[int], weights: Sequence[tuple[int, float]], snippet_chars: int
+    text: str,
+    term_ids_T: npt.NDArray[np.int32],
+    starts_T: npt.NDArray[np.int32],
+    wanted_W: npt.NDArray[np.int32],
+    weights_W: npt.NDArray[np.float64],
+    snippet_chars: int,
 ) -> str:
-    """Up to ``snippet_chars`` characters around the matches that weigh most; the text's beginning without any.
+    """Up to ``snippet_chars`` characters around the words that weigh most; the text's beginning without any.
 
-    ``starts`` are the offsets of the matched words, rising; ``weights`` the (term id, weight) of each.
-
-    >>> fitting_snippet("one two three four five", [8, 14], [(0, 1.0), (1, 2.0)], 10)
-    'three four'
-    >>> fitting_snippet("one two three four five", [], [], 10)
-    'one two'
+    The text has some terms, each of which begins at some character, rising; wanted are some of them, rising, each of
+    some weight.
     """
-    first, last = best_window(starts, weights, snippet_chars * 4 // 5)
-    return (
-        cut_snippet(text, starts[first], starts[last], snippet_chars)
-        if starts
-        else _beginning(text, snippet_chars)
-    )
+    from drag_rl.retrieval.window import best_window
 
-
-def best_window(starts: Sequence[int], weights: Sequence[tuple[int, float]], width: int) -> tuple[int, int]:
-    """The run of matches ``(first, last)``, within ``width`` characters, with the most distinct-term weight.
-
-    ``starts`` are the offsets of the matched words, rising; ``weights`` the (term id, weight) of each. Ties
-    go to the run with more matches, then to the earlier one. One pass over the matches.
-
-    >>> best_window([0, 10, 500, 520, 540], [(1, 1.0), (1, 1.0), (1, 1.0), (2, 3.0), (1, 1.0)], width=100)
-    (2, 4)
-    """
-    counts: dict[int, int] = {}
-    best, best_key, weight, first = (0, 0), (-1.0, 0), 0.0, 0
-    for last, (term, term_weight) in enumerate(weights):
-        counts[term] = counts.get(term, 0) + 1
-        if counts[term] == 1:
-            weight += term_weight
-        while starts[last] - starts[first] > width:
-            left, left_weight = weights[first]
-            counts[left] -= 1
-            if counts[left] == 0:
-                weight -= left_weight
-            first += 1
-        key = (round(weight, 6), last - first)
-        if key > best_key:
-            best, best_key = (first, last), key
-    return best
+    first, last = best_window(term_ids_T, starts_T, wanted_W, weights_W, snippet_chars * 4 // 5)
+    if first < 0:
+        return _beginning(text, snippet_chars)
+    return cut_snippet(text, first, last, snippet_chars)
 
 
 def cut_snippet(text: str, first: int, last: int, snippet_chars: int) -> str:

@@ -6,11 +6,13 @@ import time
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_corpus import index_of
 
-from drag_rl.retrieval.snippet import best_window, cut_snippet
+from drag_rl.retrieval.snippet import cut_snippet
+from drag_rl.retrieval.window import best_window
 from drag_rl.words import WORD
 
 words = st.text(alphabet="ab\N{LATIN SMALL LETTER E WITH ACUTE}1", min_size=2, max_size=9)
@@ -33,22 +35,31 @@ def test_a_snippet_is_a_piece_of_the_page_around_the_match(
 
 
 @given(
-    st.lists(st.tuples(st.integers(1, 40), st.integers(0, 3)), min_size=1, max_size=12),
-    st.lists(st.sampled_from([0.5, 1.0, 2.5]), min_size=4, max_size=4),
+    st.lists(st.tuples(st.integers(1, 40), st.integers(0, 3)), max_size=12),
+    st.lists(st.sampled_from([0.5, 1.0, 2.5]), min_size=5, max_size=5),
+    st.sets(st.integers(0, 4)),
     st.integers(0, 90),
 )
-def test_the_window_is_the_best_one(steps: list[tuple[int, int]], weight: list[float], width: int) -> None:
+def test_the_window_is_the_best_one(
+    steps: list[tuple[int, int]], weight: list[float], wanted: set[int], width: int
+) -> None:
+    """The most weight of different terms, then the most matches, then the earliest."""
     starts = [sum(step for step, _ in steps[: n + 1]) for n in range(len(steps))]
     terms = [term for _, term in steps]
+    matches = [n for n, term in enumerate(terms) if term in wanted]
 
-    def value(first: int, last: int) -> float:
-        return sum(weight[term] for term in set(terms[first : last + 1]))
+    def key(first: int, last: int) -> tuple[float, int, int]:
+        run = [n for n in matches if first <= n <= last]
+        return sum(weight[term] for term in {terms[n] for n in run}), len(run), -first
 
-    windows = [(n, n) for n in range(len(starts))] + list(combinations(range(len(starts)), 2))
-    best = max(value(a, b) for a, b in windows if starts[b] - starts[a] <= width)
-    first, last = best_window(starts, [(term, weight[term]) for term in terms], width)
-    assert starts[last] - starts[first] <= width
-    assert abs(value(first, last) - best) < 1e-6
+    windows = [(n, n) for n in matches] + list(combinations(matches, 2))
+    fitting = [(first, last) for first, last in windows if starts[last] - starts[first] <= width]
+    best = [starts[n] for n in max(fitting, key=lambda window: key(*window))] if fitting else [-1, -1]
+    rising = sorted(wanted)
+    arrays = [np.array(array, dtype=np.int32) for array in (terms, starts, rising)]
+    for array in arrays[:2]:
+        array.flags.writeable = False  # as those of an index are
+    assert [*best_window(*arrays, np.array([weight[term] for term in rising]), width)] == best
 
 
 def test_a_word_longer_than_the_snippet_is_broken() -> None:

@@ -88,7 +88,9 @@ def passage_starts(page_starts: Array, passage_tokens: int) -> tuple[Array, Arra
     pages = np.repeat(np.arange(len(lengths), dtype=np.int32), passages)
     numbers = np.arange(len(pages)) - firsts[pages]
     starts = page_starts[pages] + numbers * lengths[pages] // passages[pages]
-    return np.append(starts, page_starts[-1]).astype(np.int64), pages
+    starts = np.append(starts, page_starts[-1])
+    starts.flags.writeable = False  # as mapped ones are, so that one compiled loop serves both
+    return starts, pages
 
 
 def _new_array(path: Path, dtype: np.dtype[Any], length: int) -> Array:
