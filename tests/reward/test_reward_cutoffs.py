@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from reward_outcomes import outcome_of, outcomes, search, variants
 
@@ -14,6 +14,7 @@ from reward import SCORES, RewardConfig, compute_reward
 from reward.table import SourceReward
 
 
+@settings(max_examples=25)
 @given(outcomes(), variants)
 def test_k_is_top_k_and_one_is_one(outcome, variant):
     top_k = outcome.config.top_k
@@ -48,6 +49,7 @@ def test_another_name_is_refused_with_the_choices(name):
     )
 
 
+@settings(max_examples=25)
 @given(outcomes(), st.sampled_from(["pubmed", "scifact", "other"]), variants)
 def test_the_keys_depend_on_the_configuration_alone(outcome, source, variant):
     config = RewardConfig(
