@@ -25,12 +25,11 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 
-if TYPE_CHECKING:
-    from drag_rl.types import Page
+from drag_rl.types import Page
 
 DOCUMENT_PAGES, CHANGED, SEARCHES, TOP_K = 100, 0.01, 50, 3
 SAMPLE_S = 0.05
@@ -114,7 +113,7 @@ def corpus(pages_dir: Path, out: Path, size: int, changed: float) -> dict[str, A
     """Write pages; of the documents a share of ``changed`` has other text than those of 0."""
     from drag_rl.corpus.pages import stream_pages, write_pages
 
-    real = [page for page in stream_pages(pages_dir) if page.text]
+    real = [page for page in stream_pages(pages_dir, Page) if page.text]
 
     def resampled() -> Iterator[Page]:
         for document in range(-(-size // DOCUMENT_PAGES)):

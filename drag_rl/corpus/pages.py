@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from drag_rl.errors import InputError
 from drag_rl.files.folders import new_files
@@ -21,13 +22,27 @@ DEFAULT_DPI = 96
 """Resolution of page images unless the corpus says otherwise: a letter page is 816 x 1056 pixels."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageText:
+    """What most readers need of a :class:`Page`, which takes twice as long to read."""
+
+    page_id: str
+    doc_id: str
+    page_number: int
+    text: str
+    status: Literal["ok", "failed"]
+
+
+AnyPage = TypeVar("AnyPage", Page, PageText)
+
+
 class _Fingerprint:
     """SHA-256 over the ids and texts of pages, in order; the same wherever and however they were read."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
 
-    def watch(self, pages: Iterable[Page]) -> Iterator[Page]:
+    def watch(self, pages: Iterable[AnyPage]) -> Iterator[AnyPage]:
         for page in pages:
             for value in (page.page_id, page.text):
                 data = value.encode()
@@ -136,25 +151,25 @@ def pages_manifest(pages_dir: Path) -> Manifest:
 
 def load_pages(pages_dir: Path) -> list[Page]:
     """All pages of a folder, failed ones too, by ``(doc_id, page_number)``; see :func:`stream_pages`."""
-    return list(stream_pages(pages_dir))
+    return list(stream_pages(pages_dir, Page))
 
 
-def stream_pages(pages_dir: Path) -> Iterator[Page]:
-    """The same one after another, so that they need not fit in memory.
+def stream_pages(pages_dir: Path, row_type: type[AnyPage]) -> Iterator[AnyPage]:
+    """The same one after another, as ``Page`` or ``PageText``, so that they need not fit in memory.
 
     Raises ``InputError`` if the folder is missing, unfinished or damaged, and, after the last page, if it does not
     match its manifest.
     """
     manifest = pages_manifest(pages_dir)
     fingerprint = _Fingerprint()
-    yield from fingerprint.watch(_sorted(iter_rows(pages_dir / PAGES_FILE, Page)))
+    yield from fingerprint.watch(_sorted(iter_rows(pages_dir / PAGES_FILE, row_type)))
     if fingerprint.hexdigest() != manifest.fingerprint:
         raise InputError(
             f"{pages_dir / PAGES_FILE}: does not match its manifest; make the folder of pages again"
         )
 
 
-def _sorted(pages: Iterable[Page]) -> Iterator[Page]:
+def _sorted(pages: Iterable[AnyPage]) -> Iterator[AnyPage]:
     """The same pages; raises ``InputError`` if one is duplicated or out of order."""
     last: tuple[str, int] | None = None
     for page in pages:

@@ -54,7 +54,7 @@ def make_pieces(work: Work, workers: int) -> Iterator[Rows]:
 
     The pieces do not depend on how many ``workers`` there are. Raises ``InputError`` if one of them is killed.
     """
-    if min(workers, work.count - FEW_PIECES) <= 1:
+    if workers == 1 or work.count <= FEW_PIECES:
         yield from map(PieceMaker(work).make, range(work.count))
         return
     context = multiprocessing.get_context("spawn")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from drag_rl.corpus.pages import pages_manifest, stream_pages
+from drag_rl.corpus.pages import PageText, pages_manifest, stream_pages
 from drag_rl.corpus.pool import read_left_out
 from drag_rl.errors import InputError
 
@@ -27,7 +27,7 @@ class ReadablePages:
     def __iter__(self) -> Iterator[tuple[str, str]]:
         """Raises ``InputError`` for damaged files, and if there is no page to index."""
         left_out = read_left_out(self._pages_dir)
-        for page in stream_pages(self._pages_dir):
+        for page in stream_pages(self._pages_dir, PageText):
             self.pages += 1
             if page.status != "ok":
                 self.failed += 1
