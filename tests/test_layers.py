@@ -17,7 +17,7 @@ PACKAGES = ("drag_rl", "reward", "data_preprocess")
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("drag_rl.cli",),
-    ("drag_rl.view", "drag_rl.doctor"),
+    ("drag_rl.view", "drag_rl.doctor", "drag_rl.service"),
     ("drag_rl.evaluation",),
     ("drag_rl.star", "drag_rl.training", "data_preprocess"),
     ("drag_rl.verl_plugin", "reward.*_manager"),

@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "index": "Make pages searchable.",
     "search": "Ask an index by hand.",
     "doctor": "Check a set-up before any training.",
+    "serve": "Let other programs search an index by HTTP.",
     "filter": "Keep the trajectories that are worth learning from.",
     "format": "Write trajectories as training data.",
     "score": "Score trajectories again: rewards, and how much they can teach.",
