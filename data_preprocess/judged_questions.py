@@ -26,7 +26,7 @@ from drag_rl.files.folders import claim_files
 from drag_rl.files.manifest import Manifest, read_manifest, sha256_file
 from drag_rl.files.outputs import refuse_overlap
 from drag_rl.splits import Split
-from drag_rl.types import Question
+from drag_rl.types import Page, Question
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -55,7 +55,7 @@ def import_judged(
     topics: dict[str, str] = {}
     for path in queries:
         topics |= read_topics(path)
-    pages = JudgedPages(stream_pages(pages_dir), read_left_out(pages_dir))
+    pages = JudgedPages(stream_pages(pages_dir, Page), read_left_out(pages_dir))
     splits: dict[Split, list[Question]] = {}
     dropped: Counter[str] = Counter()
     for split, path in qrels:
