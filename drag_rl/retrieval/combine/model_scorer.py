@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from drag_rl.corpus.clean_text import clean_text
 from drag_rl.errors import InputError
 from drag_rl.files.fingerprint import combined, fingerprint_files
 from drag_rl.retrieval.page_texts import PageTexts
@@ -32,14 +33,16 @@ class ModelScorer:
         """
         self._pages = pages
         self._batch_size = batch_size
-        self._model, self._embeds = _loaded(model, device)
+        self._model, self._embeds = _loaded(model, device, model_fingerprint(model))
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rerank")
 
     async def score(self, query: str, page_ids: Sequence[str]) -> list[float]:
         """See :class:`drag_rl.retrieval.combine.scorer.PageScorer`: a logit, or the cosine of two embeddings."""
         texts = [self._pages.text(page_id) for page_id in page_ids]
         scores = self._by_embeddings if self._embeds else self._by_reading
-        return await asyncio.get_running_loop().run_in_executor(self._thread, scores, query, texts)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, scores, clean_text(query), texts
+        )
 
     def _by_reading(self, query: str, texts: Sequence[str]) -> list[float]:
         logits = self._model.predict(
@@ -68,8 +71,9 @@ def model_fingerprint(model: str) -> str:
 
 
 @cache
-def _loaded(model: str, device: str) -> tuple[Any, bool]:
-    """The model, loaded once a process, and whether it is an embedder."""
+def _loaded(model: str, device: str, fingerprint: str) -> tuple[Any, bool]:
+    """The model, loaded once a process as long as it stays the same, and whether it is an embedder."""
+    del fingerprint
     try:
         import sentence_transformers
         from sentence_transformers.util import load_file_path
