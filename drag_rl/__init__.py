@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from drag_rl.policies.play import play
     from drag_rl.protocol import EpisodeConfig
     from drag_rl.retrieval.base import Query, Ranking, Retriever
+    from drag_rl.retrieval.documents import index_documents, search
     from drag_rl.retrieval.open import open_retriever
     from drag_rl.retrieval.page_texts import PageTexts
     from drag_rl.types import (
@@ -66,8 +67,10 @@ _HOMES = {
     "StopReason": "drag_rl.types",
     "Trajectory": "drag_rl.types",
     "Turn": "drag_rl.types",
+    "index_documents": "drag_rl.retrieval.documents",
     "open_retriever": "drag_rl.retrieval.open",
     "play": "drag_rl.policies.play",
+    "search": "drag_rl.retrieval.documents",
 }
 """Public name -> the module that defines it."""
 
@@ -100,8 +103,10 @@ __all__ = [
     "Trajectory",
     "Turn",
     "__version__",
+    "index_documents",
     "open_retriever",
     "play",
+    "search",
 ]
 
 

@@ -60,7 +60,8 @@ def test_the_python_examples(capsys: pytest.CaptureFixture[str]) -> None:
     for example in examples:
         exec(compile(example, "docs/python.md", "exec"), names)
     said = capsys.readouterr().out
-    assert len(examples) == 5
+    assert len(examples) == 6
+    assert said.startswith("1 note#1 Buy a red fox.\n2 manual#1 A fox is an animal.\n")
     assert "1 manual#2 How to save the workspace: a saved workspace is a file." in said
     assert "manual#2 has rank 1" in said
     assert "answered 1 Answer(text='See [manual#2].'" in said
