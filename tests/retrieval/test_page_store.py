@@ -45,6 +45,15 @@ def test_pages_in_pieces_are_those_in_memory(tmp_path: Path) -> None:
     assert pages.rows_of("doc2").tolist() == expected.rows_of("doc2").tolist() == [10, 11, 12, 13, 14]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the open files of a process by /proc")
+def test_open_pages_hold_no_file_open(tmp_path: Path) -> None:
+    stored(tmp_path / "index")
+    before = len([*Path("/proc/self/fd").iterdir()])
+    pages = [PageTexts.open(tmp_path / "index") for _ in range(3)]
+    assert len([*Path("/proc/self/fd").iterdir()]) == before
+    assert all(one.text("doc2#11") == TEXTS["doc2#11"] for one in pages)
+
+
 def test_progress_counts_pages_of_each_step(tmp_path: Path) -> None:
     said: list[tuple[str, int, int]] = []
 
