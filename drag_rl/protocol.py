@@ -18,7 +18,7 @@ MESSAGE_END = "<|im_end|>"
 """The token that ends each message in the chat templates that we train with (ChatML: Qwen and its kin)."""
 ActionFormat = Literal["xml", "tools"]
 CombineMethod = Literal["rrf", "union", "intersection", "sum"]
-"""How several rankings become one: see ``drag_rl.retrieval.combine.methods``."""
+"""How several rankings of pages become one: by their ranks, or by their scores."""
 CLOSING_TAGS: dict[ActionFormat, tuple[str, ...]] = {
     "xml": ("</search>", "</answer>"),
     "tools": ("</tool_call>",),
