@@ -84,6 +84,8 @@ INDEX_KINDS: Table[type[IndexKind]] = Table(
         "dense": "drag_rl.retrieval.dense.index:DenseIndex",
         "fuse": "drag_rl.retrieval.combine.fuse:FusedIndex",
         "rerank": "drag_rl.retrieval.combine.rerank:RerankIndex",
+        "http": "drag_rl.retrieval.remote.index:HttpIndex",
+        "sharded": "drag_rl.retrieval.sharded.index:ShardedIndex",
     },
     group="drag_rl.retrievers",
     plural="kinds of index",

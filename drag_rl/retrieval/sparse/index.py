@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, get_args
 
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import Manifest
+from drag_rl.retrieval.base import Retriever
 from drag_rl.retrieval.kinds import IndexKind
 from drag_rl.retrieval.page_texts import PageTexts
 from drag_rl.retrieval.sparse.bm25 import Bm25, write_bm25
@@ -57,6 +58,6 @@ class Bm25Index(IndexKind):
         write_bm25(folder / BM25_FOLDER, pages, formula, self.passage_tokens)
 
     @classmethod
-    def open(cls, folder: Path, manifest: Manifest) -> Bm25Retriever:
+    def open(cls, folder: Path, manifest: Manifest) -> Retriever:
         """The retriever of a folder."""
         return Bm25Retriever(Bm25(folder / BM25_FOLDER, PageTexts.open(folder)), manifest.fingerprint)
