@@ -202,6 +202,7 @@ class Bm25:
                 np.empty(units, np.int32),
                 np.zeros(pages, np.float32),
                 np.empty(pages, np.int32),
+                np.empty(len(self.pages), np.float32),
             )
         yield buffers
         self._buffers.append(buffers)  # after an error they are not used again

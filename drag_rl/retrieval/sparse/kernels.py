@@ -16,6 +16,8 @@ import numpy.typing as npt
 from drag_rl.retrieval.compiled import compiled
 
 Array = npt.NDArray[Any]
+MANY = 4
+"""Where the postings of a query are more than one in so many units, all units are looked at."""
 
 
 @compiled
@@ -83,6 +85,7 @@ def search(
     touched_U: Array,
     best_D: Array,
     found_D: Array,
+    values_D: Array,
 ) -> tuple[Array, Array]:
     """Hits and ranks of groups of queries; returns how many hits each query has (Q,) and how many pages are above (M,).
 
@@ -92,37 +95,43 @@ def search(
     given its page's own.
 
     ``pages_U`` is the page of each unit, empty where units are pages. ``scores_U`` and ``best_D`` are all 0, before
-    and after; with ``touched_U`` and ``found_D`` they are this call's alone. ``best_D`` and ``found_D`` are used for
-    passages only.
+    and after; with the three after them they are this call's alone. ``best_D`` and ``found_D`` are used for passages
+    only.
     """
     counts_Q = np.zeros(len(hits_Q1) - 1, dtype=np.int64)
     above_M = np.zeros(len(mark_rows_M), dtype=np.int64)
     by_page = len(pages_U) == 0
     for group in range(len(queries_G1) - 1):
-        touched = 0
         low, high = units_G2[group, 0], units_G2[group, 1]
-        for term in range(terms_G1[group], terms_G1[group + 1]):
-            begin, end = indptr_W1[terms_A[term]], indptr_W1[terms_A[term] + 1]
-            if low > 0:
-                begin = _first(rows_N, begin, end, low)
-            if high < len(lengths_U):
-                end = _first(rows_N, begin, end, high)
-            weight = np.float64(weights_A[term])
-            for place in range(begin, end):
-                unit = rows_N[place]
-                count = np.float32(counts_N[place])
-                share = np.float64(count * factor) / (norms_L[lengths_U[unit]] + np.float64(count))
-                part = np.float32(weight * share)
-                if part > 0:
-                    score = scores_U[unit]
-                    if score == 0:
-                        touched_U[touched] = unit
-                        touched += 1
-                    scores_U[unit] = score + part
-        best, found, pages = scores_U, touched_U, touched
+        terms = terms_A[terms_G1[group] : terms_G1[group + 1]]
+        weights = weights_A[terms_G1[group] : terms_G1[group + 1]]
+        ranges = np.empty((len(terms), 2), dtype=np.int64)
+        for place, term in enumerate(terms):
+            begin, end = indptr_W1[term], indptr_W1[term + 1]
+            ranges[place, 0] = _first(rows_N, begin, end, low) if low > 0 else begin
+            ranges[place, 1] = _first(rows_N, begin, end, high) if high < len(lengths_U) else end
+        many = (ranges[:, 1] - ranges[:, 0]).sum() * MANY > high - low
+        touched = 0
+        for place, weight in enumerate(weights):
+            postings = slice(ranges[place, 0], ranges[place, 1])
+            rows, counts = rows_N[postings], counts_N[postings]
+            if many:
+                _add(rows, counts, lengths_U, norms_L, factor, weight, scores_U)
+            else:
+                touched = _add_touching(
+                    rows, counts, lengths_U, norms_L, factor, weight, scores_U, touched_U, touched
+                )
+        # Where many units may have a score, all of their range are looked at, in order; else those that do.
+        best, found, first, last = scores_U, touched_U[:touched], low, high
         if not by_page:
-            best, found = best_D, found_D
-            pages = _best_passages(pages_U, scores_U, touched_U[:touched], best_D, found_D)
+            best = best_D
+            if many:
+                first, last = pages_U[low], pages_U[high - 1] + 1
+                for unit in range(low, high):
+                    best_D[pages_U[unit]] = max(best_D[pages_U[unit]], scores_U[unit])
+                scores_U[low:high] = 0
+            else:
+                found = found_D[: _best_passages(pages_U, scores_U, found, best_D, found_D)]
         scope = scopes_S[scopes_G1[group] : scopes_G1[group + 1]]
         for query in range(queries_G1[group], queries_G1[group + 1]):
             without = without_X[without_Q1[query] : without_Q1[query + 1]]
@@ -132,20 +141,69 @@ def search(
             marks = slice(marks_Q1[query], marks_Q1[query + 1])
             hits = slice(hits_Q1[query], hits_Q1[query + 1])
             _own_scores(best, scope, mark_rows_M[marks], mark_scores_M[marks])
-            counts_Q[query] = _select(
-                best,
-                scope if len(scope) else found[:pages],
-                mark_rows_M[marks],
-                mark_scores_M[marks],
-                above_M[marks],
-                hit_rows_K[hits],
-                hit_scores_K[hits],
-            )
+            if many and len(scope) == 0:
+                rows, values = found[:0], best[first:last]
+            else:
+                rows = scope if len(scope) else found
+                values = values_D[: len(rows)]
+                for place, row in enumerate(rows):
+                    values[place] = best[row]
+            _count_above(values, rows, first, mark_rows_M[marks], mark_scores_M[marks], above_M[marks])
+            counts_Q[query] = _select(values, rows, first, hit_rows_K[hits], hit_scores_K[hits])
             for place in range(len(without)):
                 best[without[place]] = kept[place]
-        for place in range(pages):
-            best[found[place]] = 0
+        if many:
+            best[first:last] = 0
+        else:
+            for row in found:
+                best[row] = 0
     return counts_Q, above_M
+
+
+@compiled
+def _add(
+    rows: Array,
+    counts: Array,
+    lengths_U: Array,
+    norms_L: Array,
+    factor: np.float32,
+    weight: np.float32,
+    scores_U: Array,
+) -> None:
+    """Add what a term gives to the units that hold it."""
+    for place in range(len(rows)):
+        scores_U[rows[place]] += _part(counts[place], norms_L[lengths_U[rows[place]]], factor, weight)
+
+
+@compiled
+def _add_touching(
+    rows: Array,
+    counts: Array,
+    lengths_U: Array,
+    norms_L: Array,
+    factor: np.float32,
+    weight: np.float32,
+    scores_U: Array,
+    touched_U: Array,
+    touched: int,
+) -> int:
+    """The same, and list the units that had no score, after those that are listed; returns how many are."""
+    for place in range(len(rows)):
+        unit = rows[place]
+        part = _part(counts[place], norms_L[lengths_U[unit]], factor, weight)
+        if part > 0:
+            if scores_U[unit] == 0:
+                touched_U[touched] = unit
+                touched += 1
+            scores_U[unit] += part
+    return touched
+
+
+@compiled
+def _part(times: int, norm: float, factor: np.float32, weight: np.float32) -> np.float32:
+    """What a term adds to a score, rounded as bm25s rounds it."""
+    count = np.float32(times)
+    return np.float32(np.float64(weight) * (np.float64(count * factor) / (norm + np.float64(count))))
 
 
 @compiled
@@ -188,31 +246,47 @@ def _own_scores(best_D: Array, scope: Array, mark_rows: Array, mark_scores: Arra
 
 
 @compiled
-def _select(
-    best_D: Array,
-    candidates: Array,
-    mark_rows: Array,
-    mark_scores: Array,
-    above: Array,
-    hit_rows: Array,
-    hit_scores: Array,
-) -> int:
-    """The best pages, best first, and what is above each mark, in one pass; returns how many hits there are.
+def _count_above(
+    values: Array, rows: Array, first: int, mark_rows: Array, mark_scores: Array, above: Array
+) -> None:
+    """Count what is above each mark, without a branch in the loops, so that several pages are compared at once.
+
+    ``values`` are scores, 0 for none, of pages: ``rows`` or, if that is empty, all from ``first`` on.
+    """
+    for mark in range(len(mark_rows)):
+        score = mark_scores[mark]
+        row = mark_rows[mark] if score > 0 else -1
+        count = 0
+        if len(rows):
+            for place in range(len(values)):
+                count += (values[place] > score) | ((values[place] == score) & (rows[place] < row))
+        else:
+            before = min(max(row - first, 0), len(values))
+            for place in range(before):
+                count += values[place] >= score
+            for place in range(before, len(values)):
+                count += values[place] > score
+        above[mark] = count
+
+
+@compiled
+def _select(values: Array, rows: Array, first: int, hit_rows: Array, hit_scores: Array) -> int:
+    """The best pages of those that :func:`_count_above` takes, best first; returns how many there are.
 
     While it fills, the list of hits is a heap whose first is the worst.
     """
     size = 0
-    for row in candidates:
-        score = best_D[row]
-        if score == 0:
+    if len(hit_rows) == 0:
+        return size
+    for place in range(len(values)):
+        score = values[place]
+        if score == 0 or (size == len(hit_rows) and score < hit_scores[0]):
             continue
-        for mark in range(len(mark_rows)):
-            if score > mark_scores[mark] or (score == mark_scores[mark] and row < mark_rows[mark]):
-                above[mark] += 1
+        row = rows[place] if len(rows) else first + place
         if size < len(hit_rows):
             _rise(hit_rows, hit_scores, size, row, score)
             size += 1
-        elif size and _worse(hit_scores[0], hit_rows[0], score, row):
+        elif _worse(hit_scores[0], hit_rows[0], score, row):
             _sink(hit_rows, hit_scores, size, row, score)
     for last in range(size - 1, 0, -1):
         row, score = hit_rows[last], hit_scores[last]
