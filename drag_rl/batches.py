@@ -36,12 +36,14 @@ class Batches(Generic[Item, Answer]):
             size: The weight that a batch may have; an item that is heavier alone is a batch of its own.
             kind: Items of equal kind may share a batch.
             weight: How heavy an item is.
-            before: Awaited before a batch is made up, so that what comes in meanwhile is in it: a rate limit, say.
+            before: Awaited before a batch is made up, by one worker at a time, so that what comes in meanwhile is in
+                it: a rate limit, say. It must not raise.
         """
         self._answer, self._workers, self._size = answer, workers, size
         self._kind, self._weight, self._before = kind, weight, before
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
 
     async def ask(self, item: Item) -> Answer:
         """The answer for one item. Raises what answering it raised."""
@@ -54,12 +56,7 @@ class Batches(Generic[Item, Answer]):
         return await future
 
     async def _work(self) -> None:
-        while self._waiting:
-            if self._before:
-                await self._before()
-            batch = self._next_batch()
-            if not batch:
-                continue
+        while batch := await self._next_batch():
             try:
                 answers = await self._answer([item for item, _ in batch])
                 answered = [*zip(batch, answers, strict=True)]
@@ -73,8 +70,17 @@ class Batches(Generic[Item, Answer]):
                 else:
                     future.set_result(answer)
 
-    def _next_batch(self) -> list[tuple[Item, asyncio.Future[Answer]]]:
-        """The oldest item, and those behind it that may share its batch."""
+    async def _next_batch(self) -> list[tuple[Item, asyncio.Future[Answer]]]:
+        """What is to be answered next, once it may be; empty if nothing waits."""
+        if self._before is None:
+            return self._taken()
+        async with self._turn:
+            if self._waiting:
+                await self._before()
+            return self._taken()
+
+    def _taken(self) -> list[tuple[Item, asyncio.Future[Answer]]]:
+        """The oldest item, and those behind it that may share its batch; they wait no more."""
         batch: list[tuple[Item, asyncio.Future[Answer]]] = []
         left: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         room = self._size

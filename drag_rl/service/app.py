@@ -105,7 +105,7 @@ async def _lines(pages: PageTexts) -> AsyncIterator[bytes]:
 def _piece(pages: PageTexts, start: int) -> bytes:
     rows = range(start, min(len(pages), start + PAGES_OF_A_PIECE))
     page_ids = [pages.page_ids[row] for row in rows]
-    lines = (
-        json.dumps({"id": page_id, "text": pages.text(page_id)}, ensure_ascii=False) for page_id in page_ids
-    )
-    return "".join(f"{line}\n" for line in lines).encode()
+    # In ASCII no text has a character that some reader takes for the end of a line.
+    return "".join(
+        f"{json.dumps({'id': page_id, 'text': pages.text(page_id)})}\n" for page_id in page_ids
+    ).encode()
