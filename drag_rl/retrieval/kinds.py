@@ -76,6 +76,12 @@ class IndexKind(ABC):
     def open(cls, folder: Path, manifest: Manifest) -> Retriever:
         """The retriever of an index folder, whose files have been checked against its manifest."""
 
+    @classmethod
+    def holds_model(cls, folder: Path, manifest: Manifest) -> bool:
+        """Whether the retriever of a folder loads a model, which the processes of a node should share."""
+        del folder, manifest
+        return False
+
 
 INDEX_KINDS: Table[type[IndexKind]] = Table(
     "kind of index",

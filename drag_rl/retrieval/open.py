@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from drag_rl.errors import InputError
+from drag_rl.files.manifest import Manifest, read_manifest
 from drag_rl.retrieval.base import Retriever
 from drag_rl.retrieval.index_folder import check_corpus, check_files, kind_of
-from drag_rl.retrieval.kinds import INDEX_KINDS
+from drag_rl.retrieval.kinds import INDEX_KINDS, IndexKind
 
 
 def open_retriever(folder: Path | str, pages_dir: Path | str | None = None) -> Retriever:
@@ -20,7 +21,21 @@ def open_retriever(folder: Path | str, pages_dir: Path | str | None = None) -> R
     manifest = check_files(folder)
     if pages_dir is not None:
         check_corpus(folder, manifest, Path(pages_dir))
+    return _kind(folder, manifest).open(folder, manifest)
+
+
+def holds_model(folder: Path | str) -> bool:
+    """Whether the retriever of an index folder loads a model, itself or in a part; nothing is loaded to tell.
+
+    Raises ``InputError`` for a folder that is no index.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    return _kind(folder, manifest).holds_model(folder, manifest)
+
+
+def _kind(folder: Path, manifest: Manifest) -> type[IndexKind]:
     kind = kind_of(manifest)
     if kind not in INDEX_KINDS:
         raise InputError(f"{folder}: {INDEX_KINDS.unknown(kind)}; is the package that made it installed?")
-    return INDEX_KINDS[kind].open(folder, manifest)
+    return INDEX_KINDS[kind]

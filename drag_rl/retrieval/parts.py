@@ -11,7 +11,8 @@ from drag_rl.errors import InputError
 from drag_rl.files.manifest import read_manifest
 from drag_rl.retrieval.base import Retriever
 from drag_rl.retrieval.index_folder import STAGE
-from drag_rl.retrieval.open import open_retriever
+from drag_rl.retrieval.open import holds_model, open_retriever
+from drag_rl.retrieval.page_texts import PageTexts
 
 PARTS = "parts.json"
 
@@ -53,6 +54,17 @@ def write_parts(folder: Path, parts: Sequence[Path | str]) -> None:
 def part_folders(folder: Path) -> list[Path]:
     """Where the parts of an index lie, in order; none where it has no parts."""
     return [path for path, _ in _parts(folder)]
+
+
+def a_part_holds_model(folder: Path) -> bool:
+    """Whether the retriever of some part of a composed index loads a model."""
+    return any(map(holds_model, part_folders(folder)))
+
+
+def pages_of(folder: Path) -> PageTexts:
+    """The pages of an index folder, or of its first part; no retriever is opened, so no model is loaded."""
+    parts = part_folders(folder)
+    return pages_of(parts[0]) if parts else PageTexts.open(folder)
 
 
 def open_parts(folder: Path) -> list[Retriever]:

@@ -18,7 +18,7 @@ from drag_rl.retrieval.combine.combined_pages import CombinedPages
 from drag_rl.retrieval.combine.same_pages import check_same_pages
 from drag_rl.retrieval.kinds import IndexKind
 from drag_rl.retrieval.page_texts import PageTexts
-from drag_rl.retrieval.parts import open_parts, part_inputs, write_parts
+from drag_rl.retrieval.parts import a_part_holds_model, open_parts, part_inputs, write_parts
 
 SETTINGS = "fuse.json"
 
@@ -133,3 +133,9 @@ class FusedIndex(IndexKind):
         """The retriever of a folder, which opens those of its parts."""
         settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
         return FusedRetriever(open_parts(folder), manifest.fingerprint, **settings)
+
+    @classmethod
+    def holds_model(cls, folder: Path, manifest: Manifest) -> bool:
+        """Whether a part does."""
+        del manifest
+        return a_part_holds_model(folder)

@@ -20,7 +20,7 @@ from drag_rl.retrieval.combine.same_pages import check_same_pages
 from drag_rl.retrieval.combine.scorer import PageScorer, RankScorer
 from drag_rl.retrieval.kinds import IndexKind
 from drag_rl.retrieval.page_texts import PageTexts
-from drag_rl.retrieval.parts import open_parts, part_inputs, write_parts
+from drag_rl.retrieval.parts import a_part_holds_model, open_parts, part_inputs, write_parts
 
 SETTINGS = "rerank.json"
 
@@ -140,6 +140,11 @@ class RerankIndex(IndexKind):
         parts = open_parts(folder)
         scorer = _scorer(parts[0].pages, parts, settings)
         return RerankedRetriever(parts[0], scorer, manifest.fingerprint, candidates=settings["candidates"])
+
+    @classmethod
+    def holds_model(cls, folder: Path, manifest: Manifest) -> bool:
+        """Whether it scores by a model, or a part holds one."""
+        return bool(manifest.config["model"]) or a_part_holds_model(folder)
 
 
 def _scorer(pages: PageTexts, parts: Sequence[Retriever], settings: dict[str, object]) -> PageScorer:
