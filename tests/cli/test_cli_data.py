@@ -8,7 +8,7 @@ import pytest
 from tiny_corpus import page_of
 from typer.main import get_command
 
-from data_preprocess import build, convert, judged_questions, sample_corpus, user_questions
+from data_preprocess import build, convert, judged_questions, pickled_labels, sample_corpus, user_questions
 from data_preprocess.datasets import Dataset
 from drag_rl.cli.data import data
 from drag_rl.cli.main import main
@@ -23,6 +23,7 @@ MAKERS = {
     "build": build,
     "questions": user_questions,
     "qrels": judged_questions,
+    "labels": pickled_labels,
     "convert": convert,
 }
 QUESTION = Question(question_id="q", text="What is round?", gold_page_ids=("moon#1",))

@@ -18,7 +18,7 @@ from drag_rl.retrieval.index_folder import FILES, FORMAT, FORMAT_NOW, KIND, STAG
 def opened(folder: Path, texts: Mapping[str, str], index: DenseIndex) -> DenseRetriever:
     """The retriever of an index folder, made in the empty ``folder``."""
     folder = folder / "index"
-    folder.mkdir()
+    folder.mkdir(parents=True)
     write_index(folder, texts, index)
     config = asdict(index) | {KIND: "dense", FORMAT: FORMAT_NOW, FILES: files_of(folder)}
     fingerprint = combined(fingerprint_files(folder))

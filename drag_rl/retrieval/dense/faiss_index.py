@@ -30,19 +30,16 @@ GPU_NEAREST = 2048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaissSettings:
-    """How an approximate index is made and searched."""
+    """How an approximate index is made."""
 
     structure: Structure
     nlist: int = 0
     """Lists of IVF; 0 takes 4 times the square root of the vectors, with 39 vectors each at least."""
-    nprobe: int = 0
-    """Lists that a query looks into; 0 takes a sixteenth of them, at least 8."""
     m: int = 32
     """Pieces of a vector, each a code of ``nbits``."""
     nbits: int = 8
     hnsw_m: int = 32
     ef_construction: int = 200
-    ef_search: int = 128
     gpu: bool = False
 
     def check(self, vectors: int, width: int) -> None:
@@ -68,11 +65,12 @@ class FaissSettings:
         return self.nlist or max(1, min(int(4 * vectors**0.5), vectors // 39))
 
     def key(self, vectors: int) -> str:
-        """The index as faiss names it; vectors in half precision, as they are scored by the stored ones."""
+        """The index as faiss names it: vectors in half precision, as the stored ones give the scores; codes that are
+        not ordered for a search by their bits (``np``), which takes long and is not used."""
         return {
             "flat": "SQfp16" if self.gpu else "Flat",
             "ivf": f"IVF{self.lists(vectors)},SQfp16",
-            "ivfpq": f"IVF{self.lists(vectors)},PQ{self.m}x{self.nbits}",
+            "ivfpq": f"IVF{self.lists(vectors)},PQ{self.m}x{self.nbits}np",
             "hnsw": f"HNSW{self.hnsw_m},SQfp16",
         }[self.structure]
 
@@ -116,8 +114,11 @@ def write_faiss(path: Path, vectors_VE: Stored, settings: FaissSettings) -> None
 class FaissIndex:
     """An index of faiss, memory-mapped where it can be; use it in one thread at a time."""
 
-    def __init__(self, path: Path, settings: FaissSettings | None = None) -> None:
-        """``settings`` are how it is searched; None leaves that to the file. Raises ``InputError`` if it is none."""
+    def __init__(self, path: Path, *, nprobe: int = 0, ef_search: int = 0, gpu: bool = False) -> None:
+        """``nprobe`` 0 looks into a sixteenth of the lists of IVF, at least 8; ``ef_search`` is of a graph.
+
+        Raises ``InputError`` if the file is no such index.
+        """
         faiss = faiss_module()
         self._index = _read(faiss, path)
         self._similar = self._index.metric_type == faiss.METRIC_INNER_PRODUCT
@@ -125,11 +126,13 @@ class FaissIndex:
             raise InputError(
                 f"{path}: measures neither inner products nor squared distances; make it with one of them"
             )
-        if settings:
-            self._set(faiss, settings)
-            if settings.gpu:
-                self._index = _on_gpus(faiss, self._index)
-        self._most = GPU_NEAREST if settings and settings.gpu else len(self)
+        if (ivf := faiss.try_extract_index_ivf(self._index)) is not None:
+            ivf.nprobe = min(ivf.nlist, nprobe or max(8, ivf.nlist // 16))
+        elif ef_search and hasattr(self._index, "hnsw"):
+            self._index.hnsw.efSearch = ef_search
+        if gpu:
+            self._index = _on_gpus(faiss, self._index)
+        self._most = GPU_NEAREST if gpu else len(self)
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
@@ -144,18 +147,14 @@ class FaissIndex:
         scores, vectors = self._index.search(np.ascontiguousarray(queries_QE), min(count, self._most))
         return (scores if self._similar else -scores), vectors
 
-    def _set(self, faiss: Any, settings: FaissSettings) -> None:
-        if settings.structure in ("ivf", "ivfpq"):
-            ivf = faiss.extract_index_ivf(self._index)
-            ivf.nprobe = min(ivf.nlist, settings.nprobe or max(8, ivf.nlist // 16))
-        elif settings.structure == "hnsw":
-            self._index.hnsw.efSearch = settings.ef_search
-
 
 def _read(faiss: Any, path: Path) -> Any:
-    """Memory-mapped if this structure can be."""
+    """Memory-mapped, if faiss can map this structure."""
+    with path.open("rb") as file:
+        lists = file.read(2) == b"Iw"  # how the files of IVF begin; they are mapped in a way of their own
+    mapped = faiss.IO_FLAG_MMAP if lists else faiss.IO_FLAG_MMAP_IFC
     error: RuntimeError | None = None
-    for flags in (faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY, 0):
+    for flags in (mapped | faiss.IO_FLAG_READ_ONLY, 0):
         try:
             return faiss.read_index(str(path), flags)
         except RuntimeError as failed:

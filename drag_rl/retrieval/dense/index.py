@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal, get_args, get_type_hints
 
 from drag_rl.errors import InputError
+from drag_rl.files.fingerprint import file_fingerprint
 from drag_rl.files.manifest import Manifest
 from drag_rl.retrieval.dense.embedder import EmbedderSettings, open_embedder
 from drag_rl.retrieval.dense.faiss_index import FAISS_FILE, FaissIndex, FaissSettings, Structure, write_faiss
 from drag_rl.retrieval.dense.finders import Candidates, Finder, WholeCorpus
+from drag_rl.retrieval.dense.foreign import write_foreign
 from drag_rl.retrieval.dense.passage_scores import PassageScores
 from drag_rl.retrieval.dense.passages import PASSAGES, Passages
 from drag_rl.retrieval.dense.retriever import DenseRetriever
@@ -47,6 +49,12 @@ class DenseIndex(IndexKind):
     vectors: Annotated[Number, "How vectors are stored."] = "float32"
     faiss: Annotated[Structure, "How vectors are searched; flat is exact."] = "flat"
     faiss_device: Annotated[Literal["cpu", "gpu"], "Where faiss searches."] = "cpu"
+    faiss_file: Annotated[str | None, "A faiss index that another program made of the pages, by --model."] = (
+        None
+    )
+    id_mapping: Annotated[
+        str | None, "Its documents, by the number of their vector: a pickle of a dict or list."
+    ] = None
     nlist: Annotated[int, "ivf, ivfpq: lists of vectors; by the number of vectors by default."] = 0
     nprobe: Annotated[int, "ivf, ivfpq: lists that a query looks into; a sixteenth by default."] = 0
     m: Annotated[int, "ivfpq: pieces of a vector."] = 32
@@ -69,6 +77,8 @@ class DenseIndex(IndexKind):
                 raise InputError(f"{option} must be {least} or more, not {value}")
         if self.nbits > 12:
             raise InputError(f"--nbits must be between 1 and 12, not {self.nbits}")
+        if (self.faiss_file is None) != (self.id_mapping is None):
+            raise InputError("--faiss-file and --id-mapping go together: give both, or neither")
         if Path(self.model).is_dir():
             object.__setattr__(self, "model", str(Path(self.model).resolve()))
 
@@ -89,8 +99,13 @@ class DenseIndex(IndexKind):
         return FaissSettings(structure=self.faiss, gpu=self.faiss_device == "gpu", **own)
 
     def inputs(self) -> dict[str, str]:
-        """The model."""
-        return {MODEL: open_embedder(self.embedder_settings).fingerprint}
+        """The model, and the files of another program's index."""
+        foreign = {"faiss file": self.faiss_file, "id mapping": self.id_mapping}
+        try:
+            files = {name: file_fingerprint(Path(path)) for name, path in foreign.items() if path is not None}
+        except OSError as error:
+            raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from error
+        return files | {MODEL: open_embedder(self.embedder_settings).fingerprint}
 
     def write(self, folder: Path, pages: PageTexts) -> None:
         """Embed every passage. Raises ``InputError`` for options that do not fit the number of vectors."""
@@ -101,6 +116,9 @@ class DenseIndex(IndexKind):
 
         New ones differ from those of :meth:`write` in their last bits only, as the batches that they are made in do.
         """
+        if self.faiss_file is not None:
+            self.write(folder, pages)
+            return
         known = Known(
             passages=Passages.load(earlier.folder / PASSAGES),
             vectors=mapped_array(earlier.folder / VECTORS),
@@ -114,6 +132,9 @@ class DenseIndex(IndexKind):
 
     def _write(self, folder: Path, pages: PageTexts, known: Known | None) -> None:
         embedder = open_embedder(self.embedder_settings)
+        if self.faiss_file is not None and self.id_mapping is not None:
+            write_foreign(folder, pages, embedder, Path(self.faiss_file), Path(self.id_mapping))
+            return
         write_vectors(
             folder, pages, embedder, passage_tokens=self.passage_tokens, number=self.vectors, known=known
         )
@@ -138,10 +159,18 @@ class DenseIndex(IndexKind):
             pages, manifest.fingerprint, embedder, lambda: index._finder(folder, len(pages))
         )
 
+    @classmethod
+    def holds_model(cls, folder: Path, manifest: Manifest) -> bool:
+        """Unless a server embeds."""
+        del folder
+        return not str(manifest.config["model"]).startswith(("http://", "https://"))
+
     def _finder(self, folder: Path, pages: int) -> Finder:
         passages = Passages.load(folder / PASSAGES)
-        scores = PassageScores(passages, mapped_array(folder / VECTORS), pages)
-        if (settings := self.faiss_settings) is None:
+        own = self.faiss_file is None
+        scores = PassageScores(passages, mapped_array(folder / VECTORS), pages) if own else None
+        if scores is not None and self.faiss_settings is None:
             return WholeCorpus(scores)
-        found = FaissIndex(folder / FAISS_FILE, settings)
-        return Candidates(found.nearest, passages, self.exact_to, len(scores), scores)
+        gpu = self.faiss_device == "gpu"
+        found = FaissIndex(folder / FAISS_FILE, nprobe=self.nprobe, ef_search=self.ef_search, gpu=gpu)
+        return Candidates(found.nearest, passages, self.exact_to, len(found), scores)

@@ -97,8 +97,9 @@ def write_vectors(
 
 def forget_pieces(index_dir: Path) -> None:
     """Remove what :func:`write_vectors` kept for a build that might be killed: the index is in its place."""
-    made_from = (index_dir / MADE_FROM).read_text(encoding="ascii")
-    shutil.rmtree(_pieces_folder(index_dir.parent, made_from), ignore_errors=True)
+    with suppress(FileNotFoundError):  # vectors of another program's index have none
+        made_from = (index_dir / MADE_FROM).read_text(encoding="ascii")
+        shutil.rmtree(_pieces_folder(index_dir.parent, made_from), ignore_errors=True)
 
 
 def _pieces_folder(parent: Path, made_from: str) -> Path:
