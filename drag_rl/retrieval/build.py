@@ -79,7 +79,7 @@ def build_index(
             counts = {"pages_indexed": len(indexed)}
         else:
             readable = ReadablePages(pages_dir)
-            earlier = earlier_index(index_dir, inputs, settings, ("drag-rl", *packages))
+            earlier = earlier_index(index_dir, inputs, settings, ("drag-rl", *packages), index.tokenizer)
             indexed = write_index(
                 folder, readable, index, earlier=earlier, workers=workers, progress=progress
             )

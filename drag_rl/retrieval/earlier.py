@@ -17,6 +17,7 @@ from drag_rl.files.manifest import package_version, read_manifest
 from drag_rl.retrieval.index_folder import verify_files
 from drag_rl.retrieval.page_ids import documents_of
 from drag_rl.retrieval.page_texts import PageTexts
+from drag_rl.retrieval.tokenizer import Tokenizer, read_tokenizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,11 +41,15 @@ class Earlier:
 
 
 def earlier_index(
-    index_dir: Path, inputs: Mapping[str, str], settings: Mapping[str, Any], packages: tuple[str, ...]
+    index_dir: Path,
+    inputs: Mapping[str, str],
+    settings: Mapping[str, Any],
+    packages: tuple[str, ...],
+    tokenizer: Tokenizer,
 ) -> Path | None:
     """``index_dir``, if what it knows of a page holds in a new index of other pages too; else None.
 
-    It does where the options, models and versions of ``packages`` are the same, and all files are whole.
+    It does where the options, models, versions of ``packages`` and ``tokenizer`` are the same, and all files are whole.
     """
     try:
         present = read_manifest(index_dir)
@@ -53,9 +58,10 @@ def earlier_index(
             and _without_pages(present.inputs) == _without_pages(inputs)
             and all(present.versions.get(name) == package_version(name) for name in packages)
         )
-        if same:
-            verify_files(index_dir)
-        return index_dir if same else None
+        if not same:
+            return None
+        verify_files(index_dir)
+        return index_dir if read_tokenizer(index_dir) == tokenizer else None
     except InputError:
         return None
 

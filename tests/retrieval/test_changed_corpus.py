@@ -21,6 +21,7 @@ from drag_rl.retrieval.build import write_index
 from drag_rl.retrieval.build_progress import BuildProgress
 from drag_rl.retrieval.earlier import Earlier
 from drag_rl.retrieval.sparse.index import Bm25Index
+from drag_rl.retrieval.stopwords import STOPWORDS
 from drag_rl.retrieval.tokenizer import Tokenizer
 
 words = st.sampled_from(["fox", "foxes", "tree", "\u9996\u90fd", "the"])
@@ -126,7 +127,7 @@ def test_a_changed_pool_leaves_the_rest_as_it_is(tmp_path: Path, read: list[str]
     assert built and not read and manifest.counts["pages_left_out_contents"] == 1
 
 
-@pytest.mark.parametrize("case", ["other options", "other versions", "damaged"])
+@pytest.mark.parametrize("case", ["other options", "other versions", "other stop words", "damaged"])
 def test_nothing_is_taken_from_an_index_that_may_differ(
     tmp_path: Path, read: list[str], monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
@@ -137,6 +138,8 @@ def test_nothing_is_taken_from_an_index_that_may_differ(
         options = {"stemmer": "german"}
     elif case == "other versions":
         monkeypatch.setattr("drag_rl.retrieval.earlier.package_version", lambda name: f"another {name}")
+    elif case == "other stop words":
+        monkeypatch.setitem(STOPWORDS, "en", ("fox",))
     else:
         path = tmp_path / "index" / "term_ids.npy"
         path.write_bytes(path.read_bytes()[:-1] + b"\x01")
