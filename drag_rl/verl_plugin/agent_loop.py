@@ -27,9 +27,9 @@ from drag_rl.files.codec import to_json
 from drag_rl.image_file import read_image
 from drag_rl.protocol import MESSAGE_END
 from drag_rl.questions import question_from_row
-from drag_rl.retrieval import open_retriever
 from drag_rl.retrieval.base import Retriever
 from drag_rl.types import Outcome, StopReason
+from drag_rl.verl_plugin.node_retriever import retriever_of_node
 from drag_rl.verl_plugin.rollout_errors import report
 from drag_rl.verl_plugin.settings import RolloutSettings, rollout_settings
 
@@ -53,12 +53,29 @@ def _once(load: Callable[..., Any]) -> Callable[..., Any]:
 
 @_once
 def _retriever(index: Path) -> Retriever:
-    return open_retriever(index)
+    return retriever_of_node(index)
 
 
 @_once
 def _page_images(pages: Path, cache_dir: Path | None, max_pixels: int) -> PageImages:
     return PageImages(pages, cache_dir, max_pixels=max_pixels)
+
+
+class _LastSettings:
+    """The settings of a configuration, read once: verl makes a loop for every episode, all with the same one."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Any, RolloutSettings] | None = None
+
+    def of(self, config: Any) -> RolloutSettings:
+        """The settings of verl's whole configuration; see :func:`rollout_settings`."""
+        last = self._last
+        if last is None or last[0] is not config:
+            self._last = last = config, rollout_settings(config)
+        return last[1]
+
+
+_last_settings = _LastSettings()
 
 
 @dataclass(slots=True)
@@ -81,7 +98,10 @@ class DragSearchLoop(AgentLoopBase):  # type: ignore[misc]
 
     def __init__(self, *args: Any, tools: Any = None, **kwargs: Any) -> None:  # noqa: ARG002 (verl passes its tools)
         super().__init__(*args, **kwargs)
-        self.settings: RolloutSettings = rollout_settings(self.config)
+        self.settings = _last_settings.of(self.config)
+        # Read once: each of them is an interpolation, which OmegaConf parses anew every time.
+        self.prompt_length: int = self.rollout_config.prompt_length
+        self.response_length: int = self.rollout_config.response_length
         self.message_end_id: int = self.tokenizer.convert_tokens_to_ids(MESSAGE_END)
 
     async def run(self, sampling_params: dict[str, Any], **kwargs: Any) -> AgentLoopOutput:
@@ -139,7 +159,7 @@ class DragSearchLoop(AgentLoopBase):  # type: ignore[misc]
                 messages, tools=tools, images=images or None
             ),
         )
-        limit = self.rollout_config.prompt_length
+        limit = self.prompt_length
         if len(ids) > limit:
             raise ValueError(
                 f"the prompt has {len(ids)} tokens, data.max_prompt_length allows {limit}: raise it, or lower "
@@ -151,7 +171,7 @@ class DragSearchLoop(AgentLoopBase):  # type: ignore[misc]
         self, rollout: _Rollout, sampling_params: dict[str, Any], request_id: str
     ) -> tuple[str, FinishReason]:
         """One assistant message; returns its text and why it ended."""
-        room = self.rollout_config.response_length - len(rollout.mask)
+        room = self.response_length - len(rollout.mask)
         max_tokens = min(self.settings.turn_tokens, room)
         params = {**sampling_params, "max_tokens": max_tokens}
         if self.settings.episode.stop_strings:
@@ -217,9 +237,7 @@ class DragSearchLoop(AgentLoopBase):  # type: ignore[misc]
             ),
         )
         added = len(merge.token_ids) - len(rollout.token_ids)
-        if added > self.settings.observation_tokens or added >= self.rollout_config.response_length - len(
-            rollout.mask
-        ):
+        if added > self.settings.observation_tokens or added >= self.response_length - len(rollout.mask):
             return False
         rollout.token_ids = list(merge.token_ids)
         rollout.mask += [0] * added

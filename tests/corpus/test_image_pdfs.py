@@ -20,5 +20,5 @@ def test_the_same_images_give_the_same_file(tmp_path, mode, suffix):
 
 def test_what_is_no_image_is_refused(tmp_path):
     (tmp_path / "fake.png").write_text("no image")
-    with pytest.raises(InputError, match="fake.png cannot be read"):
+    with pytest.raises(InputError, match=r"fake\.png cannot be read"):
         write_image_pdf(tmp_path / "one.pdf", [tmp_path / "fake.png"], dpi=96)
