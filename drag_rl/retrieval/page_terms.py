@@ -127,7 +127,7 @@ class PageTerms:
         term_ids.flags.writeable = starts.flags.writeable = False
         return term_ids, starts
 
-    def weight(self, term_id: int) -> float:
-        """How telling a term is: ``ln(1 + (D - n + 0.5) / (n + 0.5))`` for the n of D pages that hold it; > 0."""
-        pages, holding = len(self.page_starts) - 1, int(self.holding[term_id])
-        return float(np.log1p((pages - holding + 0.5) / (holding + 0.5)))
+    def weights(self, term_ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+        """How telling terms are: ``ln(1 + (D - n + 0.5) / (n + 0.5))`` for the n of D pages that hold each; > 0."""
+        pages, holding = len(self.page_starts) - 1, self.holding[term_ids]
+        return np.log1p((pages - holding + 0.5) / (holding + 0.5))

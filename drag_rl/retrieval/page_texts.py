@@ -110,5 +110,6 @@ class PageTexts:
     def _weighted_terms(self, query: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
         """The ids of a query's terms that some page holds, rising, and the weight of each."""
         vocabulary = self.terms.vocabulary
-        ids = sorted({vocabulary[term] for term in self._terms(query) if term in vocabulary})
-        return np.array(ids, dtype=np.int32), np.array([self.terms.weight(term_id) for term_id in ids])
+        found = map(vocabulary.get, {*self._terms(query)})
+        ids = np.array(sorted(term_id for term_id in found if term_id is not None), dtype=np.int32)
+        return ids, self.terms.weights(ids)

@@ -44,11 +44,11 @@ def cut_snippet(text: str, first: int, last: int, snippet_chars: int) -> str:
     begin = max(0, first - lead)
     if begin and not text[begin - 1].isspace():  # do not start inside a word
         begin = next((i for i in range(begin, first) if text[i].isspace() or UNSPACED.match(text[i])), first)
-    words = snippet_chars // 2 + 1  # no more than that can fit
-    forward = " ".join(text[begin:].split(maxsplit=words)[:words])
+    forward = _squeezed(text, begin, snippet_chars)
     if len(forward) > snippet_chars:
         return _cut(forward, snippet_chars)
     # The page ends here: fill up from the left.
+    words = snippet_chars // 2 + 1  # no more than that can fit
     backward = " ".join(text[:begin].rsplit(maxsplit=words)[-words:])
     room = snippet_chars - len(forward) - 1
     if len(backward) > room:
@@ -57,9 +57,17 @@ def cut_snippet(text: str, first: int, last: int, snippet_chars: int) -> str:
 
 
 def _beginning(text: str, snippet_chars: int) -> str:
-    words = text.split(maxsplit=snippet_chars // 2 + 1)
-    squeezed = " ".join(words)
+    squeezed = _squeezed(text, 0, snippet_chars)
     return squeezed if len(squeezed) <= snippet_chars else _cut(squeezed, snippet_chars)
+
+
+def _squeezed(text: str, begin: int, chars: int) -> str:
+    """The text from ``begin`` on, one space between words: all of it, or more than its first ``chars`` characters."""
+    near = " ".join(text[begin : begin + chars + chars // 4 + 16].split())
+    if len(near) > chars:
+        return near
+    words = chars // 2 + 1  # no more than that can fit
+    return " ".join(text[begin:].split(maxsplit=words)[:words])
 
 
 def _cut(text: str, room: int) -> str:

@@ -163,6 +163,11 @@ class Bm25:
             )
         return [found[place] for place in range(len(wanted))]
 
+    def postings(self, text: str) -> int:
+        """How many postings a query has to go through, which is what its search takes time for."""
+        ids, _ = self._terms(text)
+        return int((self._postings.indptr[ids + 1] - self._postings.indptr[ids]).sum())
+
     def _weighted_terms(self, text: str) -> tuple[Array, Array]:
         """The ids of the terms of a query that these pages hold, in order, repeats kept, and the idf of each."""
         terms = self.pages.query_terms(text)
