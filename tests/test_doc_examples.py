@@ -97,5 +97,7 @@ def test_the_parts_of_a_package(folder: Path) -> None:
     once = json.loads((folder / "data/once.json").read_text())
     assert once["aggregate"]["success"]["value"] == 1
     assert "manual#2" in done.stdout
+    _, _, fallen_back = done.stdout.partition("--index data/fallback orkspace")
+    assert "manual#1" in fallen_back.partition("$")[0], "bm25 has no such word; the substring is there"
     assert (folder / "data/trivia/questions.test.parquet").exists()
     assert done.stdout.endswith("0.8\n")

@@ -23,6 +23,7 @@ from drag_rl.episode import EpisodeConfig
 from drag_rl.errors import InputError
 from drag_rl.questions import read_questions, write_questions
 from drag_rl.retrieval import PageTexts, Query, Ranking, build_index
+from drag_rl.retrieval.dense.retriever import DenseRetriever
 from drag_rl.types import Hit, Question
 from reward import RewardConfig
 
@@ -214,6 +215,14 @@ def test_an_embedder_must_say_the_same_in_a_batch():
     assert isinstance(other, Doubt) and "in a batch than alone" in other.detail
     with pytest.raises(InputError, match="without a direction"):
         index_checks.embeds(Embedding(0.0), ["", "fox"])
+
+
+def test_a_retriever_that_embeds_is_asked_for_its_model(tmp_path):
+    plain = index_of(tmp_path, ["fox"]).retriever
+    model = Embedding(0.0)
+    dense = DenseRetriever(plain.pages, "f", model, lambda: None)
+    assert index_checks.embedders(tmp_path / "index", plain) == []
+    assert index_checks.embedders(tmp_path / "index", dense) == [model]
 
 
 @pytest.mark.parametrize(

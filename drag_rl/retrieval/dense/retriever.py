@@ -41,7 +41,7 @@ class DenseRetriever:
         """``finder`` opens what a search needs; it is called once, by the searching thread."""
         self.pages = pages
         self.fingerprint = fingerprint
-        self._embedder = embedder
+        self.embedder = embedder
         self._open = finder
         self._finder: Finder | None = None
         self._vectors: OrderedDict[str, Vectors] = OrderedDict()
@@ -70,7 +70,7 @@ class DenseRetriever:
     def _found(self, texts: Sequence[str]) -> dict[str, Within]:
         self._finder = finder = self._finder or self._open()
         if new := [text for text in texts if text not in self._vectors]:
-            self._vectors.update(zip(new, self._embedder.embed(new, "query"), strict=True))
+            self._vectors.update(zip(new, self.embedder.embed(new, "query"), strict=True))
         for text in texts:
             self._vectors.move_to_end(text)
         queries_QE = np.stack([self._vectors[text] for text in texts])
