@@ -40,6 +40,7 @@ class ShardServer:
         if read_manifest(Path(folder)).fingerprint != fingerprint:
             raise InputError(f"{folder} has changed since it was opened; open it again")
         self._bm25 = open_shard(Path(folder), number)
+        self._bm25.search([Wanted(text="", top_k=0)])  # so that its compiled code is there, too
 
     def ready(self) -> None:
         """Nothing: the actor is there."""
@@ -147,8 +148,6 @@ def joined_ray() -> Any:
 
 def _cause(error: Exception) -> str:
     """The last line of what Ray says, which is its reason."""
-    cause = getattr(error, "cause", None)
-    if isinstance(cause, InputError):
-        return str(cause)
     lines = str(error).strip().splitlines()
-    return lines[-1].strip() if lines else type(error).__name__
+    name = f"{InputError.__module__}.{InputError.__name__}: "
+    return lines[-1].strip().removeprefix(name) if lines else type(error).__name__
