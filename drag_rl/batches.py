@@ -42,33 +42,41 @@ class Batches(Generic[Item, Answer]):
         self._answer, self._workers, self._size = answer, workers, size
         self._kind, self._weight, self._before = kind, weight, before
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._busy = 0
+        self._tasks: set[asyncio.Task[None]] = set()  # an event loop alone does not keep its tasks
         self._turn = asyncio.Lock()
 
     async def ask(self, item: Item) -> Answer:
         """The answer for one item. Raises what answering it raised."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if len(self._tasks) < self._workers:
+        if self._busy < self._workers:
+            self._busy += 1
             task = asyncio.create_task(self._work())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return await future
 
     async def _work(self) -> None:
-        while batch := await self._next_batch():
-            try:
-                answers = await self._answer([item for item, _ in batch])
-                answered = [*zip(batch, answers, strict=True)]
-            except Exception as error:  # whatever it was, it is its askers' to know
-                answered = [(asked, error) for asked in batch]
-            for (_, future), answer in answered:
-                if future.done():  # its asker has gone
-                    continue
-                if isinstance(answer, Exception):
-                    future.set_exception(answer)
-                else:
-                    future.set_result(answer)
+        try:
+            while batch := await self._next_batch():
+                await self._answer_all(batch)
+        finally:  # at once: who asks next must not count on a worker that has looked already
+            self._busy -= 1
+
+    async def _answer_all(self, batch: Sequence[tuple[Item, asyncio.Future[Answer]]]) -> None:
+        try:
+            answers = await self._answer([item for item, _ in batch])
+            answered = [*zip(batch, answers, strict=True)]
+        except Exception as error:  # whatever it was, it is its askers' to know
+            answered = [(asked, error) for asked in batch]
+        for (_, future), answer in answered:
+            if future.done():  # its asker has gone
+                continue
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
 
     async def _next_batch(self) -> list[tuple[Item, asyncio.Future[Answer]]]:
         """What is to be answered next, once it may be; empty if nothing waits."""
