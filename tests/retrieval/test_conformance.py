@@ -47,6 +47,11 @@ class TestBm25(RetrieverConformance):
         return built(folder, texts, Bm25Index())
 
 
+class TestBm25ByPassages(RetrieverConformance):
+    def build(self, folder: Path, texts: Mapping[str, str]) -> Retriever:
+        return built(folder, texts, Bm25Index(passage_tokens=5))
+
+
 class TestBm25WithoutStemmerOrStopWords(RetrieverConformance):
     def build(self, folder: Path, texts: Mapping[str, str]) -> Retriever:
         return built(folder, texts, Bm25Index(stemmer="none", stopwords="none", method="atire", k1=0.9))

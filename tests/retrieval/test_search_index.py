@@ -53,7 +53,7 @@ def lucene_bm25(texts: list[str], query: str, k1: float = 1.5, b: float = 0.75) 
     return scores
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(texts=texts_strategy, query=query_strategy, k1=st.floats(0.1, 3), b=st.floats(0, 1))
 def test_scores_are_lucene_bm25(texts: list[str], query: str, k1: float, b: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -65,7 +65,7 @@ def test_scores_are_lucene_bm25(texts: list[str], query: str, k1: float, b: floa
     assert [rank is None for rank in result.gold_ranks] == [score == 0 for score in expected]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(texts=texts_strategy, query=query_strategy, top_k=st.integers(1, 5))
 def test_a_rank_is_the_position_in_the_full_result_list(texts: list[str], query: str, top_k: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +80,7 @@ def test_a_rank_is_the_position_in_the_full_result_list(texts: list[str], query:
     assert keys == sorted(keys)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(texts=texts_strategy, query=query_strategy, top_k=st.integers(1, 5), data=st.data())
 def test_pages_left_out_leave_the_others_in_order(
     texts: list[str], query: str, top_k: int, data: st.DataObject
