@@ -22,8 +22,9 @@ from time import perf_counter
 from rich.console import Console
 from rich.table import Table
 
-from drag_rl.corpus.ingest import ReadOptions, ingest_pdfs
+from drag_rl.corpus.ingest import ingest_pdfs
 from drag_rl.corpus.mupdf import pymupdf
+from drag_rl.corpus.pdf_pages import ReadOptions
 
 ROUNDS = 3
 

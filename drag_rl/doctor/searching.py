@@ -60,18 +60,29 @@ def rarest_words(pages: PageTexts, page_id: str) -> str:
 
 
 def samples(retriever: Retriever, queries: Sequence[Query], top_k: int) -> str | Doubt:
-    """Search some queries one at a time and all at once: what they take, and whether they find the same."""
+    """Search some queries one at a time and all at once: what they take, and whether they find the same.
+
+    The first half is timed one at a time, the second at once: a retriever may know a query that it has answered before.
+    """
+    started = time.perf_counter()
+    blocking(retriever.search([Query(text="a first search")], top_k))
+    first_ms = (time.perf_counter() - started) * 1000
+    half = (len(queries) + 1) // 2
     alone, times_ms = [], []
-    for query in queries:
+    for query in queries[:half]:
         started = time.perf_counter()
         alone += blocking(retriever.search([query], top_k))
         times_ms.append((time.perf_counter() - started) * 1000)
+    batch = queries[half:] or queries
     started = time.perf_counter()
+    blocking(retriever.search(batch, top_k))
+    batch_ms = (time.perf_counter() - started) * 1000 / len(batch)
+    for query in queries[half:]:
+        alone += blocking(retriever.search([query], top_k))
     together = blocking(retriever.search(queries, top_k))
-    batch_ms = (time.perf_counter() - started) * 1000 / len(queries)
     found = (
         f"{len(queries)} queries, one at a time {median(times_ms):.1f} ms each (the slowest {max(times_ms):.1f} ms), "
-        f"all at once {batch_ms:.1f} ms each"
+        f"all at once {batch_ms:.1f} ms each; the very first took {first_ms:.0f} ms"
     )
     if not any(ranking.hits for ranking in alone):
         raise InputError(f"{found}; none finds any page: is the index of the questions' language?")
