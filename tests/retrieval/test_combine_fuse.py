@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 from combine_lab import TEXTS, make_world, toy
 from conformance import RetrieverConformance, search
+from dense_lab import small_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_corpus import write_pages
@@ -173,3 +174,32 @@ def test_a_fused_index_has_no_pages_folder(world, tmp_path):
     with pytest.raises(InputError, match="has those of its parts; leave the option out"):
         build_index(world / "pages", tmp_path / "fused", "fuse", part=(str(world / "words"),) * 2)
     assert not (tmp_path / "fused").exists()
+
+
+@pytest.mark.slow
+def test_words_and_meaning_are_fused_and_meaning_reranks_words(world, tmp_path):
+    build_index(world / "pages", tmp_path / "dense", "dense", model=small_model())
+    parts = (str(world / "words"), str(tmp_path / "dense"))
+    build_index(None, tmp_path / "fused", "fuse", part=parts)
+    build_index(None, tmp_path / "reranked", "rerank", part=parts, candidates=2)
+    words, dense, fused, reranked = (
+        open_retriever(folder, world / "pages")
+        for folder in (world / "words", *(tmp_path / name for name in ("dense", "fused", "reranked")))
+    )
+    every = tuple(words.pages.page_ids)
+    query = [Query(text="keep the package on disk", track=every)]
+    of_words, of_dense, of_both, of_best = (
+        search(one, query, 9)[0] for one in (words, dense, fused, reranked)
+    )
+    assert len(of_words.hits) == 2 and len(of_dense.hits) == len(of_both.hits) == len(every)
+    shares = [
+        sum(1 / (60 + rank) for rank in ranks if rank)
+        for ranks in zip(of_words.tracked, of_dense.tracked, strict=True)
+    ]
+    places = sorted(range(len(every)), key=lambda row: (-shares[row], row))
+    assert [hit.page_id for hit in of_both.hits] == [every[row] for row in places]
+    assert of_both.exact_to is None
+    ranks = dict(zip(every, of_dense.tracked, strict=True))
+    assert [hit.page_id for hit in of_best.hits] == sorted(
+        (hit.page_id for hit in of_words.hits), key=ranks.get
+    )

