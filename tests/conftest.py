@@ -20,9 +20,6 @@ from drag_rl.corpus.mupdf import pymupdf
 settings.register_profile("drag", deadline=None)
 settings.load_profile("drag")
 
-# A clean clone lacks hypothesis' table of characters, whose making is no test's own time.
-st.text().validate()
-
 # Nobody pulls a plug here: what a killed process wrote stays, synchronised with the disk or not.
 os.fsync = os.fstat
 
@@ -30,11 +27,12 @@ MakePdf = Callable[..., bytes]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def compiled_search() -> None:
-    """A clean clone lacks compiled loops, whose making is no test's own time."""
+def made_once() -> None:
+    """A clean clone lacks compiled loops, and hypothesis' table of characters, whose making is no test's own time."""
     from compiled_loops import compile_all
 
     compile_all()
+    st.text().validate()
 
 
 @pytest.fixture(scope="session")
