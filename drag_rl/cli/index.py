@@ -116,7 +116,8 @@ def index(
 
     Run again with changed pages and the same options, only documents that were added or changed are read again.
     """
-    refuse_overlap({"--out": out}, {"--pages": pages} if pages else {})
+    parts = [Path(part) for part in options.get("part", ())]
+    refuse_overlap({"--out": out}, {"--pages": pages, "--part": parts})
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
     console = Console()
     with index_bar(f"Indexing {pages or out}") as bar:

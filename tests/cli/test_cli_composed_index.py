@@ -38,6 +38,17 @@ def test_a_fused_and_a_reranking_index_are_built_and_searched(
         assert [hit["page_id"] for hit in json.loads(capsys.readouterr().out)] == ["doc#2", "doc#1"]
 
 
+def test_an_index_is_no_part_of_itself(
+    tmp_path: Path, parts: list[object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (tmp_path / "two" / "manifest.json").read_bytes()
+    assert drag("index", "--out", tmp_path / "two", "--kind", "fuse", *parts) == 2
+    assert capsys.readouterr().err.endswith(
+        f"would overwrite --part {tmp_path / 'two'}; give another --out\n"
+    )
+    assert (tmp_path / "two" / "manifest.json").read_bytes() == before
+
+
 def test_an_option_of_two_kinds_takes_what_its_kind_knows(
     tmp_path: Path, parts: list[object], capsys: pytest.CaptureFixture[str]
 ) -> None:
