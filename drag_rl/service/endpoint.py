@@ -26,6 +26,8 @@ INDEX_HEADER = "Drag-Index"
 WORKERS = 2
 """Batches under way at once: while one is searched, the next is put into words."""
 BATCH_QUERIES = 256
+FEW_HITS = 50
+"""So many hits are put into words at once: a thread would take longer to wake up."""
 LARGE_BODY_BYTES = 64 << 10
 """A body from this size on is read off the event loop."""
 
@@ -121,6 +123,8 @@ class Retrieve:
         queries = [query for asked in batch for query in asked.queries]
         self._metrics.searched(len(queries))
         rankings = await retriever.search(queries, batch[0].top_k)
+        if sum(len(ranking.hits) for ranking in rankings) <= FEW_HITS:
+            return _in_words(batch, rankings, retriever)
         return await asyncio.to_thread(_in_words, batch, rankings, retriever)
 
 
