@@ -23,11 +23,11 @@ from driven import Driven, Found
 from data_preprocess import (
     document_questions,
     generic,
+    graded_pages,
     outline,
     page_kinds,
     printed,
     sentences,
-    user_questions,
 )
 from drag_rl import citations, near_duplicates, types, words
 from drag_rl.corpus import clean_text, ocr_file, reading_order, sources
@@ -220,6 +220,9 @@ READERS: dict[str, Callable[[str], object]] = {
         f"<answer>{text}</answer>", "xml", shown={"a]#1": "a]#1"}
     ),
     "parse_action, search": lambda text: actions.parse_action(f"<search>{text}</search>", "xml"),
+    "parse_action, queries": lambda text: actions.parse_action(
+        f"<search>{text}</search>", "xml", queries_per_turn=4
+    ),
     "parse_action, call": lambda text: actions.parse_action(f"<tool_call>{text}</tool_call>", "tools"),
     "citations_in": citations.citations_in,
     "without_citations": citations.without_citations,
@@ -278,7 +281,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "askable_sentences, ja": lambda text: sentences.askable_sentences(clean_text.clean_text(text), "ja"),
     "too_generic": lambda text: generic.too_generic(text, generic.Kind.OUTLINE),
     "word_set": near_duplicates.word_set,
-    "parse_pages": user_questions.parse_pages,
+    "parse_pages": graded_pages.parse_pages,
 }
 """What reads the text of a model, a server, a PDF or a file."""
 
