@@ -9,17 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from drag_rl.retrieval.build_progress import BuildProgress
-from drag_rl.retrieval.joined_terms import write_joined
+from drag_rl.retrieval.joined_terms import Rows, write_joined
 from drag_rl.retrieval.mapped import mapped_batches
 from drag_rl.retrieval.page_ids import PAGE_ORDER, TEXTS, order_of
-from drag_rl.retrieval.piece_maker import CANDIDATES, Rows, Work, make_pieces
+from drag_rl.retrieval.page_terms import PageTerms
+from drag_rl.retrieval.piece_maker import READ, Work, make_pieces
 from drag_rl.retrieval.tokenizer import Tokenizer, write_tokenizer
+from drag_rl.retrieval.unchanged import unchanged_rows
 
-PIECE_PAGES = 4096
-"""Pages of a piece, and of a record batch of the texts; the files depend on it."""
+BATCH_PAGES = 4096
+"""Pages of a record batch of the texts; the files depend on it."""
 _SCHEMA = pa.schema([("page_id", pa.large_string()), ("text", pa.large_string())])
 _WORK = "pieces"
 
@@ -51,23 +52,24 @@ def write_page_store(
     progress = progress or BuildProgress()
     write_tokenizer(folder, tokenizer)
     _write_texts(folder, texts, progress, expected)
-    batches = mapped_batches(folder / TEXTS)
-    ids = pa.Table.from_batches(batches, _SCHEMA).column("page_id")
+    ids = pa.Table.from_batches(mapped_batches(folder / TEXTS), _SCHEMA).column("page_id")
     np.save(folder / PAGE_ORDER, order_of(ids))
-    work = Work(folder=folder, pieces=folder / _WORK, count=len(batches), earlier=earlier)
+    rows = unchanged_rows(folder, earlier) if earlier else np.full(len(ids), -1, dtype=np.int64)
+    read = np.flatnonzero(rows < 0)
+    work = Work(folder=folder, pieces=folder / _WORK, pages=len(read))
     work.pieces.mkdir()
-    if earlier:
-        np.save(work.pieces / CANDIDATES, _candidates(ids, earlier))
-    rows = [np.empty(0, dtype=np.int64)]
+    np.save(work.pieces / READ, read)
     done = 0
-    for of_piece in make_pieces(work, workers):
-        rows.append(of_piece)
-        done += len(of_piece)
-        progress.at("reading words", done, len(ids))
+    for pages in make_pieces(work, workers):
+        done += pages
+        progress.at("reading words", done, len(read))
     progress.at("putting the words together", 0, 0)
-    write_joined(folder, [work.place(number) for number in range(work.count)])
+    kept = [earlier] if earlier else []
+    places = rows.copy()
+    places[read] = np.arange(len(read)) + (len(PageTerms.open(earlier).page_starts) - 1 if earlier else 0)
+    write_joined(folder, [*kept, *work.places], places)
     shutil.rmtree(work.pieces)
-    return np.concatenate(rows)
+    return rows
 
 
 def _write_texts(
@@ -75,16 +77,8 @@ def _write_texts(
 ) -> None:
     remaining, done = iter(texts), 0
     with pa.OSFile(str(folder / TEXTS), "wb") as sink, pa.ipc.new_file(sink, _SCHEMA) as writer:
-        while batch := list(islice(remaining, PIECE_PAGES)):
+        while batch := list(islice(remaining, BATCH_PAGES)):
             columns = [pa.array(column, pa.large_string()) for column in zip(*batch, strict=True)]
             writer.write_batch(pa.record_batch(columns, schema=_SCHEMA))
             done += len(batch)
             progress.at("reading pages", done, max(done, expected))
-
-
-def _candidates(ids: pa.ChunkedArray, earlier: Path) -> Rows:
-    """Where the page of each id stands in an earlier index, -1 where there is none (D,)."""
-    theirs = pa.Table.from_batches(mapped_batches(earlier / TEXTS), _SCHEMA).column("page_id")
-    found = pc.index_in(ids, value_set=pa.concat_arrays(theirs.chunks))
-    rows: Rows = pc.fill_null(found, -1).to_numpy().astype(np.int64)
-    return rows

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from drag_rl.retrieval.mapped import mapped_array
 from drag_rl.retrieval.tokenizer import Tokenizer
@@ -62,11 +61,13 @@ class PageTerms:
         vocabulary = Vocabulary.of([*seen])
         sorted_ids = np.empty(len(seen), dtype=np.int32)
         sorted_ids[[seen[term] for term in vocabulary]] = np.arange(len(seen), dtype=np.int32)
-        return cls._counted(
-            sorted_ids[np.array(term_ids, dtype=np.int32)],
-            np.array(starts, dtype=np.int32),
-            np.array(page_starts, dtype=np.int64),
-            vocabulary,
+        ids, ends = sorted_ids[np.array(term_ids, dtype=np.int32)], np.array(page_starts, dtype=np.int64)
+        return cls(
+            term_ids=ids,
+            starts=np.array(starts, dtype=np.int32),
+            page_starts=ends,
+            vocabulary=vocabulary,
+            holding=_holding(ids, np.diff(ends), len(vocabulary)),
         )
 
     @classmethod
@@ -88,37 +89,19 @@ class PageTerms:
         self.vocabulary.save(folder / TERMS)
         np.save(folder / TERM_PAGES, self.holding)
 
-    def of_pages(self, rows: npt.NDArray[np.int64]) -> PageTerms:
-        """The terms of some of the pages, in the order of ``rows`` (d,), as if made from their texts."""
+    def terms_of(
+        self, rows: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """The term ids and the starts of some pages, one page after another, and how many terms each has (d,)."""
         begins = self.page_starts[rows]
         lengths = self.page_starts[rows + 1] - begins
-        page_starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
-        places = np.repeat(begins - page_starts[:-1], lengths) + np.arange(page_starts[-1])
-        term_ids = self.term_ids[places]
-        used = np.zeros(len(self.vocabulary), dtype=np.bool_)
-        used[term_ids] = True
-        new_ids = np.cumsum(used, dtype=np.int32) - 1
-        vocabulary = Vocabulary(self.vocabulary.terms.take(pa.array(np.flatnonzero(used))))
-        return self._counted(new_ids[term_ids], self.starts[places], page_starts, vocabulary)
+        places = ranges(begins, lengths)
+        return self.term_ids[places], self.starts[places], lengths
 
-    @classmethod
-    def _counted(
-        cls,
-        term_ids: npt.NDArray[np.int32],
-        starts: npt.NDArray[np.int32],
-        page_starts: npt.NDArray[np.int64],
-        vocabulary: Vocabulary,
-    ) -> PageTerms:
-        pages = np.repeat(np.arange(len(page_starts) - 1), np.diff(page_starts))
-        pairs = np.sort(pages * len(vocabulary) + term_ids)
-        once = np.append(True, pairs[1:] != pairs[:-1])[: len(pairs)]
-        return cls(
-            term_ids=term_ids,
-            starts=starts,
-            page_starts=page_starts,
-            vocabulary=vocabulary,
-            holding=np.bincount(pairs[once] % len(vocabulary), minlength=len(vocabulary)),
-        )
+    def holding_among(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """How many of some pages hold each term (W,)."""
+        term_ids, _, lengths = self.terms_of(rows)
+        return _holding(term_ids, lengths, len(self.vocabulary))
 
     def of_page(self, row: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """The terms of a page, and the characters at which they begin; read-only, mapped or not."""
@@ -131,3 +114,22 @@ class PageTerms:
         """How telling terms are: ``ln(1 + (D - n + 0.5) / (n + 0.5))`` for the n of D pages that hold each; > 0."""
         pages, holding = len(self.page_starts) - 1, self.holding[term_ids]
         return np.log1p((pages - holding + 0.5) / (holding + 0.5))
+
+
+def ranges(begins: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The numbers from each begin on, as many as its length says, put together.
+
+    >>> ranges(np.array([5, 0]), np.array([2, 3])).tolist()
+    [5, 6, 0, 1, 2]
+    """
+    ends = np.cumsum(lengths)
+    return np.repeat(begins - ends + lengths, lengths) + np.arange(ends[-1] if len(ends) else 0)
+
+
+def _holding(
+    term_ids: npt.NDArray[np.int32], lengths: npt.NDArray[np.int64], terms: int
+) -> npt.NDArray[np.int64]:
+    """How many pages hold each term, of pages that have so many terms each."""
+    pairs = np.sort(np.repeat(np.arange(len(lengths)), lengths) * terms + term_ids)
+    once = np.append(True, pairs[1:] != pairs[:-1])[: len(pairs)]
+    return np.bincount(pairs[once] % terms, minlength=terms)

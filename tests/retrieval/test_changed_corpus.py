@@ -16,7 +16,7 @@ from tiny_corpus import Searching, page_of
 from drag_rl.corpus import pages as corpus
 from drag_rl.corpus.pool import PoolDecision, write_pool
 from drag_rl.files.manifest import read_manifest
-from drag_rl.retrieval import PageTexts, build_index, page_store
+from drag_rl.retrieval import PageTexts, build_index, joined_terms, page_store, piece_maker
 from drag_rl.retrieval.build import write_index
 from drag_rl.retrieval.build_progress import BuildProgress
 from drag_rl.retrieval.earlier import Earlier
@@ -57,7 +57,9 @@ class Told(BuildProgress):
 
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_store, "PIECE_PAGES", 3)
+    monkeypatch.setattr(page_store, "BATCH_PAGES", 4)
+    monkeypatch.setattr(piece_maker, "PIECE_PAGES", 3)
+    monkeypatch.setattr(joined_terms, "PAGES_AT_ONCE", 5)
 
 
 @pytest.mark.usefixtures("small_pieces")

@@ -24,7 +24,8 @@ TOKENIZER = Tokenizer(stopwords=("of",))
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_store, "PIECE_PAGES", 7)
+    monkeypatch.setattr(page_store, "BATCH_PAGES", 7)
+    monkeypatch.setattr(piece_maker, "PIECE_PAGES", 6)
     monkeypatch.setattr(piece_maker, "FEW_PIECES", 0)
 
 
@@ -99,7 +100,7 @@ class Killer(BuildProgress):
             os.kill(os.getpid(), signal.SIGKILL)
 
 if __name__ == "__main__":
-    page_store.PIECE_PAGES, piece_maker.FEW_PIECES = 1, 0
+    piece_maker.PIECE_PAGES, piece_maker.FEW_PIECES = 1, 0
     texts = ((f"doc#{n}", "words " * 2000) for n in range(50))
     page_store.write_page_store(Path(sys.argv[1]), texts, Tokenizer(), workers=2, progress=Killer())
 """

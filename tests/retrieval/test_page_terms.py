@@ -8,10 +8,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drag_rl.retrieval.joined_terms import joined, write_joined
+from drag_rl.retrieval import joined_terms
+from drag_rl.retrieval.joined_terms import write_joined
 from drag_rl.retrieval.page_terms import PageTerms
 from drag_rl.retrieval.tokenizer import Tokenizer
 
@@ -49,32 +51,24 @@ def test_they_are_those_of_the_tokenizer(some: list[str]) -> None:
     assert dict(zip(names, found.holding.tolist(), strict=True)) == holding
 
 
-@settings(max_examples=12, deadline=None)
-@given(st.lists(pages, min_size=1, max_size=3))
-def test_joined_ones_are_those_of_all_texts(parts: list[list[str]]) -> None:
-    whole = terms_of([text for part in parts for text in part])
-    made = [terms_of(part) for part in parts]
-    assert same(joined(made), whole)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(pages, min_size=1, max_size=3), st.data())
+def test_pages_of_parts_are_put_together_as_if_made_from_their_texts(
+    monkeypatch: pytest.MonkeyPatch, parts: list[list[str]], data: st.DataObject
+) -> None:
+    monkeypatch.setattr(joined_terms, "PAGES_AT_ONCE", 3)
+    every = [text for part in parts for text in part]
+    rows = data.draw(st.permutations(range(len(every))))[: data.draw(st.integers(0, len(every)))]
     with tempfile.TemporaryDirectory() as work:
-        folders = [Path(work, str(number)) for number in range(len(made))]
-        for folder, part in zip(folders, made, strict=True):
-            folder.mkdir()
-            part.save(folder)
-            assert same(PageTerms.open(folder), part)
+        folders = [Path(work, str(number)) for number in range(len(parts))]
         one, other = Path(work, "one"), Path(work, "other")
-        one.mkdir()
-        other.mkdir()
-        write_joined(one, folders)
-        whole.save(other)
+        for folder in (*folders, one, other):
+            folder.mkdir()
+        for folder, part in zip(folders, parts, strict=True):
+            terms_of(part).save(folder)
+            assert same(PageTerms.open(folder), terms_of(part))
+        write_joined(one, folders, np.array(rows, dtype=np.int64))
+        terms_of([every[row] for row in rows]).save(other)
         assert {path.name: path.read_bytes() for path in one.iterdir()} == {
             path.name: path.read_bytes() for path in other.iterdir()
         }
-
-
-@laws
-@given(pages.filter(bool), st.data())
-def test_those_of_some_pages_are_as_if_made_from_them(some: list[str], data: st.DataObject) -> None:
-    rows = data.draw(st.lists(st.integers(0, len(some) - 1), max_size=6))
-    assert same(
-        terms_of(some).of_pages(np.array(rows, dtype=np.int64)), terms_of([some[row] for row in rows])
-    )
