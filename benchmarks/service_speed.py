@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import signal
 import socket
@@ -34,7 +35,8 @@ from threading import Lock
 from time import monotonic, perf_counter, sleep
 from typing import Any
 
-CLIENTS, ROUNDS, SECONDS, TOP_K = (1, 8, 64), 3, 3.0, 3
+CLIENTS, TOP_K = (1, 8, 64), 3
+ROUNDS, SECONDS = int(os.environ.get("ROUNDS", "3")), float(os.environ.get("SECONDS", "3"))
 QUERIES, QUERY_WORDS = 20_000, 6
 
 

@@ -108,3 +108,20 @@ def test_sighup_has_a_new_index_looked_at_at_once(tmp_path: Path) -> None:
             time.sleep(0.02)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+
+
+@pytest.mark.slow
+def test_an_index_of_the_service_is_searched_as_its_own_index_is(tmp_path: Path) -> None:
+    index_of(tmp_path, ["red fox", "blue fox", "green tree"])
+
+    def drag(*words: object) -> str:
+        command = [sys.executable, "-m", "drag_rl.cli.main", *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    with served("--index", tmp_path / "index", "--port", 0) as (_, url):
+        options = ("--kind", "http", "--url", url, "--rate", 50, "--no-cache")
+        assert "Indexed 3 pages" in drag("index", "--out", tmp_path / "http", *options)
+        found = [
+            drag("search", "--index", tmp_path / name, "--json", "blue fox") for name in ("http", "index")
+        ]
+    assert found[0] == found[1] and "blue fox" in found[0]
