@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 
 _UNWANTED = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
@@ -52,6 +53,16 @@ def is_legible(text: str) -> bool:
     >>> is_legible("Chapter 1"), is_legible("\ufffd\ufffd\ue000 a"), is_legible(" . ")
     (True, False, False)
     """
-    known = sum(character.isalnum() for character in text)
-    unknown = sum(character == "\ufffd" or unicodedata.category(character) == "Co" for character in text)
+    known, unknown = letters_in(text), 0
+    for character, count in Counter(text).items():
+        unknown += count * (character == "\ufffd" or unicodedata.category(character) == "Co")
     return known > 0 and unknown < 0.3 * (known + unknown)
+
+
+def letters_in(text: str) -> int:
+    """How many letters and digits a text has.
+
+    >>> letters_in("Chapter 1!")
+    8
+    """
+    return sum(count for character, count in Counter(text).items() if character.isalnum())

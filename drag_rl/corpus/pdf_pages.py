@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from drag_rl.corpus.clean_text import clean_text, is_legible, join_broken_words
+from drag_rl.corpus.clean_text import clean_text, is_legible, join_broken_words, letters_in
 from drag_rl.corpus.mupdf import pymupdf
 from drag_rl.corpus.reading_order import Line, reading_order
 from drag_rl.corpus.sources import PDF_ERRORS, Source, UnreadablePdfError, one_line, open_pdf
@@ -123,7 +123,9 @@ def _read_page(document: Any, page: Page, options: ReadOptions) -> Page:
         page = replace(page, width_pt=float(rect.width), height_pt=float(rect.height), status="ok")
         layer = _text_of(loaded, loaded.get_textpage(flags=_TEXT_FLAGS))
         if options.ocr == "off" or (options.ocr == "auto" and not _is_scan(loaded, layer)):
-            return _with_text(page, layer, "pdf", "" if loaded.get_bboxlog() else "blank page")
+            # What a page draws takes as long as its text, so it is looked at only where there is none.
+            blank = not is_legible(layer) and not loaded.get_bboxlog()
+            return _with_text(page, layer, "pdf", "blank page" if blank else "")
         if not options.tessdata:
             return _with_text(page, layer, "pdf", NO_TESSERACT)
         recognised = _recognise(loaded, options)
@@ -141,9 +143,12 @@ def _with_text(page: Page, text: str, source: Literal["pdf", "ocr"], why_none: s
 
 
 def _text_of(page: Any, textpage: Any) -> str:
-    upright = page.rotation_matrix
+    upright = page.rotation_matrix if page.rotation else None
     lines = [
-        Line("".join(span["text"] for span in line["spans"]), *(pymupdf.Rect(line["bbox"]) * upright))
+        Line(
+            "".join(span["text"] for span in line["spans"]),
+            *(pymupdf.Rect(line["bbox"]) * upright if upright is not None else line["bbox"]),
+        )
         for block in page.get_text("dict", textpage=textpage)["blocks"]
         for line in block.get("lines", ())
     ]
@@ -155,7 +160,7 @@ def _is_scan(page: Any, layer: str) -> bool:
     """Whether what the page shows is not in its text layer."""
     if not is_legible(layer):
         return bool(page.get_bboxlog())
-    if sum(character.isalnum() for character in layer) >= FEW_LETTERS:
+    if letters_in(layer) >= FEW_LETTERS:
         return False
     shown = sum(abs(pymupdf.Rect(image["bbox"]) & page.rect) for image in page.get_image_info())
     return bool(shown >= 0.5 * abs(page.rect))
