@@ -6,6 +6,7 @@ memory that they share; a model is not shared so.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from drag_rl.retrieval import PageTexts, Query, Ranking, Retriever, open_retriever
 from drag_rl.retrieval.open import holds_model
 from drag_rl.retrieval.parts import pages_of
+
+log = logging.getLogger(__name__)
 
 ASKED_AT_ONCE = 1024
 """Searches that wait in the actor, at most; those beyond wait where they are asked."""
@@ -48,6 +51,7 @@ class _Host:
 
     def __init__(self, index: str) -> None:
         self._retriever = open_retriever(index)
+        log.warning("%s: open for all rollouts of this node", index)
 
     async def fingerprint(self) -> str:
         return self._retriever.fingerprint
