@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 from drag_rl.errors import InputError
@@ -28,7 +29,7 @@ RESTARTS = 3
 """How often Ray restarts an actor whose process or node is lost."""
 START_S, ANSWER_S = 300.0, 120.0
 """The longest wait for actors to start, and for an answer."""
-PAUSES_S = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+PAUSES_S = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Before each attempt to search a shard; a restart takes some seconds."""
 
 
@@ -36,9 +37,16 @@ class ShardServer:
     """One shard, in a process of its own."""
 
     def __init__(self, folder: str, fingerprint: str, number: int) -> None:
-        """Opens a shard of an index folder. Raises ``InputError`` if the folder is none of this fingerprint."""
-        if read_manifest(Path(folder)).fingerprint != fingerprint:
-            raise InputError(f"{folder} has changed since it was opened; open it again")
+        """Opens a shard of an index folder.
+
+        Raises ``InputError`` if this node does not see the folder, or if it has another fingerprint by now.
+        """
+        try:
+            found = read_manifest(Path(folder)).fingerprint
+        except InputError as error:
+            raise InputError(f"on node {gethostname()}, {error}") from error
+        if found != fingerprint:
+            raise InputError(f"on node {gethostname()}, {folder} has changed since it was opened")
         self._bm25 = open_shard(Path(folder), number)
         self._bm25.search([Wanted(text="", top_k=0)])  # so that its compiled code is there, too
 
