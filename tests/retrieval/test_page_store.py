@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -76,14 +77,21 @@ def test_the_same_files_whatever_the_number_of_processes(tmp_path: Path) -> None
 @pytest.mark.slow
 def test_a_killed_process_ends_the_build_with_its_cause(tmp_path: Path) -> None:
     class Killer(BuildProgress):
-        def at(self, step: str, *_: int) -> None:
-            if step == "reading words":
-                for child in multiprocessing.active_children():
-                    child.kill()
-                    child.join()
+        def at(self, step: str, pages: int, of: int) -> None:
+            if pages == of == len(TEXTS) and step == "reading pages":
+                tokenizer = tmp_path / "index" / "tokenizer.json"
+                tokenizer.unlink()
+                os.mkfifo(tokenizer)  # which keeps the processes waiting
+                Thread(target=kill_a_child).start()
+
+    def kill_a_child() -> None:
+        while not (children := multiprocessing.active_children()):
+            time.sleep(0.01)
+        children[0].kill()
 
     with pytest.raises(InputError, match=r"killed.*fewer --workers"):
         stored(tmp_path / "index", workers=2, progress=Killer())
+    assert multiprocessing.active_children() == []
 
 
 KILLED = """
