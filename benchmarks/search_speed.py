@@ -1,162 +1,136 @@
-"""How long a search takes, in this version and in an older one: hits, exact ranks of two pages, and snippets.
+"""How long a bm25 search takes by what it has to do: ranks, snippets, 64 callers; raw bm25s searches the same terms.
 
-    git worktree add ../older main
-    python benchmarks/search_speed.py ../older
+    python benchmarks/search_speed.py data/pages 4000 100000
 
-Both versions search the same index of made-up pages (words by Zipf's law), one caller after another and 64 at a time,
-and must find the same. They take turns, so that a busy machine slows both alike; the table has the medians.
+The pages are resampled as `scale.py` does it. A query is eight longer words of a page; each search asks new ones. Both
+sides make terms of its text. bm25s, with its default backend and with numba's, gives the three best pages; so do we,
+and where the table says so the exact ranks of two pages at any depth and the snippets of the hits. All take turns, so
+that a busy machine slows all alike: read the ratios, which are the time of bm25s with its default backend by the row's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
-import os
 import random
-import subprocess
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
-from typing import Any
 
-ROOT = Path(__file__).parent.parent
-SIZES = (4_000, 100_000)
-ROUNDS, SEARCHES, CALLERS = 5, 640, 64
-WORDS, PAGE_WORDS, TOP_K, SNIPPET_CHARS = 50_000, 100, 3, 400
+import bm25s
+import Stemmer
+from rich.console import Console
+from rich.table import Table
+from scale import build, corpus
 
-Search = Callable[[str, frozenset[str], tuple[str, ...]], Awaitable[list[Any]]]
-"""A query, pages to leave out and pages to track, to the hits and both kinds of ranks."""
+from drag_rl.retrieval import PageTexts, Query, Retriever, open_retriever
+
+QUERIES, WORDS, LETTERS, ROUNDS, TOP_K, SNIPPET_CHARS = 500, 8, 3, 5, 3, 400
+OURS = [
+    (callers, rank, snippets) for callers in (1, 64) for rank in (False, True) for snippets in (False, True)
+]
+
+Asked = Sequence[tuple[str, tuple[str, str]]]
+"""Texts of queries, and two pages whose rank is wanted of each."""
 
 
-def main(older: Path, sizes: Iterable[int] = SIZES) -> None:
-    """Print the table; exits with 1 when the versions disagree on what is found."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("pages", "callers", "older, ms", "CPU ms", "this, ms", "CPU ms", "ratio", "CPU ratio")
+def main(pages_dir: Path, sizes: Sequence[int]) -> None:
+    """Print the table."""
+    table = Table("pages", "search", "callers", "queries/s", "ratio", "CPU ratio")
     for size in sizes:
         with tempfile.TemporaryDirectory() as work:
-            index = _index(Path(work), size)
-            rounds = [[_measured(root, index) for root in (older, ROOT)] for _ in range(ROUNDS)]
-        for one, other in rounds:
-            if one.pop("found") != other.pop("found"):
-                sys.exit(f"{size} pages: the versions do not find the same")
-        for callers in rounds[0][0]:
-            wall, cpu = (
-                [median(pair[version][callers][clock] for pair in rounds) for version in (0, 1)]
-                for clock in (0, 1)
-            )
-            cells = [wall[0], cpu[0], wall[1], cpu[1], wall[1] / wall[0], cpu[1] / cpu[0]]
-            table.add_row(f"{size:,}", callers, *(f"{cell:.2f}" for cell in cells))
+            corpus(pages_dir, Path(work) / "pages", size, 0)
+            build(Path(work) / "pages", Path(work) / "index")
+            for cells in _rows(Path(work) / "index"):
+                table.add_row(f"{size:,}", *cells)
+        table.add_section()
     Console().print(table)
 
 
-def _index(work: Path, size: int) -> Path:
-    from drag_rl.corpus.pages import write_pages
-    from drag_rl.retrieval import build_index
-    from drag_rl.types import Page
+def _rows(index: Path) -> list[list[str]]:
+    """The cells of an index's rows."""
+    retriever = open_retriever(index)
+    draw = _drawing(retriever.pages)
+    searches: dict[tuple[str, int], Callable[[Asked], None]] = {
+        ("raw bm25s", 1): _raw(retriever.pages, "numpy"),
+        ("raw bm25s, numba", 1): _raw(retriever.pages, "numba"),
+    }
+    for callers, rank, snippets in OURS:
+        name = "ours" + ", ranks" * rank + ", snippets" * snippets
+        searches[name, callers] = partial(_ours, retriever, callers, rank, snippets)
+    for search in searches.values():
+        search(draw())
+    rounds = [{name: _timed(search, draw()) for name, search in searches.items()} for _ in range(ROUNDS)]
+    rows = []
+    for name, callers in searches:
+        pairs = [(of_round["raw bm25s", 1], of_round[name, callers]) for of_round in rounds]
+        ratios = [median(raw[clock] / own[clock] for raw, own in pairs) for clock in (0, 1)]
+        rate = QUERIES / median(own[0] for _, own in pairs)
+        rows.append([name, str(callers), f"{rate:,.0f}", *(f"{ratio:.2f}" for ratio in ratios)])
+    return rows
 
+
+def _drawing(pages: PageTexts) -> Callable[[], Asked]:
+    """What gives new queries at each call."""
     draw = random.Random(0)
-    weights = [1 / rank for rank in range(1, WORDS + 1)]
-    pages = (
-        Page(
-            page_id=f"book{number // 100:04}#{number % 100 + 1}",
-            doc_id=f"book{number // 100:04}",
-            page_number=number % 100 + 1,
-            label="",
-            text=" ".join(f"word{word}" for word in draw.choices(range(WORDS), weights, k=PAGE_WORDS)),
-            width_pt=0.0,
-            height_pt=0.0,
-            source_file="",
-            source_sha256="",
-            text_source="pdf",
-            status="ok",
-            reason="",
-        )
-        for number in range(size)
-    )
-    write_pages(work / "pages", pages, stage="ingest", pdf_dir=None)
-    build_index(work / "pages", work / "index")
-    return work / "index"
-
-
-def _measured(root: Path, index: Path) -> dict[str, Any]:
-    """What this file, run with the package of ``root``, says of the index."""
-    environment = os.environ | {"PYTHONPATH": str(root)}
-    command = [sys.executable, str(Path(__file__).resolve()), "--measure", str(index)]
-    done = subprocess.run(command, env=environment, cwd=root, stdout=subprocess.PIPE, text=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-async def _measure(index: Path) -> dict[str, Any]:
-    """Milliseconds (wall clock, CPU) of a search, by the callers; and a digest of all that was found."""
-    search, page_ids = _searcher(index)
-    draw = random.Random(1)
-    weights = [1 / rank for rank in range(1, WORDS + 1)]
-    asked = [
-        (
-            " ".join(f"word{word}" for word in draw.choices(range(WORDS), weights, k=6)),
-            frozenset(draw.sample(page_ids, 6) if number % 4 == 0 else ()),
-            tuple(draw.sample(page_ids, 2)),
-        )
-        for number in range(SEARCHES)
+    words = [
+        [word for word in pages.text(page_id).split() if len(word) > LETTERS] for page_id in pages.page_ids
     ]
+    texts = [of_page for of_page in words if len(of_page) >= WORDS]
 
-    async def caller(first: int, step: int) -> None:
-        for query in asked[first::step]:
-            await search(*query)
-
-    found = [await search(*query) for query in asked]
-    times: dict[str, Any] = {"found": hashlib.sha256(json.dumps(found).encode()).hexdigest()}
-    for callers in (1, CALLERS):
-        wall, cpu = perf_counter(), process_time()
-        await asyncio.gather(*(caller(first, callers) for first in range(callers)))
-        taken = perf_counter() - wall, process_time() - cpu
-        times[str(callers)] = [seconds * 1000 / SEARCHES for seconds in taken]
-    return times
-
-
-def _searcher(index: Path) -> tuple[Search, tuple[str, ...]]:
-    """How an episode of the imported version searches, snippets included; and the ids of all pages."""
-    from drag_rl import retrieval
-
-    if not hasattr(retrieval, "open_retriever"):
-        older = retrieval.SearchIndex.load(index)
-
-        async def search(query: str, without: frozenset[str], track: tuple[str, ...]) -> list[Any]:
-            found = await asyncio.to_thread(
-                older.search, query, TOP_K, track, snippet_chars=SNIPPET_CHARS, without=without
+    def drawn() -> Asked:
+        return [
+            (
+                " ".join(draw.sample(draw.choice(texts), WORDS)),
+                (draw.choice(pages.page_ids), draw.choice(pages.page_ids)),
             )
-            hits = [[hit.page_id, hit.score, hit.snippet] for hit in found.hits]
-            return [hits, found.gold_ranks, found.corpus_ranks]
-
-        return search, older.page_ids
-
-    retriever = retrieval.open_retriever(index)
-
-    async def searched(query: str, without: frozenset[str], track: tuple[str, ...]) -> list[Any]:
-        queries = [retrieval.Query(text=query, track=track)]
-        if without:
-            queries.append(retrieval.Query(text=query, track=track, without=without))
-        rankings = await retriever.search(queries, TOP_K)
-        hits = [
-            [hit.page_id, hit.score, retriever.pages.snippet(hit.page_id, query, SNIPPET_CHARS)]
-            for hit in rankings[-1].hits
+            for _ in range(QUERIES)
         ]
-        return [hits, rankings[-1].tracked, rankings[0].tracked]
 
-    return searched, retriever.pages.page_ids
+    return drawn
+
+
+def _raw(pages: PageTexts, backend: str) -> Callable[[Asked], None]:
+    """Searching the same terms with bm25s as its documentation does."""
+    peer = bm25s.BM25(backend=backend)
+    ids = [pages.terms.of_page(row)[0].tolist() for row in range(len(pages))]
+    peer.index((ids, dict(pages.terms.vocabulary)), create_empty_token=False, show_progress=False)
+    stemmer = Stemmer.Stemmer("english")
+
+    def search(asked: Asked) -> None:
+        for text, _ in asked:
+            terms = bm25s.tokenize(
+                [text], stopwords="en", stemmer=stemmer, return_ids=False, show_progress=False
+            )
+            peer.retrieve(terms, k=TOP_K, show_progress=False)
+
+    return search
+
+
+def _ours(retriever: Retriever, callers: int, rank: bool, snippets: bool, asked: Asked) -> None:
+    async def caller(first: int) -> None:
+        for text, pages in asked[first::callers]:
+            (ranking,) = await retriever.search([Query(text=text, track=pages if rank else ())], TOP_K)
+            for hit in ranking.hits if snippets else ():
+                retriever.pages.snippet(hit.page_id, text, SNIPPET_CHARS)
+
+    async def together() -> None:
+        await asyncio.gather(*map(caller, range(callers)))
+
+    asyncio.run(together())
+
+
+def _timed(search: Callable[[Asked], None], asked: Asked) -> tuple[float, float]:
+    """Seconds (wall clock, CPU)."""
+    wall, cpu = perf_counter(), process_time()
+    search(asked)
+    return perf_counter() - wall, process_time() - cpu
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--measure"]:
-        json.dump(asyncio.run(_measure(Path(sys.argv[2]))), sys.stdout)
-    elif len(sys.argv) > 1:
-        main(Path(sys.argv[1]).resolve(), map(int, sys.argv[2:]) if sys.argv[2:] else SIZES)
-    else:
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
+    main(Path(sys.argv[1]), [int(size) for size in sys.argv[2:]] or [4000, 100_000])
