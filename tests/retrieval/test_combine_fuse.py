@@ -35,10 +35,12 @@ class FusedConformance(RetrieverConformance):
         return FusedRetriever(parts, f"{prints}", method=self.method, candidates=self.candidates)
 
 
+@pytest.mark.slow
 class TestFusedOfFewCandidates(FusedConformance):
     candidates = 7
 
 
+@pytest.mark.slow
 class TestUnion(FusedConformance):
     method = "union"
 
@@ -47,6 +49,7 @@ class TestIntersection(FusedConformance):
     method = "intersection"
 
 
+@pytest.mark.slow
 class TestSum(FusedConformance):
     method = "sum"
 

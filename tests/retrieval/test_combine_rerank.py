@@ -28,6 +28,7 @@ class ByLength:
         return [-float(len(self.pages.text(page_id)) // 10) for page_id in page_ids]
 
 
+@pytest.mark.slow
 class TestRerankedOfFewCandidates(RetrieverConformance):
     scope_keeps_order = False
 

@@ -65,6 +65,7 @@ class TestIvfPq(_Approximate):
         return super().build(folder, texts)
 
 
+@pytest.mark.slow
 class TestHnsw(_Approximate):
     options: ClassVar = {"faiss": "hnsw", "hnsw_m": 8, "ef_construction": 40, "exact_to": 30}
 

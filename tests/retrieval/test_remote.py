@@ -67,6 +67,7 @@ class TestDragService(Served):
         return open_retriever(folder / "index")
 
 
+@pytest.mark.slow
 class TestSearchR1(Served):
     def build(self, folder: Path, texts: Mapping[str, str]) -> Retriever:
         pages = pages_of(folder, texts)
