@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-import numba  # type: ignore[import-untyped, unused-ignore]
+import numba
 
 F = TypeVar("F", bound=Callable[..., object])
 
