@@ -71,7 +71,9 @@ def test_on_a_cluster_shards_are_searched_and_a_model_is_loaded_once_a_node(
         _, outcome, _ = rollout(data, processor, SEARCHES, f"drag.index={index}", *ROOMY)
         check_ranks([outcome], index)
     node, alone = retriever_of_node(indexes / "fuse"), open_retriever(indexes / "fuse")
-    assert isinstance(node, NodeRetriever) and not isinstance(retriever_of_node(data / "index"), NodeRetriever)
+    assert isinstance(node, NodeRetriever) and not isinstance(
+        retriever_of_node(data / "index"), NodeRetriever
+    )
     assert node.fingerprint == alone.fingerprint and node.pages.page_ids == alone.pages.page_ids
     with pytest.raises(InputError, match="'nowhere#9' is not in the index"):
         asyncio.run(node.search([Query(text="seal", without=frozenset({"nowhere#9"}))], 3))
