@@ -51,7 +51,7 @@ class IndexKind(ABC):
     def update(self, folder: Path, pages: PageTexts, earlier: Earlier) -> None:
         """Write what :meth:`write` would, given an index of the same options that has some of these pages already.
 
-        The files must be those of :meth:`write`, byte for byte; only the work may be less.
+        Where :meth:`write` gives the same bytes each time, so must this; only the work may be less.
         """
         del earlier
         self.write(folder, pages)
