@@ -23,8 +23,9 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+
+from drag_rl.console import table_console
 
 EPISODES, ROUNDS, CONCURRENT = 64, 5, 16
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
@@ -42,7 +43,7 @@ def main(data: Path) -> None:
             verl, ours = asyncio.run(_rounds(data, processor, observation))
             ratio = median(own / its for own, its in zip(ours, verl, strict=True))
             table.add_row(observation, f"{median(verl):.1f}", f"{median(ours):.1f}", f"{ratio:.2f} x")
-    Console().print(
+    table_console().print(
         table, f"load of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs"
     )
 
