@@ -41,9 +41,14 @@ class FaissSettings:
     hnsw_m: int = 32
     ef_construction: int = 200
     gpu: bool = False
+    """Whether GPUs search; they halve the precision themselves."""
 
     def check(self, vectors: int, width: int) -> None:
         """Raise ``InputError`` unless so many vectors of this width can be indexed so."""
+        if self.gpu and self.structure == "hnsw":
+            raise InputError(
+                "--faiss-device gpu: faiss searches hnsw on the CPU only; give ivf, ivfpq or flat"
+            )
         if self.structure in ("ivf", "ivfpq") and self.nlist > vectors:
             raise InputError(
                 f"--nlist {self.nlist}: needs as many vectors, and there are {vectors}; give less, or 0"
@@ -68,7 +73,7 @@ class FaissSettings:
         """The index as faiss names it: vectors in half precision, as the stored ones give the scores; codes that are
         not ordered for a search by their bits (``np``), which takes long and is not used."""
         return {
-            "flat": "SQfp16" if self.gpu else "Flat",
+            "flat": "Flat",
             "ivf": f"IVF{self.lists(vectors)},SQfp16",
             "ivfpq": f"IVF{self.lists(vectors)},PQ{self.m}x{self.nbits}np",
             "hnsw": f"HNSW{self.hnsw_m},SQfp16",
@@ -120,7 +125,7 @@ class FaissIndex:
         Raises ``InputError`` if the file is no such index.
         """
         faiss = faiss_module()
-        self._index = _read(faiss, path)
+        self._index = _read(faiss, path, mapped=not gpu)
         self._similar = self._index.metric_type == faiss.METRIC_INNER_PRODUCT
         if self._index.metric_type not in (faiss.METRIC_INNER_PRODUCT, faiss.METRIC_L2):
             raise InputError(
@@ -133,6 +138,11 @@ class FaissIndex:
         if gpu:
             self._index = _on_gpus(faiss, self._index)
         self._most = GPU_NEAREST if gpu else len(self)
+
+    @property
+    def most(self) -> int:
+        """How many vectors a query can find."""
+        return self._most
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
@@ -148,13 +158,13 @@ class FaissIndex:
         return (scores if self._similar else -scores), vectors
 
 
-def _read(faiss: Any, path: Path) -> Any:
-    """Memory-mapped, if faiss can map this structure."""
+def _read(faiss: Any, path: Path, *, mapped: bool) -> Any:
+    """Memory-mapped, if that is wanted and faiss can map this structure."""
     with path.open("rb") as file:
         lists = file.read(2) == b"Iw"  # how the files of IVF begin; they are mapped in a way of their own
-    mapped = faiss.IO_FLAG_MMAP if lists else faiss.IO_FLAG_MMAP_IFC
+    mapping = faiss.IO_FLAG_MMAP if lists else faiss.IO_FLAG_MMAP_IFC
     error: RuntimeError | None = None
-    for flags in (mapped | faiss.IO_FLAG_READ_ONLY, 0):
+    for flags in (mapping | faiss.IO_FLAG_READ_ONLY, 0) if mapped else (0,):
         try:
             return faiss.read_index(str(path), flags)
         except RuntimeError as failed:
@@ -174,7 +184,12 @@ def _on_gpus(faiss: Any, index: Any) -> Any:
     options = faiss.GpuMultipleClonerOptions()
     options.useFloat16 = True
     options.shard = True
-    return faiss.index_cpu_to_all_gpus(index, options)
+    try:
+        return faiss.index_cpu_to_all_gpus(index, options)
+    except RuntimeError as error:
+        raise InputError(
+            f"--faiss-device gpu: faiss does not put this index there: {_line(error)}"
+        ) from error
 
 
 def _quietly(faiss: Any, index: Any) -> None:

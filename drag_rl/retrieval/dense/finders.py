@@ -74,13 +74,14 @@ class Candidates:
         self._exact_to = exact_to
         self._order = np.argsort(passages.vectors, kind="stable")
         self._starts = np.searchsorted(passages.vectors[self._order], np.arange(vectors + 1))
-        self._depth = min(vectors, _vectors_of(passages, exact_to + SPARE_PAGES))
+        self.depth = min(vectors, _vectors_of(passages, exact_to + SPARE_PAGES))
+        """Vectors that are asked for."""
 
     def found(self, queries_QE: Vectors) -> list[Within]:
         """See :class:`Finder`."""
         if not len(queries_QE):
             return []
-        scores_QK, vectors_QK = self._nearest(queries_QE, self._depth)
+        scores_QK, vectors_QK = self._nearest(queries_QE, self.depth)
         each = zip(queries_QE, scores_QK, vectors_QK, strict=True)
         return [
             self._within(query_E, scores[known >= 0], known[known >= 0]) for query_E, scores, known in each

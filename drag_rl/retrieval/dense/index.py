@@ -173,4 +173,10 @@ class DenseIndex(IndexKind):
             return WholeCorpus(scores)
         gpu = self.faiss_device == "gpu"
         found = FaissIndex(folder / FAISS_FILE, nprobe=self.nprobe, ef_search=self.ef_search, gpu=gpu)
-        return Candidates(found.nearest, passages, self.exact_to, len(found), scores)
+        candidates = Candidates(found.nearest, passages, self.exact_to, len(found), scores)
+        if candidates.depth > found.most:
+            raise InputError(
+                f"--exact-to {self.exact_to}: takes {candidates.depth} vectors for a query, and a GPU finds "
+                f"{found.most}; give less, or --faiss-device cpu"
+            )
+        return candidates
