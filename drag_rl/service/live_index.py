@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drag_rl.files.manifest import manifest_path, read_manifest
-from drag_rl.retrieval import Retriever, open_retriever
+from drag_rl.retrieval import Query, Retriever, open_retriever
 from drag_rl.retrieval.index_folder import kind_of
 
 WATCH_EVERY_S = 2.0
+WARM_UP_WORDS = 8
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +27,15 @@ class OpenIndex:
 
     @classmethod
     def of(cls, folder: Path) -> OpenIndex:
-        """The index of a folder. Raises ``InputError`` for one that cannot be searched."""
-        return cls(retriever=open_retriever(folder), kind=kind_of(read_manifest(folder)))
+        """The index of a folder, after a first search, which loads what later ones have at hand.
+
+        Do not call it in an event loop. Raises ``InputError`` for one that cannot be searched.
+        """
+        opened = cls(retriever=open_retriever(folder), kind=kind_of(read_manifest(folder)))
+        pages = opened.retriever.pages
+        words = pages.text(pages.page_ids[0]).split()[:WARM_UP_WORDS]
+        asyncio.run(opened.retriever.search([Query(text=" ".join(words) or "page")], 1))
+        return opened
 
 
 class LiveIndex:
