@@ -22,4 +22,5 @@ def compile_all() -> None:
             place = folder / str(passage_tokens)
             write_bm25(place, pages, Formula(), passage_tokens)
             Bm25(place, pages).search([Wanted(text="fox", top_k=1)])
-        pages.snippet("a#2", "fox", 20)
+        for each in (pages, PageTexts.of({"a#2": "fox fox"})):  # mapped arrays are read-only: another type
+            each.snippet("a#2", "fox", 20)
