@@ -39,6 +39,10 @@ def compare(
             help="Files of the same name are runs of one policy: each question counts with its mean over them.",
         ),
     ] = False,
+    across_indexes: Annotated[
+        bool,
+        typer.Option("--across-indexes", help="Compare indexes too: of the same pages, but of any kind."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
     everything: Annotated[
         bool, typer.Option("--all", help="Show all metrics and examples, not the short table only.")
@@ -50,7 +54,7 @@ def compare(
 ) -> None:
     """Say, metric by metric, whether a policy is better than the base, worse, or whether one can't tell.
 
-    All results must be of the same questions and the same index.
+    All results must be of the same questions, and of the same index unless indexes are what is compared.
     """
     if len(results) < 2:
         raise InputError("give the base's results and at least one other file")
@@ -67,7 +71,7 @@ def compare(
             raise InputError(
                 f"--seeds: all files are named {results[0].name}; give the base's and another policy's"
             )
-    comparison = comparing.compare(results, policies)
+    comparison = comparing.compare(results, policies, across_indexes=across_indexes)
     if out is not None:
         from drag_rl.evaluation.chart import draw
 
@@ -84,7 +88,7 @@ def compare(
                 stage=STAGE,
                 fingerprint=sha256_file(folder / "compare.json"),
                 inputs={str(path): sha256_file(path) for path in inputs},
-                config={"seeds": seeds},
+                config={"seeds": seeds, "across_indexes": across_indexes},
             )
     if as_json:
         typer.echo(to_json(comparison))

@@ -86,14 +86,14 @@ class Comparison:
     pairs: tuple[Pair, ...]
 
 
-def compare(paths: Sequence[Path], results: Sequence[Results]) -> Comparison:
+def compare(paths: Sequence[Path], results: Sequence[Results], *, across_indexes: bool = False) -> Comparison:
     """Compare the results of all further files with those of the first.
 
-    Raises InputError for results of other questions, another split or another index.
+    Raises InputError for results of other questions, another split or, unless ``across_indexes``, another index.
     """
     base, *others = results
     for path, other in zip(paths[1:], others, strict=True):
-        check_comparable(paths[0], base, path, other)
+        check_comparable(paths[0], base, path, other, across_indexes=across_indexes)
     names = _names(paths)
     return Comparison(
         base=names[0],

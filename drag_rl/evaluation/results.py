@@ -207,8 +207,13 @@ def read_results(path: Path) -> Results:
     return replace(results, aggregate=aggregate)
 
 
-def check_comparable(base_path: Path, base: Results, path: Path, other: Results) -> None:
-    """Raises InputError, naming both files, unless they are of the same questions, split and index."""
+def check_comparable(
+    base_path: Path, base: Results, path: Path, other: Results, *, across_indexes: bool = False
+) -> None:
+    """Raises InputError, naming both files, unless they are of the same questions, split and index.
+
+    With ``across_indexes`` indexes of as many pages may differ in all else.
+    """
     sets = [result.fingerprints.get("question_set") for result in (base, other)]
     indexes = [result.fingerprints.get("index") for result in (base, other)]
     if base.split != other.split:
@@ -220,9 +225,14 @@ def check_comparable(base_path: Path, base: Results, path: Path, other: Results)
             f"{path} has other questions ({len(other.rows)}) than {base_path} ({len(base.rows)}); evaluate both on the "
             "same --questions and --limit"
         )
-    if indexes[0] != indexes[1]:
+    if across_indexes and base.corpus_pages != other.corpus_pages:
         raise InputError(
-            f"{path} searched another index than {base_path}; evaluate both with the same --index"
+            f"{path} searched {other.corpus_pages} pages, {base_path} {base.corpus_pages}; index the same pages"
+        )
+    if indexes[0] != indexes[1] and not across_indexes:
+        raise InputError(
+            f"{path} searched another index than {base_path}; evaluate both with the same --index, or say "
+            "--across-indexes"
         )
 
 

@@ -115,6 +115,15 @@ def test_what_cannot_be_compared_is_refused(base, tmp_path, changes, words):
     assert "\n" not in str(refused.value) and str(tmp_path / "other.json") in str(refused.value)
 
 
+def test_indexes_of_the_same_pages_can_be_compared(base, tmp_path):
+    other = replace(base, fingerprints={**base.fingerprints, "index": "other"})
+    both = paths(tmp_path, "a", "b")
+    lines = compare(both, [base, other], across_indexes=True).pairs[0].lines
+    assert lines and all(line.change.value == 0 for line in lines)
+    with pytest.raises(InputError, match="searched 3 pages"):
+        compare(both, [base, replace(other, corpus_pages=3)], across_indexes=True)
+
+
 def test_other_settings_are_named(base, tmp_path):
     config = {**base.config, "episode": {**base.config["episode"], "max_turns": 1}}
     comparison = compare(paths(tmp_path, "a", "b"), [base, replace(base, config=config)])
