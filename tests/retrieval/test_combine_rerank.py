@@ -40,6 +40,7 @@ class TestRerankedOfFewCandidates(RetrieverConformance):
         )
 
 
+@pytest.mark.slow
 class TestRerankedByRanks(RetrieverConformance):
     scope_keeps_order = False
 

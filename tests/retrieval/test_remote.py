@@ -59,6 +59,7 @@ class Served(RetrieverConformance):
         return sha256(json.dumps(texts).encode()).hexdigest()[:8]
 
 
+@pytest.mark.slow
 class TestDragService(Served):
     def build(self, folder: Path, texts: Mapping[str, str]) -> Retriever:
         build_index(pages_of(folder, texts), folder / "served")

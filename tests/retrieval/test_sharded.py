@@ -25,6 +25,7 @@ from drag_rl.retrieval.sparse.index import BM25_FOLDER, Bm25Index
 from drag_rl.retrieval.sparse.retriever import Bm25Retriever
 
 
+@pytest.mark.slow
 class TestSharded(RetrieverConformance):
     def build(self, folder: Path, texts: Mapping[str, str]) -> Retriever:
         return sharded_here(folder, texts, shards=3)
