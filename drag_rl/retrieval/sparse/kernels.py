@@ -1,4 +1,4 @@
-"""The loops of BM25, compiled: making postings, and searching them.
+"""The loops of a BM25 search, compiled.
 
 Shape letters: U units of scoring (pages, or the passages of pages), D pages, T terms of all units in order, W
 different terms, N postings (a term and a unit that holds it), L lengths of units, G groups of queries that share their
@@ -14,47 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from drag_rl.retrieval.compiled import compiled
+from drag_rl.retrieval.sparse.selecting import select
 
 Array = npt.NDArray[Any]
 MANY = 4
 """Where the postings of a query are more than one in so many units, all units are looked at."""
-
-
-@compiled
-def count_postings(term_ids_T: Array, starts_U1: Array, words: int) -> tuple[Array, int]:
-    """Where each term's postings begin (W + 1,), and how often the most frequent term of any unit stands there."""
-    held_W1 = np.zeros(words + 1, dtype=np.int64)
-    last_W = np.full(words, -1, dtype=np.int64)
-    times_W = np.zeros(words, dtype=np.int64)
-    most = 0
-    for unit in range(len(starts_U1) - 1):
-        for place in range(starts_U1[unit], starts_U1[unit + 1]):
-            term = term_ids_T[place]
-            if last_W[term] != unit:
-                last_W[term] = unit
-                times_W[term] = 0
-                held_W1[term + 1] += 1
-            times_W[term] += 1
-            most = max(most, times_W[term])
-    return np.cumsum(held_W1), most
-
-
-@compiled
-def fill_postings(
-    term_ids_T: Array, starts_U1: Array, indptr_W1: Array, rows_N: Array, counts_N: Array
-) -> None:
-    """Write the units that hold each term, rising, and how often each holds it."""
-    heads_W = indptr_W1[:-1].copy()
-    for unit in range(len(starts_U1) - 1):
-        for place in range(starts_U1[unit], starts_U1[unit + 1]):
-            term = term_ids_T[place]
-            head = heads_W[term]
-            if head > indptr_W1[term] and rows_N[head - 1] == unit:
-                counts_N[head - 1] += 1
-            else:
-                rows_N[head] = unit
-                counts_N[head] = 1
-                heads_W[term] = head + 1
 
 
 @compiled
@@ -149,7 +113,7 @@ def search(
                 for place, row in enumerate(rows):
                     values[place] = best[row]
             _count_above(values, rows, first, mark_rows_M[marks], mark_scores_M[marks], above_M[marks])
-            counts_Q[query] = _select(values, rows, first, hit_rows_K[hits], hit_scores_K[hits])
+            counts_Q[query] = select(values, rows, first, hit_rows_K[hits], hit_scores_K[hits])
             for place in range(len(without)):
                 best[without[place]] = kept[place]
         if many:
@@ -267,61 +231,3 @@ def _count_above(
             for place in range(before, len(values)):
                 count += values[place] > score
         above[mark] = count
-
-
-@compiled
-def _select(values: Array, rows: Array, first: int, hit_rows: Array, hit_scores: Array) -> int:
-    """The best pages of those that :func:`_count_above` takes, best first; returns how many there are.
-
-    While it fills, the list of hits is a heap whose first is the worst.
-    """
-    size = 0
-    if len(hit_rows) == 0:
-        return size
-    for place in range(len(values)):
-        score = values[place]
-        if score == 0 or (size == len(hit_rows) and score < hit_scores[0]):
-            continue
-        row = rows[place] if len(rows) else first + place
-        if size < len(hit_rows):
-            _rise(hit_rows, hit_scores, size, row, score)
-            size += 1
-        elif _worse(hit_scores[0], hit_rows[0], score, row):
-            _sink(hit_rows, hit_scores, size, row, score)
-    for last in range(size - 1, 0, -1):
-        row, score = hit_rows[last], hit_scores[last]
-        hit_rows[last], hit_scores[last] = hit_rows[0], hit_scores[0]
-        _sink(hit_rows, hit_scores, last, row, score)
-    return size
-
-
-@compiled
-def _worse(score: np.float32, row: int, other_score: np.float32, other_row: int) -> bool:
-    return bool(score < other_score or (score == other_score and row > other_row))
-
-
-@compiled
-def _rise(rows: Array, scores: Array, place: int, row: int, score: np.float32) -> None:
-    """Add an entry at the end of the heap."""
-    while place > 0:
-        parent = (place - 1) // 2
-        if not _worse(score, row, scores[parent], rows[parent]):
-            break
-        rows[place], scores[place] = rows[parent], scores[parent]
-        place = parent
-    rows[place], scores[place] = row, score
-
-
-@compiled
-def _sink(rows: Array, scores: Array, size: int, row: int, score: np.float32) -> None:
-    """Put an entry in the place of the first of a heap."""
-    place = 0
-    while 2 * place + 1 < size:
-        child = 2 * place + 1
-        if child + 1 < size and _worse(scores[child + 1], rows[child + 1], scores[child], rows[child]):
-            child += 1
-        if not _worse(scores[child], rows[child], score, row):
-            break
-        rows[place], scores[place] = rows[child], scores[child]
-        place = child
-    rows[place], scores[place] = row, score

@@ -58,7 +58,7 @@ def write_postings(folder: Path, terms: PageTerms, passage_tokens: int = 0) -> N
 
     The memory that this needs grows with the vocabulary and the number of units; the postings go straight to the files.
     """
-    from drag_rl.retrieval.sparse.kernels import count_postings, fill_postings
+    from drag_rl.retrieval.sparse.counting import count_postings, fill_postings
 
     folder.mkdir()
     starts, pages = terms.page_starts, np.empty(0, dtype=np.int32)
