@@ -8,7 +8,7 @@
 #
 #   PROFILE=gpu      fast: the tests of what differs with the packages of a GPU machine, in .venv-gpu, also without a GPU;
 #                    what trains there is checked by scripts/check_gpu.sh
-#   WORKERS          processes that run unit tests   (one a CPU, at most 8)
+#   WORKERS          processes that run unit tests   (one more than CPUs, as some tests wait; at most 8)
 #   LANES            processes that run end-to-end tests; each needs up to 10 GB of memory   (2)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -23,9 +23,9 @@ export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000} # as in scripts/machine.sh
 
 say() { printf '\n\033[1m[test %4ds]\033[0m %s\n' "$SECONDS" "$*"; }
 
-workers=${WORKERS:-$(($(nproc) < 8 ? $(nproc) : 8))}
+workers=${WORKERS:-$(($(nproc) < 8 ? $(nproc) + 1 : 8))}
 unit_tests() { # one thread a process, or the processes would wait for each other
-    OMP_NUM_THREADS=1 pytest -q -m "not slow and not soak" -n "$workers" --dist loadfile --durations=15 "$@"
+    OMP_NUM_THREADS=1 pytest -q -m "not slow and not soak" -n "$workers" --dist worksteal --durations=15 "$@"
 }
 
 case ${1:-} in

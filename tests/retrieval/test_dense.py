@@ -33,6 +33,7 @@ class _Dense(RetrieverConformance):
         return opened(folder, texts, DenseIndex(model=self.stand_in.url, served_model=MODEL, **self.options))
 
 
+@pytest.mark.slow
 class TestFlat(_Dense):
     pass
 
