@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from string import hexdigits
 from typing import Literal
 
 import numpy as np
@@ -99,6 +100,8 @@ def forget_pieces(index_dir: Path) -> None:
     """Remove what :func:`write_vectors` kept for a build that might be killed: the index is in its place."""
     with suppress(FileNotFoundError):  # vectors of another program's index have none
         made_from = (index_dir / MADE_FROM).read_text(encoding="ascii")
+        if not set(made_from) <= set(hexdigits):  # not ours, and what is removed is named by it
+            return
         shutil.rmtree(_pieces_folder(index_dir.parent, made_from), ignore_errors=True)
 
 

@@ -12,7 +12,7 @@ from drag_rl.retrieval.page_texts import PageTexts
 from drag_rl.retrieval.sharded.cuts import Cuts
 from drag_rl.retrieval.sharded.search import ShardedBm25, Shards
 from drag_rl.retrieval.sparse.bm25 import Found, Wanted
-from drag_rl.types import Hit
+from drag_rl.retrieval.sparse.by_rows import ranking_of, wanted_of
 
 UNDER_WAY, BATCH_QUERIES = 2, 256
 """So many batches of an event loop, of at most so many queries, are asked at the same time."""
@@ -39,36 +39,15 @@ class ShardedRetriever:
         Raises ``InputError`` with the cause if a shard is lost for good.
         """
         check_top_k(top_k)
-        wanted = [self._wanted(query, top_k) for query in queries]
+        wanted = [wanted_of(query, top_k, self.pages) for query in queries]
         if not wanted:
             return []
         loop = get_running_loop()
         if loop not in self._batches:
             self._batches[loop] = Batches(self._answers, workers=UNDER_WAY, size=BATCH_QUERIES, weight=len)
-        return [self._ranking(found) for found in await self._batches[loop].ask(wanted)]
+        return [ranking_of(found, self.pages) for found in await self._batches[loop].ask(wanted)]
 
     async def _answers(self, asked: Sequence[list[Wanted]]) -> list[list[Found]]:
         """What is found of each caller's queries."""
         found = iter(await self._bm25.search([query for of_caller in asked for query in of_caller]))
         return [[next(found) for _ in of_caller] for of_caller in asked]
-
-    def _wanted(self, query: Query, top_k: int) -> Wanted:
-        """The query by rows. Raises ``InputError`` for pages and documents that are not in the index."""
-        if query.scope is not None:
-            self.pages.rows_of(query.scope)
-        return Wanted(
-            text=query.text,
-            top_k=top_k,
-            without=self.pages.rows(query.without),
-            scope=query.scope,
-            track=self.pages.rows(query.track),
-        )
-
-    def _ranking(self, found: Found) -> Ranking:
-        return Ranking(
-            hits=tuple(
-                Hit(page_id=self.pages.page_ids[row], rank=rank, score=score)
-                for rank, (row, score) in enumerate(zip(found.rows, found.scores, strict=True), start=1)
-            ),
-            tracked=tuple(found.ranks),
-        )

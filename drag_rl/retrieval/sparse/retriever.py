@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from drag_rl.retrieval.base import Query, Ranking, check_top_k
 from drag_rl.retrieval.sparse.batches import Batches
-from drag_rl.retrieval.sparse.bm25 import Bm25, Found, Wanted
+from drag_rl.retrieval.sparse.bm25 import Bm25, Wanted
+from drag_rl.retrieval.sparse.by_rows import ranking_of, wanted_of
 from drag_rl.retrieval.sparse.recent import Recent
-from drag_rl.types import Hit
 
 QUICK_CHARS, QUICK_POSTINGS, QUICK_HITS = 1000, 20_000, 100
 """A search of so little text, through so few postings, takes no longer than handing it to a thread, a tenth of a
@@ -47,8 +47,8 @@ class Bm25Retriever:
     def search_now(self, queries: Sequence[Query], top_k: int) -> list[Ranking]:
         """The same as :meth:`search`, in the calling thread, without a look at what was found before."""
         check_top_k(top_k)
-        found = self._bm25.search([self._wanted(query, top_k) for query in queries])
-        return [self._ranking(of_query) for of_query in found]
+        found = self._bm25.search([wanted_of(query, top_k, self.pages) for query in queries])
+        return [ranking_of(of_query, self.pages) for of_query in found]
 
     def _answers(self, asked: Sequence[tuple[Sequence[Query], int]]) -> list[list[Ranking] | Exception]:
         """The rankings of each caller's queries, or what is wrong with them."""
@@ -56,7 +56,7 @@ class Bm25Retriever:
         wanted: list[Wanted] = []
         for queries, top_k in asked:
             try:
-                wanted += [self._wanted(query, top_k) for query in queries]
+                wanted += [wanted_of(query, top_k, self.pages) for query in queries]
                 answers.append([])
             except Exception as error:  # it is raised where the query was asked
                 answers.append(error)
@@ -64,7 +64,7 @@ class Bm25Retriever:
         for place, (queries, top_k) in enumerate(asked):
             if isinstance(answers[place], Exception):
                 continue
-            rankings = [self._ranking(next(found)) for _ in queries]
+            rankings = [ranking_of(next(found), self.pages) for _ in queries]
             if top_k <= HITS_KEPT:
                 for query, ranking in zip(queries, rankings, strict=True):
                     self._recent.put((query, top_k), ranking)
@@ -76,26 +76,4 @@ class Bm25Retriever:
             sum(len(query.text) for query in queries) <= QUICK_CHARS
             and len(queries) * top_k <= QUICK_HITS
             and sum(self._bm25.postings(query.text) for query in queries) <= QUICK_POSTINGS
-        )
-
-    def _wanted(self, query: Query, top_k: int) -> Wanted:
-        """The query by rows. Raises ``InputError`` for pages and documents that are not in the index."""
-        if query.scope is not None:
-            self.pages.rows_of(query.scope)
-        return Wanted(
-            text=query.text,
-            top_k=top_k,
-            without=self.pages.rows(query.without),
-            scope=query.scope,
-            track=self.pages.rows(query.track),
-        )
-
-    def _ranking(self, found: Found) -> Ranking:
-        page_ids = self.pages.page_ids
-        return Ranking(
-            hits=tuple(
-                Hit(page_id=page_ids[row], rank=rank, score=score)
-                for rank, (row, score) in enumerate(zip(found.rows, found.scores, strict=True), start=1)
-            ),
-            tracked=tuple(found.ranks),
         )
