@@ -8,7 +8,7 @@ from typing import Protocol
 
 from drag_rl.batches import Batches
 from drag_rl.retrieval.remote.asks import Ask, Found
-from drag_rl.retrieval.remote.background import in_background
+from drag_rl.retrieval.remote.background import CONNECTIONS
 from drag_rl.retrieval.remote.cache import AnswerCache
 from drag_rl.retrieval.remote.transport import Transport
 
@@ -49,7 +49,7 @@ class Answers:
         found = {ask: Found.of_text(kept[key]) for ask, key in keys.items() if key in kept}
         missing = [ask for ask in keys if ask not in found]
         if missing:
-            fresh = dict(zip(missing, await in_background(self._asked(missing)), strict=True))
+            fresh = dict(zip(missing, await CONNECTIONS.run(self._asked(missing)), strict=True))
             if self._cache:
                 texts = {keys[ask]: one.as_text() for ask, one in fresh.items()}
                 await asyncio.to_thread(self._cache.put, texts)

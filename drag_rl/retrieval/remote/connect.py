@@ -11,7 +11,7 @@ from drag_rl.retrieval.base import Retriever
 from drag_rl.retrieval.page_store import write_page_store
 from drag_rl.retrieval.page_texts import PageTexts
 from drag_rl.retrieval.remote.asks import Ask, sendable
-from drag_rl.retrieval.remote.background import waited_for
+from drag_rl.retrieval.remote.background import CONNECTIONS
 from drag_rl.retrieval.remote.cache import AnswerCache, cache_folder
 from drag_rl.retrieval.remote.drag_server import (
     DragServer,
@@ -44,7 +44,7 @@ def write_server(options: HttpIndex, folder: Path, pages: PageTexts) -> None:
     served = served_index(transport)
     if served is None:
         words = next((text.split() for text in map(pages.text, pages.page_ids) if text.strip()), ["page"])
-        waited_for(_try(SearchR1Server(transport, pages), " ".join(words[:8])))
+        CONNECTIONS.wait(_try(SearchR1Server(transport, pages), " ".join(words[:8])))
         _write(folder, {"protocol": SEARCH_R1, "url": server_root(options.url)})
         return
     index, count = served

@@ -13,7 +13,7 @@ from drag_rl.retrieval.base import Query, Ranking, check_top_k
 from drag_rl.retrieval.page_texts import PageTexts
 from drag_rl.retrieval.remote.answers import Answers
 from drag_rl.retrieval.remote.asks import Ask, Found, sendable
-from drag_rl.retrieval.remote.background import waited_for
+from drag_rl.retrieval.remote.background import CONNECTIONS
 from drag_rl.retrieval.remote.cache import AnswerCache
 from drag_rl.retrieval.remote.transport import Refused, ServerFailed, Transport, said
 from drag_rl.types import Hit
@@ -132,7 +132,7 @@ def served_index(transport: Transport) -> tuple[str, int] | None:
     Raises ``ServerFailed`` for a server that does not answer.
     """
     try:
-        found = waited_for(transport.get("/health")).content
+        found = CONNECTIONS.wait(transport.get("/health")).content
     except Refused:
         return None
     try:
