@@ -62,5 +62,7 @@ else
     say "flash-attn: taking a wheel that fits, or compiling it where nvcc fits"
     say "$("$py" -m drag_rl.training.flash_attn)"
 fi
+# A reference for tests. It asks for an older peft than we have, and works with ours.
+"${uv[@]}" --no-deps colpali-engine==0.3.18
 fingerprint >"$stamp"
 say "done: source $environment/bin/activate"

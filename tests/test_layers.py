@@ -50,7 +50,10 @@ HEAVY_ROOMS = {
     "reward.*_model",
 }
 """The rooms that may import them."""
-HEAVY_PARTS = {"drag_rl.retrieval.sharded": {"ray"}}
+HEAVY_PARTS = {
+    "drag_rl.retrieval.late": {"torch", "transformers", "peft"},
+    "drag_rl.retrieval.sharded": {"ray"},
+}
 """Parts of rooms that may import some of them."""
 
 
