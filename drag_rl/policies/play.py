@@ -1,19 +1,55 @@
-"""The driver for any policy and any retriever: a model behind a server, a baseline, a script."""
+"""The driver for any policy and any retriever: a model behind a server, a baseline, a script.
+
+``playing`` tells each step of an episode as it happens; ``play`` waits for its end. They are one loop, so whoever watches
+an episode (``drag ask``, say) sees what is collected and evaluated.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode, SearchRequest
 from drag_rl.policies.base import ContextFull, EpisodeState, Policy
 from drag_rl.retrieval.base import Retriever
-from drag_rl.types import Generation, Outcome, Question, StopReason
+from drag_rl.types import Generation, Outcome, Question, StopReason, Turn
 
 
-async def play(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wrote:
+    """The policy has written a message."""
+
+    turn: Turn
+    """With the action that was read from it, and without what comes of it."""
+    generation: Generation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searched:
+    """The last message's search has been made."""
+
+    turn: Turn
+    """With its hits; what is shown of them to the policy is not recorded yet."""
+    search_s: float
+    """Wall time of the retriever."""
+    snippets_s: float
+    """Wall time of cutting snippets and writing the observation; page images are rendered with the next message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The episode has ended."""
+
+    outcome: Outcome
+    generations: tuple[Generation, ...]
+    """What each message took, aligned with ``outcome.turns``."""
+
+
+async def playing(
     question: Question, policy: Policy, retriever: Retriever, config: EpisodeConfig | None = None
-) -> tuple[Outcome, tuple[Generation, ...]]:
-    """Play one episode to its end; returns it with what each message took. Errors of policy and retriever propagate."""
+) -> AsyncIterator[Wrote | Searched | Ended]:
+    """Play one episode, step by step; the last step is ``Ended``. Errors of policy and retriever propagate."""
     episode = SearchEpisode(question, retriever.pages, config)
     generations: list[Generation] = []
     while not episode.stop_reason:
@@ -23,17 +59,34 @@ async def play(
         except ContextFull:
             episode.stop(StopReason.LENGTH)
             break
-        generations.append(
-            Generation(
-                prompt_tokens=said.prompt_tokens,
-                completion_tokens=said.completion_tokens,
-                seconds=time.perf_counter() - started,
-                finish_reason=said.finish_reason,
-            )
+        generation = Generation(
+            prompt_tokens=said.prompt_tokens,
+            completion_tokens=said.completion_tokens,
+            seconds=time.perf_counter() - started,
+            finish_reason=said.finish_reason,
         )
+        generations.append(generation)
         reply = episode.step(said.text, said.finish_reason)
+        yield Wrote(turn=episode.turns[-1], generation=generation)
         if isinstance(reply, SearchRequest):
-            reply = episode.show(await retriever.search(reply.queries, reply.top_k))
+            asked = time.perf_counter()
+            rankings = await retriever.search(reply.queries, reply.top_k)
+            found = time.perf_counter()
+            reply = episode.show(rankings)
+            shown = time.perf_counter()
+            yield Searched(turn=episode.turns[-1], search_s=found - asked, snippets_s=shown - found)
         if isinstance(reply, Observation):
             episode.commit(reply)
-    return episode.outcome(), tuple(generations)
+    yield Ended(outcome=episode.outcome(), generations=tuple(generations))
+
+
+async def play(
+    question: Question, policy: Policy, retriever: Retriever, config: EpisodeConfig | None = None
+) -> tuple[Outcome, tuple[Generation, ...]]:
+    """Play one episode to its end; returns it with what each message took. Errors of policy and retriever propagate."""
+    ended: Ended | None = None
+    async for step in playing(question, policy, retriever, config):
+        if isinstance(step, Ended):
+            ended = step
+    assert ended is not None
+    return ended.outcome, ended.generations
