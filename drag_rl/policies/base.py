@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 from drag_rl.episode import EpisodeConfig, FinishReason, Message, SearchEpisode
+from drag_rl.errors import InputError
 from drag_rl.types import Question, Turn
 
 
@@ -77,6 +78,10 @@ class ContextFull(Exception):  # noqa: N818 (a state of the episode, not a fault
 
 class PolicyFailed(Exception):  # noqa: N818 (the base of what servers do)
     """This episode cannot go on for its policy's sake; others may."""
+
+
+class ServerDown(InputError):  # noqa: N818 (what happened, not whose fault)
+    """A model's server cannot be reached, or refuses every request; going on makes no sense."""
 
 
 class Policy(Protocol):

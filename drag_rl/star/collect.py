@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from drag_rl.episode import EpisodeConfig, SearchEpisode
 from drag_rl.errors import InputError
-from drag_rl.policies.base import Hinted, PolicyFailed
+from drag_rl.policies.base import Hinted, PolicyFailed, ServerDown
 from drag_rl.policies.play import play
 from drag_rl.policies.server.completion import one_line
 from drag_rl.policies.source import Policies
@@ -74,7 +74,10 @@ class Rollouts:
                 for _ in range(concurrency):
                     group.create_task(worker())
         except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from errors.exceptions[0].__cause__
+            error = errors.exceptions[0]
+            if isinstance(error, ServerDown):
+                raise ServerDown(f"{error}; what is done is kept, the same command goes on") from error
+            raise error from error.__cause__
         finally:
             await self.policies.close()
 

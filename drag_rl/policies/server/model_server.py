@@ -13,7 +13,7 @@ import httpx2
 import openai
 
 from drag_rl.errors import InputError
-from drag_rl.policies.base import ContextFull, PolicyFailed
+from drag_rl.policies.base import ContextFull, PolicyFailed, ServerDown
 from drag_rl.policies.server.completion import (
     Completion,
     NoCompletion,
@@ -34,10 +34,6 @@ _CONTEXT_FULL = re.compile(
 _HOST = re.compile(r"[\w.-]+|[\da-fA-F.]*:[\da-fA-F.:]*(%\w+)?")
 
 
-class ServerDown(InputError):  # noqa: N818 (what happened, not whose fault)
-    """The server cannot be reached, or refuses every request; collecting on makes no sense."""
-
-
 class RequestFailed(PolicyFailed):
     """The server answers, but not to this request; its text is what the server said."""
 
@@ -56,6 +52,10 @@ class ServerSettings:
     """Further attempts at a message, after 0.5 s, 1 s, 2 s ... 8 s, or as long as the server's Retry-After says (up
     to 2 minutes)."""
     dialect: Dialect = "vllm"
+    option: str = "--base-url"
+    """The option that named the address, for errors."""
+    key_variable: str = "OPENAI_API_KEY"
+    """The variable of the environment that holds the key, for errors."""
 
 
 class ModelServer:
@@ -63,10 +63,10 @@ class ModelServer:
 
     def __init__(self, settings: ServerSettings) -> None:
         """Raises InputError for an address that is no HTTP URL, and for a key that cannot be sent."""
-        host = _host(settings.base_url)
+        host = _host(settings.base_url, settings.option)
         if not (settings.api_key.isascii() and settings.api_key.isprintable()):
             raise InputError(
-                "OPENAI_API_KEY: has characters that no key has, such as a line end; set it again"
+                f"{settings.key_variable}: has characters that no key has, such as a line end; set it again"
             )
         self.settings = settings
         local = host in {"localhost", "127.0.0.1", "::1"}
@@ -83,8 +83,8 @@ class ModelServer:
             )
         except (ValueError, ImportError, httpx2.InvalidURL) as error:
             raise InputError(
-                f"--base-url {settings.base_url}: no way there: {one_line(str(error))}; look at the environment's "
-                "HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"
+                f"{settings.option} {settings.base_url}: no way there: {one_line(str(error))}; look at the "
+                "environment's HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"
             ) from error
 
     async def complete(self, request: dict[str, Any]) -> Completion:
@@ -112,7 +112,7 @@ class ModelServer:
         except openai.APIConnectionError as error:
             raise self._down(f"cannot be reached: {_cause(error)}") from error
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            raise self._down(f"refuses access: {_said(error)}; set OPENAI_API_KEY") from error
+            raise self._down(f"refuses access: {_said(error)}; set {self.settings.key_variable}") from error
         except openai.NotFoundError as error:
             raise self._down(
                 f"has no model {self.settings.model!r}, or no such address: {_said(error)}"
@@ -124,7 +124,9 @@ class ModelServer:
                 await self._models()
             elif elsewhere := error.response.headers.get("location"):
                 # Followed blindly it would get the pages, and a GET in place of the POST.
-                raise self._down(f"sends requests on to {elsewhere}: is that your --base-url?") from error
+                raise self._down(
+                    f"sends requests on to {elsewhere}: is that your {self.settings.option}?"
+                ) from error
             elif _CONTEXT_FULL.search(f"{_text(error.code)} {_text(error.message)}"):
                 raise ContextFull(_said(error)) from error
             raise RequestFailed(f"HTTP {error.status_code}: {_said(error)}") from error
@@ -153,9 +155,7 @@ class ModelServer:
             raise self._down(f"does not answer any more: {error.__cause__ or error}") from error
 
     def _down(self, what: str) -> ServerDown:
-        return ServerDown(
-            f"{self.settings.base_url}: the server {one_line(what)}; what is done is kept, the same command goes on"
-        )
+        return ServerDown(f"{self.settings.base_url}: the server {one_line(what)}")
 
 
 @cache
@@ -164,8 +164,8 @@ def _certificates(*, trust_env: bool) -> ssl.SSLContext:
     return httpx2.create_ssl_context(trust_env=trust_env)
 
 
-def _host(base_url: str) -> str:
-    """The host of a server's address. Raises InputError for what cannot be one."""
+def _host(base_url: str, option: str) -> str:
+    """The host of a server's address, which ``option`` names. Raises InputError for what cannot be one."""
     try:
         address = urlsplit(base_url)
         host = httpx2.URL(base_url).host  # refuses control characters and stray brackets
@@ -174,7 +174,7 @@ def _host(base_url: str) -> str:
     except (ValueError, httpx2.InvalidURL):
         possible = None
     if not possible:
-        raise InputError(f"--base-url {one_line(base_url)}: is no address such as http://localhost:8000/v1")
+        raise InputError(f"{option} {one_line(base_url)}: is no address such as http://localhost:8000/v1")
     return host
 
 

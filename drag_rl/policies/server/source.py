@@ -12,8 +12,9 @@ from drag_rl.episode import EpisodeConfig
 from drag_rl.episode.prompt import template_path
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import sha256_file
+from drag_rl.policies.base import ServerDown
 from drag_rl.policies.server.message_encoding import MessageEncoding
-from drag_rl.policies.server.model_server import ModelServer, ServerDown, ServerSettings
+from drag_rl.policies.server.model_server import ModelServer, ServerSettings
 from drag_rl.policies.server.sampling import SAMPLINGS, Sampling
 from drag_rl.policies.source import Dialect, Policies, PolicyOptions, PolicySource
 from drag_rl.retrieval.base import Retriever
