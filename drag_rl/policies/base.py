@@ -21,6 +21,7 @@ from typing import Protocol, Self
 from drag_rl.episode import EpisodeConfig, FinishReason, Message, SearchEpisode
 from drag_rl.errors import InputError
 from drag_rl.types import Question, Turn
+from drag_rl.types.trajectory import ModelUse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,12 @@ class Reply:
     """Tokens that the policy wrote; None when it does not tell."""
     log_probs: tuple[float, ...] | None = None
     """The log-probability of each token that the policy wrote, in order; None when it does not tell."""
+    uses: tuple[ModelUse, ...] = ()
+    """What was asked of each model for this message, drafts that were thrown away included."""
+    read_on: bool = False
+    """Whether the policy had stopped before, and only reads on in a ranking, to the whole budget of searches."""
+    signal: float | None = None
+    """What the policy compared with its threshold to decide whether it stops; None where it decided nothing."""
 
 
 class ContextFull(Exception):  # noqa: N818 (a state of the episode, not a fault)

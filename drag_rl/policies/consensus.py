@@ -24,6 +24,7 @@ from drag_rl.policies.baselines.baseline import allowed
 from drag_rl.policies.source import Policies, PolicySource
 from drag_rl.retrieval.base import Retriever
 from drag_rl.types import Action, Answer, Question, Search
+from drag_rl.types.trajectory import added_up
 
 
 class Consensus:
@@ -59,7 +60,7 @@ class ConsensusSource(PolicySource):
     """A policy, so many draws of which search together."""
 
     def __init__(self, source: PolicySource, draws: int) -> None:
-        super().__init__(source.options)
+        super().__init__(replace(source.options, settings={}))  # the policy has read its own
         self._source = source
         self._draws = draws
         self.startup = source.startup
@@ -138,4 +139,6 @@ def _with_all_tokens(reply: Reply, replies: Sequence[Reply]) -> Reply:
         prompt_tokens=sum(read) if len(read) == whole else None,
         completion_tokens=sum(written) if len(written) == whole else None,
         log_probs=None,
+        uses=added_up(use for each in replies for use in each.uses),
+        signal=None,
     )

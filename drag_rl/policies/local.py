@@ -13,10 +13,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 from drag_rl.episode import EpisodeConfig
 from drag_rl.errors import InputError
 from drag_rl.policies.base import EpisodeState, Reply
+from drag_rl.policies.settings import PolicySettings
 from drag_rl.policies.source import Policies, PolicyOptions, PolicySource
 from drag_rl.retrieval.base import Retriever
 from drag_rl.types import Question
@@ -25,9 +27,14 @@ from drag_rl.types import Question
 class LocalPolicy(ABC):
     """One episode of a policy that asks no server."""
 
-    def __init__(self, retriever: Retriever) -> None:
-        """``retriever`` is the one that its episode searches."""
+    settings_type: ClassVar[type[PolicySettings]] = PolicySettings
+    """The class of its settings; see :mod:`drag_rl.policies.settings`."""
+    settings: PolicySettings
+
+    def __init__(self, retriever: Retriever, settings: PolicySettings | None = None) -> None:
+        """``retriever`` is the one that its episode searches; without ``settings`` it has their defaults."""
         self.retriever = retriever
+        self.settings = settings or self.settings_type()
 
     @abstractmethod
     async def reply(self, state: EpisodeState) -> Reply:
@@ -48,7 +55,7 @@ class LocalSource(PolicySource):
     """A local policy with its options."""
 
     def __init__(self, options: PolicyOptions, policy: type[LocalPolicy]) -> None:
-        super().__init__(options)
+        super().__init__(options, policy.settings_type)
         self._policy = policy
 
     @property
@@ -70,17 +77,18 @@ class LocalSource(PolicySource):
     def open(self, retriever: Retriever, log: Path) -> Iterator[Policies]:
         """Open it at once."""
         del log
-        yield _LocalPolicies(retriever, self._policy)
+        yield _LocalPolicies(retriever, self._policy, self.policy_settings)
 
 
 class _LocalPolicies(Policies):
-    def __init__(self, retriever: Retriever, policy: type[LocalPolicy]) -> None:
+    def __init__(self, retriever: Retriever, policy: type[LocalPolicy], settings: PolicySettings) -> None:
         self._retriever = retriever
         self._policy = policy
+        self._settings = settings
 
     def new(self, question: Question, sample: int) -> LocalPolicy:
         del question, sample
-        return self._policy(self._retriever)
+        return self._policy(self._retriever, self._settings)
 
     async def close(self) -> None:
         """Nothing was opened."""

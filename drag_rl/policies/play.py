@@ -64,6 +64,9 @@ async def playing(
             completion_tokens=said.completion_tokens,
             seconds=time.perf_counter() - started,
             finish_reason=said.finish_reason,
+            uses=said.uses,
+            read_on=said.read_on,
+            signal=said.signal,
         )
         generations.append(generation)
         reply = episode.step(said.text, said.finish_reason)

@@ -7,6 +7,7 @@ Every entry of the table of policies (:mod:`drag_rl.policies.table`) has a ``sou
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Literal, Protocol
 
 from drag_rl.episode import EpisodeConfig
 from drag_rl.policies.base import Policy
+from drag_rl.policies.settings import PolicySettings
 from drag_rl.protocol import MAX_PIXELS, MESSAGE_TIMEOUT_S, MESSAGE_TOKENS
 from drag_rl.retrieval.base import Retriever
 from drag_rl.serving.served_model import ModelChoice
@@ -47,6 +49,8 @@ class PolicyOptions:
     """Further attempts at a message."""
     consensus: int = 1
     """So many draws of each message search together; 1 draws once."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the policy's own, by name; see :mod:`drag_rl.policies.settings`."""
 
 
 class Policies(ABC):
@@ -69,8 +73,10 @@ class PolicySource(ABC):
     sampling: str = ""
     """The name of the sampling in its rows; empty when it draws nothing."""
 
-    def __init__(self, options: PolicyOptions) -> None:
+    def __init__(self, options: PolicyOptions, settings_type: type[PolicySettings] = PolicySettings) -> None:
+        """Raises InputError for settings that the policy does not have, or that are out of their range."""
         self.options = options
+        self.policy_settings = settings_type.from_mapping(options.settings, f"--policy {options.name}")
 
     @property
     def model(self) -> str:
@@ -97,7 +103,8 @@ class PolicySource(ABC):
 
     def settings(self) -> dict[str, Any]:
         """The options that shape its messages, as JSON values, for a manifest."""
-        return {}
+        own = self.policy_settings.model_dump(mode="json")
+        return {"policy_settings": own} if own else {}
 
     @abstractmethod
     def open(self, retriever: Retriever, log: Path) -> AbstractContextManager[Policies]:

@@ -42,11 +42,22 @@ class AssistantMessage(BaseModel):
     tool_calls: list[ToolCall] | None = None
 
 
+class Likely(BaseModel):
+    """A token that could have stood in a place."""
+
+    token: str
+    logprob: float
+    """Natural logarithm of its probability."""
+
+
 class TokenLogProb(BaseModel):
     """A token that the model wrote."""
 
+    token: str = ""
     logprob: float
     """Natural logarithm of its probability."""
+    top_logprobs: list[Likely] = []
+    """The likeliest tokens of its place, where a request asked for them."""
 
 
 class LogProbs(BaseModel):
@@ -77,11 +88,20 @@ class Usage(BaseModel):
     completion_tokens: int | None = Field(None, ge=0, lt=2**31)
 
 
+class PromptToken(BaseModel):
+    """A token of the prompt."""
+
+    logprob: float
+    """Natural logarithm of its probability after the tokens before it."""
+
+
 class Completion(BaseModel):
     """A chat completion; of what a server sends, only what an episode reads."""
 
     choices: list[Choice] = Field(min_length=1)
     usage: Usage | None = None
+    prompt_logprobs: list[dict[str, PromptToken] | None] | None = None
+    """Of each token of the prompt its log-probability, by its number; only vLLM tells it, where it was asked."""
 
 
 def read_completion(body: bytes) -> Completion:

@@ -16,6 +16,7 @@ from drag_rl.policies.base import ServerDown
 from drag_rl.policies.server.message_encoding import MessageEncoding
 from drag_rl.policies.server.model_server import ModelServer, ServerSettings
 from drag_rl.policies.server.sampling import SAMPLINGS, Sampling
+from drag_rl.policies.settings import PolicySettings
 from drag_rl.policies.source import Dialect, Policies, PolicyOptions, PolicySource
 from drag_rl.retrieval.base import Retriever
 from drag_rl.types import Question
@@ -28,7 +29,7 @@ class ServerSource(PolicySource):
     """A policy behind a server, with its options."""
 
     def __init__(self, options: PolicyOptions, policy: type[ServerPolicy]) -> None:
-        super().__init__(options)
+        super().__init__(options, policy.settings_type)
         self._policy = policy
         self.sampling = options.sampling
         self.startup = "starting vLLM" if options.model.model_path is not None else ""
@@ -45,8 +46,12 @@ class ServerSource(PolicySource):
         return "" if SAMPLINGS[name].temperature else f"with --sampling {name} all draws are the same"
 
     def check(self, episode: EpisodeConfig, samples: int) -> None:
-        """Raise InputError for a model that is not named well, a sampling that cannot be done, or missing pages."""
+        """Raise InputError for a model that is not named well, a sampling that cannot be done, or missing pages.
+
+        It raises InputError, too, for what the policy itself cannot do.
+        """
         options = self.options
+        self._policy.check(self.policy_settings, options, self.episode(episode))
         options.model.check()
         check_sampling(
             options.sampling, SAMPLINGS.find(options.sampling, "--sampling"), options.dialect, samples
@@ -55,6 +60,10 @@ class ServerSource(PolicySource):
             raise InputError(
                 f"--episode observation={episode.observation} needs --pages, the folder of pages"
             )
+
+    def episode(self, config: EpisodeConfig) -> EpisodeConfig:
+        """The configuration that it plays under."""
+        return self._policy.episode(config)
 
     def inputs(self, episode: EpisodeConfig) -> dict[str, str]:
         """The weights, as far as they are known, and the user's system prompt."""
@@ -65,13 +74,17 @@ class ServerSource(PolicySource):
         """Server, sampling and budgets."""
         options = self.options
         own = {} if options.name == "model" else {"policy": options.name}
-        return own | {
-            "server": options.dialect,
-            "sampling": {"name": options.sampling, **asdict(SAMPLINGS[options.sampling])},
-            "seed": options.seed,
-            "max_tokens": options.max_tokens,
-            "max_pixels": options.max_pixels if options.pages is not None else 0,
-        }
+        return (
+            super().settings()
+            | own
+            | {
+                "server": options.dialect,
+                "sampling": {"name": options.sampling, **asdict(SAMPLINGS[options.sampling])},
+                "seed": options.seed,
+                "max_tokens": options.max_tokens,
+                "max_pixels": options.max_pixels if options.pages is not None else 0,
+            }
+        )
 
     @contextmanager
     def open(self, retriever: Retriever, log: Path) -> Iterator[Policies]:
@@ -88,7 +101,9 @@ class ServerSource(PolicySource):
                 dialect=options.dialect,
             )
             try:
-                yield ServerPolicies(settings, encoding, options, retriever, self._policy)
+                yield ServerPolicies(
+                    settings, encoding, options, retriever, self._policy, self.policy_settings
+                )
             except ServerDown as error:
                 if served.log is None:
                     raise
@@ -105,7 +120,9 @@ class ServerPolicies(Policies):
         options: PolicyOptions,
         retriever: Retriever,
         policy: type[ServerPolicy],
+        settings: PolicySettings | None = None,
     ) -> None:
+        self._settings = settings or policy.settings_type()
         self._server = ModelServer(server)
         self._encoding = encoding
         self._options = options
@@ -123,6 +140,7 @@ class ServerPolicies(Policies):
             seed=self._options.seed,
             question_id=question.question_id,
             sample=sample,
+            settings=self._settings,
         )
 
     async def close(self) -> None:
