@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 _SIGN = re.compile(r"[\[\]\n]|(?P<number>#\d++)[^\S\n]*+(?:[,;]|(?=\]))")
 """A bracket, the end of a line, or the end of a page id: its number, before a separator or a closing bracket."""
 
+_STAND_IN = re.compile("\0\\d+#0")
 Span = tuple[int, int]
 
 
@@ -70,15 +71,45 @@ def citations_in(text: str, shown: Mapping[str, str] | None = None) -> tuple[str
     >>> citations_in("see [a]b#1]"), citations_in("see [a]b#1]", {"a]b#1": "a]b#1"})
     ((), ('a]b#1',))
     """
+    text, stand_ins = _with_stand_ins(text, shown or {})
+    cited = (stand_ins.get(name, name) for _, ids in citation_groups(text) for name in ids)
+    return tuple(dict.fromkeys((shown or {}).get(name, name) for name in cited))
+
+
+def checked_citations(text: str, shown: Mapping[str, str]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """The text without citations of pages that were not shown, the pages cited, and what else was cited and dropped.
+
+    ``shown`` are the pages that may be cited, by what they were shown as.
+
+    >>> checked_citations("170 knots [ch47#42; made-up#1] at sea [other#2].", {"ch47#42": "ch47#42"})
+    ('170 knots [ch47#42] at sea.', ('ch47#42',), ('made-up#1', 'other#2'))
+    """
+    text, stand_ins = _with_stand_ins(text, shown)
+    parts, end = [], 0
+    cited: dict[str, None] = {}
+    dropped: dict[str, None] = {}
+    for (start, stop), ids in citation_groups(text):
+        kept = [name for name in ids if stand_ins.get(name, name) in shown]
+        cited |= dict.fromkeys(shown[stand_ins.get(name, name)] for name in kept)
+        dropped |= dict.fromkeys(name for name in ids if name not in kept)
+        before = text[end:start]
+        parts.append(before if kept else before.rstrip(" "))
+        parts.append(text[start:stop] if len(kept) == len(ids) else f"[{'; '.join(kept)}]" if kept else "")
+        end = stop
+    whole = "".join([*parts, text[end:]])
+    return _STAND_IN.sub(lambda found: stand_ins[found.group()], whole), tuple(cited), tuple(dropped)
+
+
+def _with_stand_ins(text: str, shown: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The text with a plain id for each page whose own name would break its brackets, and what stands for what."""
     stand_ins: dict[str, str] = {}
     text = text.replace("\0", " ")
-    for name in sorted(shown or (), key=len, reverse=True):
+    for name in sorted(shown, key=len, reverse=True):
         if [ids for _, ids in citation_groups(f"[{name}]")] != [(name,)]:
             stand_in = f"\0{len(stand_ins)}#0"
             stand_ins[stand_in] = name
             text = re.sub(rf"{re.escape(name)}(?!\d)", stand_in, text)
-    cited = (stand_ins.get(name, name) for _, ids in citation_groups(text) for name in ids)
-    return tuple(dict.fromkeys((shown or {}).get(name, name) for name in cited))
+    return text, stand_ins
 
 
 def without_citations(text: str) -> str:

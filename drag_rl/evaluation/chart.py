@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 from drag_rl.evaluation.compare import Comparison
 from drag_rl.evaluation.results import Aggregate
 from drag_rl.files.manifest import atomic_path
-from drag_rl.metrics.table import HEADLINES, METRICS
+from drag_rl.metrics.table import METRICS, SHORT_TABLE
 
 
 def draw(comparison: Comparison, png: Path) -> None:
     """Bars of the short table's metrics, shares and scores on the left, numbers (lower is better) on the right."""
     bars = bars_of(comparison)
-    shown = [name for name in HEADLINES if all(name in metrics for metrics in bars.values())]
+    shown = [name for name in SHORT_TABLE if all(name in metrics for metrics in bars.values())]
     groups = [
         [name for name in shown if (METRICS[name].unit == "number") == numbers] for numbers in (False, True)
     ]
@@ -32,7 +32,7 @@ def draw(comparison: Comparison, png: Path) -> None:
             ]
             places = [place + (number - (len(bars) - 1) / 2) * width for place in range(len(group))]
             axes.bar(places, values, width, yerr=errors, capsize=3, label=plain(policy))
-        labels = [HEADLINES[name] for name in group]
+        labels = [SHORT_TABLE[name] for name in group]
         axes.set_xticks(range(len(group)), labels, rotation=35, ha="right")
         axes.grid(axis="y", alpha=0.3)
         axes.set_axisbelow(True)

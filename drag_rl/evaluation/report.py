@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from drag_rl.evaluation.compare import EXAMPLE_METRIC, SIGNIFICANCE, Comparison, Example, Line, Pair
 from drag_rl.evaluation.results import Aggregate, QuestionRow, Results
-from drag_rl.metrics.table import HEADLINES, METRICS, Metric
+from drag_rl.metrics.table import METRICS, SHORT_TABLE, Metric
 
 BRIEF_LEGEND = (
     "Square brackets: 95 % bootstrap intervals over questions, paired where they are of a change. Better or worse: "
@@ -22,7 +22,7 @@ def results_table(results: Results) -> str:
     asked = results.names[len(METRICS) :]
     rows = [
         [label, with_interval(METRICS[name], aggregate), str(aggregate.n)]
-        for name, label in (HEADLINES | {name: METRICS[name].label for name in asked}).items()
+        for name, label in (SHORT_TABLE | {name: METRICS[name].label for name in asked}).items()
         if (aggregate := results.aggregate[name]).n
     ]
     model = plain_line(results.model)
@@ -73,7 +73,7 @@ def _comparison_lines(comparison: Comparison, everything: bool) -> Iterator[str]
         if pair.notes:
             yield f"Not only the policy differs: {one_line('; '.join(pair.notes))}."
             yield ""
-        yield _table(comparison, pair, HEADLINES)
+        yield _table(comparison, pair, SHORT_TABLE)
         yield from _examples("Won", pair.won)
         yield from _examples("Lost", pair.lost)
         if everything:

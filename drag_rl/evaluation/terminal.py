@@ -13,7 +13,7 @@ from rich.text import Text
 from drag_rl.console import table_console
 from drag_rl.evaluation.compare import EXAMPLE_METRIC, Comparison, Example, Pair
 from drag_rl.evaluation.report import BRIEF_LEGEND, LEGEND, all_labels, attempt, cells, plain_line
-from drag_rl.metrics.table import HEADLINES, METRICS
+from drag_rl.metrics.table import METRICS, SHORT_TABLE
 
 STYLES = {"better": "green", "worse": "red", "can't tell": "dim"}
 
@@ -52,7 +52,7 @@ def _parts(comparison: Comparison, everything: bool) -> Iterator[RenderableType]
 
 
 def _table(comparison: Comparison, pair: Pair, everything: bool) -> Table:
-    labels = all_labels(pair) if everything else HEADLINES
+    labels = all_labels(pair) if everything else SHORT_TABLE
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("Metric", min_width=12)
     names = plain_line(comparison.base), plain_line(pair.name)

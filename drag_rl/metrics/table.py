@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from drag_rl.metrics import answers, behaviour, diversity, finding
 from drag_rl.metrics.answering import answer_in_context, of_answer, of_citations
 from drag_rl.metrics.at_cutoffs import MetricTable, ranked
+from drag_rl.metrics.generated import METRICS_OF_ANSWERS
 from drag_rl.metrics.metric import Metric, cost, score, share, variety
 
-__all__ = ["HEADLINES", "METRICS", "Metric", "names_of"]
+__all__ = ["HEADLINES", "METRICS", "SHORT_TABLE", "Metric", "names_of"]
 
 _ALL = (
     share("success", "Success Rate", "a gold page was among the top k of any search", finding.success),
@@ -180,6 +181,7 @@ _ALL = (
         behaviour.error_rate,
         unit="share",
     ),
+    *METRICS_OF_ANSWERS,
 )
 METRICS = MetricTable("metric", {metric.name: metric for metric in _ALL}, group="drag_rl.metrics")
 """By name, in the order of reports."""
@@ -203,3 +205,10 @@ HEADLINES: dict[str, str] = {
     "first.hit@3": "Hit@3",
 }
 """The metrics of the short table and what they are called there: ranks are the first search's, MRR the best one's."""
+SHORT_TABLE: dict[str, str] = HEADLINES | {
+    "generator.answer_success": "Generator Success",
+    "generator.token_f1": "Generator Token F1",
+    "generator.citation_f1": "Generator Citation F1",
+    "generator.gold_given": "Gold Given",
+}
+"""The same with those of a generator, which are shown where one answered."""
