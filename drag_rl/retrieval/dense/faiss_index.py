@@ -15,7 +15,7 @@ import numpy.typing as npt
 from drag_rl.errors import InputError
 from drag_rl.retrieval.dense.embedder import Vectors
 from drag_rl.retrieval.dense.passage_scores import Stored
-from drag_rl.retrieval.dense.ranked_pages import Scores
+from drag_rl.retrieval.ranked_pages import Scores
 
 FAISS_FILE = "vectors.faiss"
 Structure = Literal["flat", "ivf", "ivfpq", "hnsw"]

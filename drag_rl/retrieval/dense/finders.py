@@ -9,17 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from drag_rl.retrieval.dense.embedder import Vectors
-from drag_rl.retrieval.dense.passage_scores import NOT_RANKED, QUERIES_AT_ONCE, PassageScores, best_passages
+from drag_rl.retrieval.dense.passage_scores import QUERIES_AT_ONCE, PassageScores, best_passages
 from drag_rl.retrieval.dense.passages import Passages
-from drag_rl.retrieval.dense.ranked_pages import Ranked, RankedPages, Rows, Scores
-from drag_rl.retrieval.scored_pages import ScoredPages
+from drag_rl.retrieval.ranked_pages import Ranked, Rows, Scores
+from drag_rl.retrieval.within import Within, all_scored
 
 SPARE_PAGES = 128
 """Pages that a query may leave out without having fewer than ``exact_to`` others ranked."""
 
-Within = Callable[[Rows | None, int], tuple[Ranked, int | None]]
-"""What a query found: given the rows of a scope (None: all pages) and how many pages are needed, those left out
-included, its pages and down to which rank they are ranked."""
 Nearest = Callable[[Vectors, int], tuple[Scores, npt.NDArray[np.int64]]]
 """Scores and numbers of the nearest vectors of some queries, shapes (Q, K), -1 where there are no more."""
 
@@ -42,20 +39,8 @@ class WholeCorpus:
         found: list[Within] = []
         for begin in range(0, len(queries_QE), QUERIES_AT_ONCE):
             scores_QD = self._scores.of_all(queries_QE[begin : begin + QUERIES_AT_ONCE])
-            found += [_Scored(scores_D) for scores_D in scores_QD]
+            found += map(all_scored, scores_QD)
         return found
-
-
-class _Scored:
-    def __init__(self, scores_D: Scores) -> None:
-        self._scores_D = scores_D
-
-    def __call__(self, scope: Rows | None, depth: int) -> tuple[Ranked, int | None]:
-        scores_D = self._scores_D
-        if scope is not None:
-            scores_D = np.full_like(scores_D, NOT_RANKED)
-            scores_D[scope] = self._scores_D[scope]
-        return ScoredPages(scores_D, depth, floor=NOT_RANKED), None
 
 
 class Candidates:
@@ -115,9 +100,3 @@ def _vectors_of(passages: Passages, pages: int) -> int:
     """How many vectors belong to at least ``pages`` pages, whichever vectors they are."""
     counts = np.sort(np.unique(passages.pages, return_counts=True)[1])[::-1]
     return int(counts[: pages - 1].sum()) + 1
-
-
-def nothing_found(scope: Rows | None, depth: int) -> tuple[Ranked, int | None]:
-    """What a query without a word finds."""
-    del scope, depth
-    return RankedPages(np.empty(0, np.int64), np.empty(0, np.float32)), None

@@ -16,11 +16,12 @@ from drag_rl.retrieval.dense.foreign import write_foreign
 from drag_rl.retrieval.dense.passage_scores import PassageScores
 from drag_rl.retrieval.dense.passages import PASSAGES, Passages
 from drag_rl.retrieval.dense.retriever import DenseRetriever
-from drag_rl.retrieval.dense.vectors import VECTORS, Known, Number, forget_pieces, write_vectors
+from drag_rl.retrieval.dense.vectors import VECTORS, Known, Number, write_vectors
 from drag_rl.retrieval.earlier import Earlier
 from drag_rl.retrieval.kinds import IndexKind
 from drag_rl.retrieval.mapped import mapped_array
 from drag_rl.retrieval.page_texts import PageTexts
+from drag_rl.retrieval.unfinished import forget_unfinished
 
 MODEL = "model"
 """In the manifest's ``inputs``: the fingerprint of the model."""
@@ -128,7 +129,7 @@ class DenseIndex(IndexKind):
 
     def done(self, index_dir: Path) -> None:
         """Remove the pieces that vectors were made in."""
-        forget_pieces(index_dir)
+        forget_unfinished(index_dir)
 
     def _write(self, folder: Path, pages: PageTexts, known: Known | None) -> None:
         embedder = open_embedder(self.embedder_settings)

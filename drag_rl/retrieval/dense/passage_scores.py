@@ -10,10 +10,9 @@ import numpy.typing as npt
 
 from drag_rl.retrieval.dense.embedder import Vectors
 from drag_rl.retrieval.dense.passages import Passages
-from drag_rl.retrieval.dense.ranked_pages import RankedPages, Rows, Scores
+from drag_rl.retrieval.ranked_pages import RankedPages, Rows, Scores
+from drag_rl.retrieval.within import NOT_RANKED
 
-NOT_RANKED = -np.inf
-"""The score of a page without a passage: nothing finds it."""
 QUERIES_AT_ONCE = 8
 """Vectors are read once for so many queries. Always for so many, as the last bits of a product depend on its shape."""
 ROWS_AT_ONCE = 1 << 15

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,16 +10,15 @@ import numpy as np
 from drag_rl.errors import InputError
 from drag_rl.retrieval.base import Query, Ranking, check_top_k
 from drag_rl.retrieval.dense.embedder import Embedder, Vectors
-from drag_rl.retrieval.dense.finders import SPARE_PAGES, Finder, Within, nothing_found
+from drag_rl.retrieval.dense.finders import SPARE_PAGES, Finder
 from drag_rl.retrieval.dense.passages import searched_text
-from drag_rl.retrieval.dense.shared_batches import SharedBatches
 from drag_rl.retrieval.page_texts import PageTexts
-from drag_rl.types import Hit
+from drag_rl.retrieval.query_vectors import QueryVectors
+from drag_rl.retrieval.shared_batches import SharedBatches
+from drag_rl.retrieval.within import Within, nothing_found, ranking_of
 
 TEXTS_AT_ONCE = 64
 """Queries that are embedded and searched together, at most."""
-VECTORS_KEPT = 4096
-"""The vectors of so many queries, those asked last: samples of one question often search the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class DenseRetriever:
         self.embedder = embedder
         self._open = finder
         self._finder: Finder | None = None
-        self._vectors: OrderedDict[str, Vectors] = OrderedDict()
+        self._vectors: QueryVectors[Vectors] = QueryVectors(lambda texts: [*embedder.embed(texts, "query")])
         self._batches: SharedBatches[_Asked, Ranking] = SharedBatches(self._answers, TEXTS_AT_ONCE)
 
     async def search(self, queries: Sequence[Query], top_k: int) -> list[Ranking]:
@@ -62,39 +60,13 @@ class DenseRetriever:
         answers: list[Ranking | Exception] = []
         for one, text in zip(asked, texts, strict=True):
             try:
-                answers.append(self._ranking(one.query, one.top_k, found[text]))
+                within = found[text]
+                answers.append(ranking_of(self.pages, one.query, one.top_k, within, spare=SPARE_PAGES))
             except InputError as error:
                 answers.append(error)
         return answers
 
     def _found(self, texts: Sequence[str]) -> dict[str, Within]:
         self._finder = finder = self._finder or self._open()
-        if new := [text for text in texts if text not in self._vectors]:
-            self._vectors.update(zip(new, self.embedder.embed(new, "query"), strict=True))
-        for text in texts:
-            self._vectors.move_to_end(text)
-        queries_QE = np.stack([self._vectors[text] for text in texts])
-        while len(self._vectors) > VECTORS_KEPT:
-            self._vectors.popitem(last=False)
+        queries_QE = np.stack(self._vectors.of(texts))
         return dict(zip(texts, finder.found(queries_QE), strict=True))
-
-    def _ranking(self, query: Query, top_k: int, within: Within) -> Ranking:
-        without = frozenset(self.pages.rows(query.without))
-        tracked = self.pages.rows(query.track)
-        scope = None if query.scope is None else self.pages.rows_of(query.scope)
-        ranked, exact_to = within(scope, top_k + len(without))
-        if exact_to is not None:
-            exact_to = max(1, exact_to - max(0, len(without) - SPARE_PAGES))
-        ranks = (ranked.rank(row, without) for row in tracked)
-        best = ranked.best(top_k if exact_to is None else min(top_k, exact_to), without)
-        return Ranking(
-            hits=tuple(
-                Hit(page_id=self.pages.page_ids[row], rank=rank, score=score)
-                for rank, (row, score) in enumerate(best, start=1)
-            ),
-            tracked=tuple(
-                rank if rank is not None and (exact_to is None or rank <= exact_to) else None
-                for rank in ranks
-            ),
-            exact_to=exact_to,
-        )

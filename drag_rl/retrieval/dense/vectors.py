@@ -5,14 +5,9 @@ Shape letters: V vectors, E numbers of a vector, P passages, D pages.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from string import hexdigits
 from typing import Literal
 
 import numpy as np
@@ -24,13 +19,11 @@ from drag_rl.files.manifest import atomic_write, sha256_file
 from drag_rl.retrieval.build_progress import present_progress
 from drag_rl.retrieval.dense.embedder import Embedder, Vectors
 from drag_rl.retrieval.dense.passages import PASSAGES, Numbers, Passages, cut_pages
-from drag_rl.retrieval.index_folder import verify_files
 from drag_rl.retrieval.page_ids import TEXTS
 from drag_rl.retrieval.page_texts import PageTexts
+from drag_rl.retrieval.unfinished import MADE_FROM, index_beside, linked, unfinished
 
 VECTORS = "vectors.npy"
-MADE_FROM = "vectors.made_from"
-"""A digest of the pages, the model and the way of cutting that the vectors were made with."""
 PIECE = 1024
 """Passages that are embedded between two saves."""
 Number = Literal["float32", "float16"]
@@ -69,7 +62,7 @@ def write_vectors(
     """Write the passages and vectors of pages into an index folder.
 
     What there is of them is used: those of an index beside it that was made from the same pages, by the same model,
-    cut in the same way; and what a killed build has left in a hidden folder there, which :func:`forget_pieces` removes.
+    cut in the same way; and what a killed build has left there, see ``drag_rl.retrieval.unfinished``.
     Raises ``InputError`` if no page has a word.
     """
     made_from = combined(
@@ -80,11 +73,11 @@ def write_vectors(
         }
     )
     (folder / MADE_FROM).write_text(made_from, encoding="ascii")
-    if (same := _index_beside(folder, made_from)) is not None:
+    if (same := index_beside(folder, made_from)) is not None:
         for name in (PASSAGES, VECTORS):
-            _linked(same / name, folder / name)
+            linked(same / name, folder / name)
         return
-    with _one_at_a_time(_pieces_folder(folder.parent, made_from)) as pieces:
+    with unfinished(folder, made_from) as pieces:
         if not (pieces / PASSAGES).is_file():
             with atomic_write(pieces / PASSAGES, "wb") as file:
                 cut_pages(pages, lambda text: embedder.cuts(text, passage_tokens)).write(file)
@@ -94,51 +87,6 @@ def write_vectors(
             raise InputError("no page has a word to embed; do the PDFs need drag ingest --ocr force?")
         made = _pieces(pieces, passages, pages, embedder, number, known)
         _join(made, folder / VECTORS, len(passages.first_of_each), number)
-
-
-def forget_pieces(index_dir: Path) -> None:
-    """Remove what :func:`write_vectors` kept for a build that might be killed: the index is in its place."""
-    with suppress(FileNotFoundError):  # vectors of another program's index have none
-        made_from = (index_dir / MADE_FROM).read_text(encoding="ascii")
-        if not set(made_from) <= set(hexdigits):  # not ours, and what is removed is named by it
-            return
-        shutil.rmtree(_pieces_folder(index_dir.parent, made_from), ignore_errors=True)
-
-
-def _pieces_folder(parent: Path, made_from: str) -> Path:
-    return parent / f".drag-vectors-{made_from[:24]}"
-
-
-@contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[Path]:
-    """The folder, made if need be, while no other build works in it."""
-    folder.mkdir(exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        folder.mkdir(exist_ok=True)  # the other has done its work and removed it
-        yield folder
-    finally:
-        os.close(handle)
-
-
-def _index_beside(folder: Path, made_from: str) -> Path | None:
-    """An index beside ``folder`` that has the vectors which are to be made, whole."""
-    for path in sorted(folder.parent.glob(f"*/{MADE_FROM}")):
-        with suppress(InputError, OSError):
-            if path.parent != folder and path.read_text(encoding="ascii") == made_from:
-                verify_files(path.parent)
-                return path.parent
-    return None
-
-
-def _linked(source: Path, target: Path) -> None:
-    """The same file under another name, or a copy where the file system has no such names."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def _pieces(
