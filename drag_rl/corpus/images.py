@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,7 +148,26 @@ class PageImages:
                 self._render(source, path)
         return path
 
+    def key(self, page_id: str) -> str:
+        """All that the image of a page depends on, as a hex digest; raises ``InputError`` for an unknown page."""
+        return self._key(self._source(page_id))
+
+    def kept(self, page_id: str) -> Path | None:
+        """The PNG file of a page if it has been rendered already; raises ``InputError`` for an unknown page."""
+        path = self._file(self._source(page_id))
+        return path if path.exists() else None
+
+    def elsewhere(self, cache_dir: Path) -> PageImages:
+        """The same images in another cache folder."""
+        images = copy(self)
+        images._cache_dir, images._failed, images._stalls, images.replaced = cache_dir, {}, Counter(), {}
+        return images
+
     def _file(self, source: _Source) -> Path:
+        key = self._key(source)
+        return self._cache_dir / key[:2] / f"{key}.png"
+
+    def _key(self, source: _Source) -> str:
         facts = [
             source.source_sha256,
             source.page_number,
@@ -156,8 +176,7 @@ class PageImages:
             self._redactions.get(source.page_id, ()),
             package_version("pymupdf"),
         ]
-        key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-        return self._cache_dir / key[:2] / f"{key}.png"
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def _source(self, page_id: str) -> _Source:
         source = self._sources.get(page_id)
