@@ -1,0 +1,135 @@
+"""A retriever model from a folder or a hub id, with its adapter, as an encoder of sentence-transformers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from sentence_transformers import MultiVectorEncoder
+from sentence_transformers.util import get_device_name
+from transformers import AutoProcessor
+from transformers.utils import is_flash_attn_2_available
+
+from drag_rl.errors import InputError
+from drag_rl.retrieval.dense.model_files import model_folder
+from drag_rl.retrieval.late.adapter import ADAPTER_CONFIG, adapter_folder, base_of, with_adapter
+from drag_rl.retrieval.late.checkpoint import load_checkpoint, projection_width
+from drag_rl.retrieval.late.embedder import MultiVectorSettings
+from drag_rl.retrieval.late.encoder import ColQwen3Module, new_encoder
+from drag_rl.retrieval.late.processor import PageProcessor
+
+
+def load_encoder(settings: MultiVectorSettings, *, trainable: bool = False) -> MultiVectorEncoder:
+    """The encoder of these settings; ``encoder[0].model`` is the ``ColQwen3``, or the ``PeftModel`` around it.
+
+    ``settings.model`` may be an adapter, too: its base is the one that it names. With ``trainable`` the adapter's
+    weights take gradients; a model without one comes with all of its weights ready to train, so freeze what is to stay.
+
+    Raises ``InputError`` for a model that cannot be found or loaded, and for any weight that is missing or unexpected.
+    """
+    folder, adapter = model_and_adapter(settings)
+    if is_foreign(folder):
+        if adapter:
+            raise InputError(f"--adapter {settings.adapter}: {settings.model} is no model of ours to adapt")
+        return _foreign(folder, settings)
+    return new_encoder(load_module(settings, trainable=trainable), _device(settings))
+
+
+def load_module(settings: MultiVectorSettings, *, trainable: bool = False) -> ColQwen3Module:
+    """The encoder's own module; see :func:`load_encoder`."""
+    folder, adapter = model_and_adapter(settings)
+    device = _device(settings)
+    dtype = _dtype(settings, device)
+    pages = load_processor(folder, settings.max_visual_tokens)
+    model: Any = load_checkpoint(
+        folder,
+        dtype=dtype,
+        device=device,
+        attention=_attention(settings, device, dtype),
+        load_in_4bit=settings.load_in_4bit,
+        new_projection=projection_width(adapter) if adapter else 0,
+    )
+    # What an adapter that is trained on it will name as its base.
+    base = base_of(adapter) if adapter and _is_adapter(settings.model) else settings.model
+    model.name_or_path = str(Path(base).resolve()) if Path(base).is_dir() else base
+    if adapter:
+        model = with_adapter(model, adapter, trainable=trainable)
+    return ColQwen3Module(model, pages)
+
+
+def load_processor(folder: Path, max_visual_tokens: int = 0) -> PageProcessor:
+    """The processor of a model's folder. Raises ``InputError`` if it has none for images."""
+    try:
+        processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+        return PageProcessor(processor, max_visual_tokens)
+    except (OSError, ValueError, ImportError, AttributeError, KeyError) as error:
+        why = " ".join(str(error).split())[:300]
+        raise InputError(f"--model {folder}: its processor cannot be loaded: {why}") from error
+
+
+def model_and_adapter(settings: MultiVectorSettings) -> tuple[Path, Path | None]:
+    """The folders of the model and of its adapter, downloaded if need be. Raises ``InputError`` without them."""
+    if _is_adapter(settings.model):
+        if settings.adapter:
+            raise InputError(
+                f"--model {settings.model}: is an adapter itself; give its base, or no --adapter"
+            )
+        adapter = adapter_folder(settings.model, "--model")
+        return model_folder(base_of(adapter)), adapter
+    return model_folder(settings.model), adapter_folder(settings.adapter) if settings.adapter else None
+
+
+def is_foreign(folder: Path) -> bool:
+    """Whether sentence-transformers alone knows how to load a folder: its own format, and not of our module."""
+    try:
+        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        return not any(module["type"].endswith(f".{ColQwen3Module.__name__}") for module in modules)
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise InputError(f"{folder}/modules.json: cannot be read: {error}") from error
+
+
+def _is_adapter(model: str) -> bool:
+    return (Path(model) / ADAPTER_CONFIG).is_file() and not (Path(model) / "config.json").is_file()
+
+
+def _device(settings: MultiVectorSettings) -> str:
+    return settings.device or str(get_device_name())
+
+
+def _dtype(settings: MultiVectorSettings, device: str) -> torch.dtype:
+    if settings.dtype == "auto":
+        return torch.float32 if device.startswith("cpu") else torch.bfloat16
+    return getattr(torch, settings.dtype)  # type: ignore[no-any-return]
+
+
+def _attention(
+    settings: MultiVectorSettings, device: str, dtype: torch.dtype
+) -> Literal["sdpa", "flash_attention_2", "eager"]:
+    if settings.attention != "auto":
+        return settings.attention
+    fast = device.startswith("cuda") and dtype != torch.float32 and is_flash_attn_2_available()
+    return "flash_attention_2" if fast else "sdpa"
+
+
+def _foreign(folder: Path, settings: MultiVectorSettings) -> MultiVectorEncoder:
+    device = _device(settings)
+    options: dict[str, Any] = {"dtype": _dtype(settings, device)}
+    if settings.attention != "auto":
+        options["attn_implementation"] = settings.attention
+    if settings.load_in_4bit:
+        raise InputError(f"--load-in-4bit: is for models of ours, not for {settings.model}")
+    try:
+        return MultiVectorEncoder(
+            str(folder),
+            device=device,
+            model_kwargs=options,
+            trust_remote_code=settings.trust_remote_code,
+            local_files_only=True,
+        )
+    except (OSError, ValueError, RuntimeError, ImportError, KeyError, AttributeError, TypeError) as error:
+        why = " ".join(str(error).split())[:300]
+        raise InputError(f"--model {settings.model}: cannot be loaded: {why}") from error

@@ -1,0 +1,37 @@
+"""What a model reads around a page image and after a query: the prompts of colpali-engine's ColQwen3.
+
+Models that were trained with colpali-engine, and vLLM's clients, use the same texts; there is no chat template.
+"""
+
+from __future__ import annotations
+
+import re
+
+BEFORE_IMAGE = "<|im_start|>user\n<|vision_start|>"
+IMAGE_TOKEN = "<|image_pad|>"
+AFTER_IMAGE = "<|vision_end|>Describe the image.<|im_end|><|endoftext|>"
+PAGE_PROMPT = f"{BEFORE_IMAGE}{IMAGE_TOKEN}{AFTER_IMAGE}"
+"""The processor repeats the image token, once for each visual token of the page."""
+
+AUGMENTATION_TOKEN = "<|endoftext|>"
+AUGMENTATION_TOKENS = 10
+"""Follow a query: in their vectors the model can say what the query's own words leave out (query augmentation)."""
+
+MAX_QUERY_CHARS = 4000
+"""Longer queries are cut: what a policy may write is far shorter, and the time of attention grows with the square."""
+
+_CONTROL = re.compile(r"<(?=[|\uff5c])")
+
+
+def query_prompt(text: str) -> str:
+    """What the model reads for a query. Special tokens in its text become plain text, as a look-alike ``<`` opens them.
+
+    >>> query_prompt("an <|image_pad|> of x < y").removesuffix(AUGMENTATION_TOKEN * AUGMENTATION_TOKENS)
+    'an \u2039|image_pad|> of x < y'
+    """
+    return plain_query(text) + AUGMENTATION_TOKEN * AUGMENTATION_TOKENS
+
+
+def plain_query(text: str) -> str:
+    """A query's own part of :func:`query_prompt`."""
+    return _CONTROL.sub("\u2039", text[:MAX_QUERY_CHARS])
