@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from drag_rl.types import (
         Action,
         Answer,
+        Enough,
         Generation,
         Hit,
         Malformed,
@@ -43,6 +44,7 @@ _HOMES = {
     "Action": "drag_rl.types",
     "Answer": "drag_rl.types",
     "ContextFull": "drag_rl.policies.base",
+    "Enough": "drag_rl.types",
     "EpisodeConfig": "drag_rl.protocol",
     "EpisodeState": "drag_rl.policies.base",
     "Generation": "drag_rl.types",
@@ -78,6 +80,7 @@ __all__ = [
     "Action",
     "Answer",
     "ContextFull",
+    "Enough",
     "EpisodeConfig",
     "EpisodeState",
     "Generation",

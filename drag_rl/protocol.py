@@ -23,6 +23,8 @@ CLOSING_TAGS: dict[ActionFormat, tuple[str, ...]] = {
     "xml": ("</search>", "</answer>"),
     "tools": ("</tool_call>",),
 }
+CLOSING_ENOUGH: dict[ActionFormat, tuple[str, ...]] = {"xml": ("</enough>",), "tools": ()}
+"""What else may end a message where the policy may say that it has enough."""
 
 
 class EpisodeConfig(Config):
@@ -34,6 +36,10 @@ class EpisodeConfig(Config):
     """Budget of assistant turns, the answer included. With 1 the policy is asked for one query, no answer."""
     answer: bool = True
     """Ask for a final answer. False: every turn is a search, which is all that a retriever's training needs."""
+    enough: bool = False
+    """Whether the policy may end the episode by saying that it has enough, and which of the pages that it was shown
+    matter: for a searcher that hands its pages over to another model, with ``answer=false``, or beside an answer. One
+    turn is kept for it, as for an answer."""
     top_k: int = Field(default=3, ge=1)
     """Hits of a search, at most."""
     repeat_pages: bool = True
@@ -73,16 +79,27 @@ class EpisodeConfig(Config):
 
     @model_validator(mode="after")
     def _citations_need_page_ids(self) -> Self:
-        if self.citations and not self.search_only and not self.show_page_ids:
+        if self.citations and self.answer_asked and not self.show_page_ids:
             raise ValueError(
                 "show_page_ids=false leaves nothing to cite: set citations=false or answer=false too"
             )
         return self
 
+    @model_validator(mode="after")
+    def _enough_needs_a_turn(self) -> Self:
+        if self.enough and self.max_turns == 1:
+            raise ValueError("enough=true needs a turn to say so: set max_turns=2 or more")
+        return self
+
+    @property
+    def answer_asked(self) -> bool:
+        """Whether the policy is asked for an answer."""
+        return self.answer and self.max_turns > 1
+
     @property
     def search_only(self) -> bool:
-        """Whether the policy is asked for searches and no answer."""
-        return self.max_turns == 1 or not self.answer
+        """Whether the policy is asked for searches and nothing else."""
+        return self.max_turns == 1 or not (self.answer or self.enough)
 
     @property
     def search_turns(self) -> int:
@@ -92,4 +109,6 @@ class EpisodeConfig(Config):
     @property
     def stop_strings(self) -> tuple[str, ...]:
         """Strings at which a driver should stop generation; whether they stay in the text does not matter."""
-        return CLOSING_TAGS[self.action_format] if self.stop_at_action else ()
+        if not self.stop_at_action:
+            return ()
+        return CLOSING_TAGS[self.action_format] + (CLOSING_ENOUGH[self.action_format] if self.enough else ())

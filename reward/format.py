@@ -13,6 +13,7 @@ from functools import lru_cache
 from drag_rl.types import Malformed, Outcome, Turn
 
 _ACTION = re.compile(r"<(search|answer|tool_call)>")
+_ACTION_WITH_ENOUGH = re.compile(r"<(search|answer|enough|tool_call)>")
 _ONE_SCRIPT = {"HIRAGANA": "CJK", "KATAKANA": "CJK", "FULLWIDTH": "LATIN", "HALFWIDTH": "CJK"}
 
 
@@ -30,7 +31,9 @@ def one_action(outcome: Outcome) -> float:
 
     Stricter than ``format``: text after the action, which the protocol ignores, does not count as one action.
     """
-    return sum(map(_ends_with_its_action, outcome.turns)) / len(outcome.turns) if outcome.turns else 0.0
+    tags = _ACTION_WITH_ENOUGH if outcome.config.enough else _ACTION
+    ends = sum(_ends_with_its_action(turn, tags) for turn in outcome.turns)
+    return ends / len(outcome.turns) if outcome.turns else 0.0
 
 
 def think_language(outcome: Outcome) -> float:
@@ -62,9 +65,9 @@ def script_of(letter: str) -> str:
     return _ONE_SCRIPT.get(name, name)
 
 
-def _ends_with_its_action(turn: Turn) -> bool:
+def _ends_with_its_action(turn: Turn, actions: re.Pattern[str]) -> bool:
     if isinstance(turn.action, Malformed):
         return False
     rest = turn.text.rpartition("</think>")[2]
-    tags = _ACTION.findall(rest)
+    tags = actions.findall(rest)
     return not tags or (len(tags) == 1 and not rest.partition(f"</{tags[0]}>")[2].strip())

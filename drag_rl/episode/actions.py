@@ -57,6 +57,17 @@ Where a search may hold several queries, each is a line, or one of a list; the s
 ('a', 'b')
 >>> parse_action("<search>a\\nb\\nc</search>", "xml", queries_per_turn=2).reason
 'the search has 3 queries, at most 2 are allowed'
+
+Where the policy may say that it has enough, it names the pages that matter by what they were shown as:
+
+>>> shown = {"R-FAQ#3": "R-FAQ#3", "R-data#12": "R-data#12"}
+>>> parse_action("<enough>[R-data#12; R-FAQ#3]</enough>", "xml", enough=shown).pages
+('R-data#12', 'R-FAQ#3')
+>>> call = '<tool_call>{"name": "enough", "arguments": {"pages": ["R-FAQ#3", "made-up#1"]}}</tool_call>'
+>>> parse_action(call, "tools", enough=shown)
+Enough(pages=('R-FAQ#3',), unknown=('made-up#1',), thought='', kind='enough')
+>>> parse_action("<enough>[R-FAQ#3]</enough>", "xml", shown=shown).reason
+'expected one <search> or <answer>, found no tag'
 """
 
 from __future__ import annotations
@@ -66,9 +77,10 @@ import re
 from collections.abc import Mapping, Sequence
 
 from drag_rl.citations import citations_in
+from drag_rl.episode.enough import pages_kept
 from drag_rl.episode.neutral import control_token
 from drag_rl.protocol import ActionFormat
-from drag_rl.types import Action, Answer, Malformed, Search, query_key
+from drag_rl.types import Action, Answer, Enough, Malformed, Search, query_key
 
 MAX_TAGS_SAID = 8
 """Tags that a reason names, at most: the policy reads it, out of its own budget."""
@@ -77,7 +89,10 @@ _TAGS = {
     "xml": re.compile(r"</?(?:think|search|answer|information)>", re.IGNORECASE),
     "tools": re.compile(r"</?(?:think|tool_call|tool_response)>", re.IGNORECASE),
 }
+_TAGS_WITH_ENOUGH = re.compile(r"</?(?:think|search|answer|enough|information)>", re.IGNORECASE)
 _EXPECTED = {"xml": "one <search> or <answer>", "tools": "one <tool_call> or a plain answer"}
+_EXPECTED_WITH_ENOUGH = "one <search>, <answer> or <enough>"
+_NO_PAGES = re.compile(r"<enough ?/>")
 _SEARCH_OPENING = re.compile(r"<(search|tool_call)>")
 _CONTROL_CHARS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -90,11 +105,13 @@ def parse_action(
     max_query_chars: int = 0,
     queries_per_turn: int = 1,
     shown: Mapping[str, str] | None = None,
+    enough: Mapping[str, str] | None = None,
 ) -> Action:
     """Read the one action of an assistant message; see the module's examples for the rules.
 
     ``complete`` is False when the token limit cut the message; ``max_query_chars``, of each query, 0 means no limit;
-    ``shown`` are the page ids that the policy was shown, by what they were shown as. Total.
+    ``shown`` are the page ids that the policy was shown, by what they were shown as; ``enough`` are those that it can
+    name when it ends the episode, by their names there, and None where it cannot end it so. Total.
     """
     token = control_token(text)
     if token is not None:
@@ -104,7 +121,10 @@ def parse_action(
         return Malformed(
             reason="the thought is not closed" if complete else "the message is incomplete", thought=thought
         )
-    tags = list(_TAGS[action_format].finditer(rest))
+    with_tag = enough is not None and action_format == "xml"
+    if with_tag:
+        rest = _NO_PAGES.sub("<enough></enough>", rest)
+    tags = list((_TAGS_WITH_ENOUGH if with_tag else _TAGS[action_format]).finditer(rest))
     names = "".join(tag.group() for tag in tags)
     if action_format == "tools" and not tags:
         return (
@@ -112,7 +132,7 @@ def parse_action(
             if complete
             else Malformed(reason="the message is incomplete", thought=thought)
         )
-    for name in ("search", "answer") if action_format == "xml" else ("tool_call",):
+    for name in ("search", "answer", "enough") if action_format == "xml" else ("tool_call",):
         closed = names == f"<{name}></{name}>"
         if not closed and names != f"<{name}>":
             continue
@@ -122,8 +142,10 @@ def parse_action(
         thought = " ".join(part for part in (thought, rest[: tags[0].start()].strip()) if part)
         if name == "answer":
             return _answer(body, thought, shown)
+        if name == "enough":
+            return _enough([body], thought, enough or {})
         if name == "tool_call":
-            return _call(body, thought, max_query_chars, queries_per_turn)
+            return _call(body, thought, max_query_chars, queries_per_turn, enough)
         return _search(
             [body] if queries_per_turn == 1 else body.splitlines(), thought, max_query_chars, queries_per_turn
         )
@@ -132,9 +154,8 @@ def parse_action(
     found = (
         names if len(tags) <= MAX_TAGS_SAID else "".join(tag.group() for tag in tags[:MAX_TAGS_SAID]) + "…"
     )
-    return Malformed(
-        reason=f"expected {_EXPECTED[action_format]}, found {found or 'no tag'}", thought=thought
-    )
+    expected = _EXPECTED_WITH_ENOUGH if with_tag else _EXPECTED[action_format]
+    return Malformed(reason=f"expected {expected}, found {found or 'no tag'}", thought=thought)
 
 
 def search_spans(text: str) -> list[tuple[int, int]]:
@@ -195,19 +216,34 @@ def _search(written: Sequence[str], thought: str, max_query_chars: int, queries_
     return Search(query="\n".join(queries.values()), thought=thought)
 
 
-def _call(body: str, thought: str, max_query_chars: int, queries_per_turn: int) -> Action:
+def _enough(written: Sequence[str], thought: str, named: Mapping[str, str]) -> Action:
+    pages, unknown = pages_kept(written, named)
+    return Enough(pages=pages, unknown=unknown, thought=thought)
+
+
+def _call(
+    body: str,
+    thought: str,
+    max_query_chars: int,
+    queries_per_turn: int,
+    enough: Mapping[str, str] | None,
+) -> Action:
     try:
         call = json.loads(body)
     except (ValueError, RecursionError):
         return Malformed(reason="the tool call is not valid JSON", thought=thought)
     if not isinstance(call, dict) or not isinstance(call.get("name"), str):
         return Malformed(reason="the tool call has no name", thought=thought)
-    if call["name"] != "search":
-        return Malformed(
-            reason=f"unknown tool {call['name'][:40]!r}; the only tool is 'search'", thought=thought
-        )
     arguments = call.get("arguments")
     arguments = arguments if isinstance(arguments, dict) else {}
+    if call["name"] == "enough" and enough is not None:
+        named = arguments.get("pages", [])
+        if not isinstance(named, list) or not all(isinstance(page, str | int) for page in named):
+            return Malformed(reason="the enough call needs arguments with a 'pages' list", thought=thought)
+        return _enough([str(page) for page in named], thought, enough)
+    if call["name"] != "search":
+        tools = "the only tool is 'search'" if enough is None else "the tools are 'search' and 'enough'"
+        return Malformed(reason=f"unknown tool {call['name'][:40]!r}; {tools}", thought=thought)
     wanted = "a 'query' text" if queries_per_turn == 1 else "a 'queries' list of texts"
     written = [arguments.get("query")] if queries_per_turn == 1 else arguments.get("queries")
     if not isinstance(written, list) or not all(isinstance(query, str) for query in written):

@@ -30,7 +30,7 @@ from typing import Literal
 from drag_rl.episode.actions import parse_action
 from drag_rl.episode.neutral import control_token
 from drag_rl.episode.observation import Message, Observation, shown_as
-from drag_rl.episode.prompt import last_turn_note, opening_messages, tool_schemas
+from drag_rl.episode.prompt import how_to_act, last_turn_note, opening_messages, tool_schemas
 from drag_rl.episode.request import SearchRequest
 from drag_rl.protocol import EpisodeConfig
 from drag_rl.retrieval.base import Ranking
@@ -38,6 +38,7 @@ from drag_rl.retrieval.page_texts import PageTexts
 from drag_rl.types import (
     Action,
     Answer,
+    Enough,
     Hit,
     Malformed,
     Outcome,
@@ -69,6 +70,7 @@ class SearchEpisode:
         self._asked: SearchRequest | None = None
         self._proposed = False
         self._listed: set[str] = set()
+        self._names: dict[str, str] = {}
         self._pictured: set[str] = set()
 
     @property
@@ -91,6 +93,7 @@ class SearchEpisode:
             max_query_chars=config.max_query_chars,
             queries_per_turn=config.queries_per_turn,
             shown={shown_as(page_id): page_id for page_id in self._listed},
+            enough=self._names if config.enough else None,
         )
         self.messages.append({"role": "assistant", "content": text})
         self._turns.append(
@@ -137,6 +140,7 @@ class SearchEpisode:
         self._proposed = False
         self.messages.append(observation.message)
         self._listed.update(hit.page_id for hit in observation.hits)
+        self._names |= observation.names
         self._pictured.update(observation.page_ids)
         self._turns[-1] = replace(
             self._turns[-1],
@@ -182,6 +186,8 @@ class SearchEpisode:
     def _reason_to_stop(self, action: Action, finish_reason: FinishReason) -> StopReason | None:
         if isinstance(action, Answer):
             return StopReason.ANSWERED
+        if isinstance(action, Enough):
+            return StopReason.ENOUGH
         if isinstance(action, Malformed):
             if finish_reason == "length":
                 return StopReason.LENGTH
@@ -202,7 +208,13 @@ class SearchEpisode:
             page_ids=() if config.observation == "text" else fresh,
             snippet_chars=0 if config.observation == "image" else config.snippet_chars,
             show_page_ids=config.show_page_ids,
+            numbered_from=self._shown_before if config.enough and not config.show_page_ids else 0,
         )
+
+    @property
+    def _shown_before(self) -> int:
+        """How many hits the policy was shown so far; a page that was listed twice counts twice."""
+        return sum(len(turn.shown_page_ids) for turn in self._turns)
 
     def _lead(self, action: Search, hits: tuple[Hit, ...]) -> str:
         if not hits:
@@ -218,12 +230,7 @@ class SearchEpisode:
         return "You have made this search before. Try other words." if again else ""
 
     def _correction(self, action: Malformed) -> Observation:
-        alone = self.config.search_only
-        hint = (
-            f"Write one <search>keywords</search>{'' if alone else ' or one <answer>text</answer>'}."
-            if self.config.action_format == "xml"
-            else f"Call the search tool once{'' if alone else ', or write the answer'}."
-        )
+        hint = how_to_act(self.config)
         warning = last_turn_note(len(self._turns), self.config)
         return Observation(
             lead=f"That is no action: {action.reason}.", note=f"{hint} {warning}".strip(), wrap=False

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-PROTOCOL_TAGS = ("think", "search", "answer", "information", "tool_call", "tool_response", "tools")
+PROTOCOL_TAGS = ("think", "search", "answer", "enough", "information", "tool_call", "tool_response", "tools")
 PLACEHOLDERS = ("image", "video", "audio")
 """``<image>`` in a message's text becomes an image in verl's data sets."""
 CHAT_TOKENS = (

@@ -37,6 +37,8 @@ class Observation:
     """Characters of text shown of each hit, at most."""
     show_page_ids: bool = True
     """Whether each hit is named by its page id."""
+    numbered_from: int = 0
+    """How many hits the episode showed before, where all of them are numbered through; else 0."""
 
     @property
     def message(self) -> Message:
@@ -81,11 +83,18 @@ class Observation:
         text += "</information>\n" if self.wrap else ""
         yield {"type": "text", "text": (text + self.note).rstrip("\n")}
 
+    @property
+    def names(self) -> dict[str, str]:
+        """The page id of each hit, by what the policy can name it by: the page id as it is shown, or its number."""
+        if self.show_page_ids:
+            return {shown_as(hit.page_id): hit.page_id for hit in self.hits}
+        return {str(self.numbered_from + hit.rank): hit.page_id for hit in self.hits}
+
     def _line(self, hit: Hit, snippet: str) -> str:
         name = hit.page_id if self.show_page_ids else ""
         name += " (shown before)" if hit.page_id in self.seen else ""
         colon = ":" if name and snippet else ""
-        return " ".join(f"{hit.rank}. {name}{colon} {snippet}".split())
+        return " ".join(f"{self.numbered_from + hit.rank}. {name}{colon} {snippet}".split())
 
 
 def shown_as(page_id: str) -> str:

@@ -52,8 +52,29 @@ def last_turn_note(turn: int, config: EpisodeConfig) -> str:
     """The warning that closes the observation of the given 1-based turn when only one more turn is left, else empty."""
     if config.search_only or turn != config.max_turns - 1:
         return ""
-    how = "write your <answer> now." if config.action_format == "xml" else "answer now, without a tool call."
+    if not config.enough:
+        how = (
+            "write your <answer> now."
+            if config.action_format == "xml"
+            else "answer now, without a tool call."
+        )
+    elif config.action_format == "xml":
+        how = f"write your {'<answer> or ' if config.answer else ''}<enough> now."
+    else:
+        how = f"{'answer now, without a tool call, or ' if config.answer else ''}call the enough tool now."
     return f"This is your last turn: {how}"
+
+
+def how_to_act(config: EpisodeConfig) -> str:
+    """What a policy is told to do whose message was no action."""
+    answer, enough = config.answer_asked, config.enough
+    if config.action_format == "xml":
+        others = ["one <answer>text</answer>"] * answer + ["one <enough>[page ids]</enough>"] * enough
+        if not config.show_page_ids:
+            others = [other.replace("page ids", "numbers") for other in others]
+        return f"Write {' or '.join(['one <search>keywords</search>', *others])}."
+    others = ["or write the answer"] * answer + ["or call the enough tool"] * enough
+    return f"{', '.join(['Call the search tool once', *others])}."
 
 
 def tool_schemas(config: EpisodeConfig) -> list[Message] | None:
@@ -71,7 +92,24 @@ def tool_schemas(config: EpisodeConfig) -> list[Message] | None:
         "description": f"Keyword search over the pages; shows the best {config.top_k}{several}.",
         "parameters": {"type": "object", "properties": {name: query}, "required": [name]},
     }
-    return [{"type": "function", "function": function}]
+    return [{"type": "function", "function": function}, *([_enough_schema(config)] if config.enough else [])]
+
+
+def _enough_schema(config: EpisodeConfig) -> Message:
+    page = {
+        "type": "string",
+        "description": f"A page's {'id' if config.show_page_ids else 'number'}, as shown.",
+    }
+    function = {
+        "name": "enough",
+        "description": "Ends the search: what was shown is enough. Names the pages that matter.",
+        "parameters": {
+            "type": "object",
+            "properties": {"pages": {"type": "array", "items": page}},
+            "required": ["pages"],
+        },
+    }
+    return {"type": "function", "function": function}
 
 
 @lru_cache(maxsize=64)
@@ -80,7 +118,13 @@ def _render(path: Path, config: EpisodeConfig) -> str:
     try:
         return (
             environment.from_string(path.read_text(encoding="utf-8"))
-            .render(config.model_dump(), search_only=config.search_only, search_turns=config.search_turns)
+            .render(
+                config.model_dump(),
+                search_only=config.search_only,
+                search_turns=config.search_turns,
+                answer_asked=config.answer_asked,
+                enough=config.enough and config.max_turns > 1,
+            )
             .strip()
         )
     except (OSError, UnicodeDecodeError) as error:
@@ -93,6 +137,7 @@ def _shot_messages(shot: Shot, config: EpisodeConfig) -> list[Message]:
     messages: list[Message] = [{"role": "user", "content": shot.question}]
     tools = config.action_format == "tools"
     searches = shot.shown(config.search_turns, repeat_pages=config.repeat_pages)
+    names: dict[str, str] = {}
     for turn, search in enumerate(searches, start=1):
         messages.append(
             {"role": "assistant", "content": action_text(search.thought, "search", search.query, config)}
@@ -106,25 +151,37 @@ def _shot_messages(shot: Shot, config: EpisodeConfig) -> list[Message]:
             wrap=not tools,
             snippet_chars=config.snippet_chars,
             show_page_ids=config.show_page_ids,
+            numbered_from=len(names) if config.enough and not config.show_page_ids else 0,
         )
+        names |= {page_id: name for name, page_id in observation.names.items()}
         messages.append(observation.message)
-    answer = f"[{shot.cited}]" if config.citations else shot.answer
-    return [
-        *messages,
-        {"role": "assistant", "content": action_text(shot.conclusion, "answer", answer, config)},
-    ]
+    if config.enough and (not config.answer or shot is SHOTS[-2]):  # of several examples, one of the two ends
+        name = names[shot.cited]
+        last = action_text(shot.conclusion.replace(shot.cited, name), "enough", name, config)
+    else:
+        answer = f"[{shot.cited}]" if config.citations else shot.answer
+        last = action_text(shot.conclusion, "answer", answer, config)
+    return [*messages, {"role": "assistant", "content": last}]
 
 
-def action_text(thought: str, action: Literal["search", "answer"], text: str, config: EpisodeConfig) -> str:
+def action_text(
+    thought: str, action: Literal["search", "answer", "enough"], text: str, config: EpisodeConfig
+) -> str:
     """An assistant message of one action, as ``parse_action`` reads it, without the thought if none is asked for.
 
-    Each line of a search's text is a query, where the episode allows several.
+    Each line of a search's text is a query, where the episode allows several; each line of ``enough``'s is a page, by
+    what it was shown as.
     """
     before = f"<think>{thought}</think>" if config.think else ""
     if config.action_format == "xml":
+        text = f"[{'; '.join(text.splitlines())}]" if action == "enough" and text else text
         return f"{before}<{action}>{text}</{action}>"
     if action == "answer":
         return before + text
-    arguments = {"query": text} if config.queries_per_turn == 1 else {"queries": text.split("\n")}
-    call: dict[str, Any] = {"name": "search", "arguments": arguments}
+    arguments: dict[str, Any] = (
+        {"query": text} if config.queries_per_turn == 1 else {"queries": text.split("\n")}
+    )
+    if action == "enough":
+        arguments = {"pages": text.splitlines()}
+    call: dict[str, Any] = {"name": action, "arguments": arguments}
     return f"{before}<tool_call>\n{json.dumps(call, ensure_ascii=False)}\n</tool_call>"

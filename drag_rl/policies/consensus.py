@@ -23,7 +23,7 @@ from drag_rl.policies.base import EpisodeState, Policy, Reply
 from drag_rl.policies.baselines.baseline import allowed
 from drag_rl.policies.source import Policies, PolicySource
 from drag_rl.retrieval.base import Retriever
-from drag_rl.types import Action, Answer, Question, Search
+from drag_rl.types import Action, Answer, Enough, Question, Search
 from drag_rl.types.trajectory import added_up
 
 
@@ -35,7 +35,7 @@ class Consensus:
         self._draws = draws
 
     async def reply(self, state: EpisodeState) -> Reply:
-        """The draws' queries and the question as often, in one search; an answer where more draws answer than search.
+        """The draws' queries and the question as often, in one search; an end where more draws end than search.
 
         Draws that are no action do not count; where none is one, the first is the reply. See
         :class:`drag_rl.policies.base.Policy` for what is raised.
@@ -48,9 +48,9 @@ class Consensus:
             replies.append(reply)
         actions = [_action(reply, state.config) for reply in replies]
         searches = [action for action in actions if isinstance(action, Search)]
-        answers = [number for number, action in enumerate(actions) if isinstance(action, Answer)]
-        if not searches or len(answers) > len(searches):
-            return _with_all_tokens(replies[answers[0] if answers else 0], replies)
+        ends = [number for number, action in enumerate(actions) if isinstance(action, Answer | Enough)]
+        if not searches or len(ends) > len(searches):
+            return _with_all_tokens(replies[ends[0] if ends else 0], replies)
         query = together([search.query for search in searches], state.question.text, state.config)
         text = action_text(searches[0].thought, "search", query, state.config)
         return _with_all_tokens(Reply(text=text), replies)
@@ -126,7 +126,12 @@ def together(queries: Sequence[str], question: str, config: EpisodeConfig) -> st
 
 
 def _action(reply: Reply, config: EpisodeConfig) -> Action:
-    return parse_action(reply.text, config.action_format, complete=reply.finish_reason == "stop")
+    return parse_action(
+        reply.text,
+        config.action_format,
+        complete=reply.finish_reason == "stop",
+        enough={} if config.enough else None,
+    )
 
 
 def _with_all_tokens(reply: Reply, replies: Sequence[Reply]) -> Reply:

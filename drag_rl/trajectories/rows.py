@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from drag_rl.errors import InputError
 from drag_rl.trajectories.checked import check_outcome
-from drag_rl.types import Answer, Outcome, Search, Trajectory, Turn
+from drag_rl.types import Answer, Enough, Outcome, Search, Trajectory, Turn
 from drag_rl.types.older import CONFIG_COLUMNS, config_of
 from reward.rank import rank_score
 
@@ -175,6 +175,8 @@ def _iteration(turn: Turn, outcome: Outcome) -> dict[str, Any]:
     }
     if isinstance(action, Answer):
         iteration |= {"answer": action.text, "citations": list(action.citations)}
+    elif isinstance(action, Enough):
+        iteration |= {"pages": list(action.pages), "unknown_pages": list(action.unknown)}
     elif not isinstance(action, Search):
         iteration["reason"] = action.reason
     return iteration
@@ -187,4 +189,6 @@ def _action(iteration: Mapping[str, Any]) -> dict[str, Any]:
         return action | {"query": iteration["query"]}
     if kind == "answer":
         return action | {"text": iteration["answer"], "citations": iteration["citations"]}
+    if kind == "enough":
+        return action | {"pages": iteration["pages"], "unknown": iteration["unknown_pages"]}
     return action | {"reason": iteration["reason"]}

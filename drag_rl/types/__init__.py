@@ -4,7 +4,8 @@ Every row is a frozen dataclass whose fields say their unit, base and range. Not
 Words: a *question* is the user's, a *query* the policy's; a *hit* is a retrieved page; *gold* is what is right.
 """
 
-from drag_rl.types.action import Action, Answer, Malformed, Search, StopReason
+from drag_rl.types.action import Action, Answer, Enough, Malformed, Search, StopReason
+from drag_rl.types.generated import Generated
 from drag_rl.types.outcome import Outcome
 from drag_rl.types.page import Hit, Page
 from drag_rl.types.question import Question
@@ -15,6 +16,8 @@ from drag_rl.types.turn import Turn
 __all__ = [
     "Action",
     "Answer",
+    "Enough",
+    "Generated",
     "Generation",
     "Hit",
     "Malformed",

@@ -39,6 +39,18 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Enough:
+    """The policy ends the episode, for it has what is needed to answer."""
+
+    pages: tuple[str, ...] = ()
+    """The page ids that matter, in order, without repeats: only pages that the policy was shown."""
+    unknown: tuple[str, ...] = ()
+    """What else it named: no page that it was shown, so it counts for nothing."""
+    thought: str = ""
+    kind: Literal["enough"] = "enough"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Malformed:
     """The policy wrote something that is no action."""
 
@@ -47,13 +59,15 @@ class Malformed:
     kind: Literal["malformed"] = "malformed"
 
 
-Action = Search | Answer | Malformed
+Action = Search | Answer | Enough | Malformed
 
 
 class StopReason(StrEnum):
     """Why an episode ended."""
 
     ANSWERED = "answered"
+    ENOUGH = "enough"
+    """The policy said that it has enough."""
     MAX_TURNS = "max_turns"
     """The turn budget was spent without an answer."""
     MALFORMED = "malformed"

@@ -9,7 +9,7 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from drag_rl.protocol import EpisodeConfig
-from drag_rl.types.action import Answer, Malformed, Search, StopReason
+from drag_rl.types.action import Answer, Enough, Malformed, Search, StopReason
 from drag_rl.types.older import with_config
 from drag_rl.types.question import Question
 from drag_rl.types.rank import best_rank, query_key, within
@@ -65,7 +65,42 @@ class Outcome:
     @property
     def answer_asked(self) -> bool:
         """Whether the policy was asked for an answer; if not, what measures answers does not apply."""
-        return not self.config.search_only
+        return self.config.answer_asked
+
+    @property
+    def enough(self) -> Enough | None:
+        """The last message, if the policy ended the episode by saying that it has enough."""
+        last = self.turns[-1].action if self.turns else None
+        return last if isinstance(last, Enough) else None
+
+    @property
+    def stops_itself(self) -> bool:
+        """Whether the policy ended the episode, by an answer or ``enough``, on a turn that was meant for a search."""
+        ended = self.answer is not None or self.enough is not None
+        return ended and len(self.turns) <= self.config.search_turns
+
+    @property
+    def coverage(self) -> tuple[float, ...]:
+        """After each turn, the share of the gold pages that the searches so far had in their top k."""
+        found: set[int] = set()
+        shares = []
+        for turn in self.turns:
+            found |= {place for place, rank in enumerate(turn.gold_ranks) if within(rank, self.config.top_k)}
+            shares.append(len(found) / max(1, len(self.question.gold_page_ids)))
+        return tuple(shares)
+
+    @property
+    def searches_to_cover(self) -> int | None:
+        """How many searches it took to have every gold page in their top k; None where some never was.
+
+        From there on the episode has enough, as far as the gold pages tell.
+        """
+        covered = (
+            self.searches.index(turn) + 1
+            for turn, share in zip(self.turns, self.coverage, strict=True)
+            if share == 1.0 and isinstance(turn.action, Search)
+        )
+        return next(covered, None)
 
     @property
     def best_gold_rank(self) -> int | None:

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from drag_rl.types import Answer, Generation, Question, Search, Trajectory, Turn
+from drag_rl.types import Answer, Enough, Generation, Malformed, Question, Search, Trajectory, Turn
 from drag_rl.view.curves import Panel
+from drag_rl.view.heat import Heat, Match, queries_of
 from drag_rl.view.rollout import Rollout, advantages
 from drag_rl.view.thumbnails import Thumbnail
 
@@ -34,8 +35,12 @@ def payload(
     panels: Sequence[Panel] = (),
     thumbnails: Mapping[str, Thumbnail] | None = None,
     notes: Sequence[str] = (),
+    heat: Mapping[Match, Heat] | None = None,
 ) -> dict[str, Any]:
-    """What ``assets/*.js`` draw: pages, questions and groups are tables; rollouts refer to them by number."""
+    """What ``assets/*.js`` draw: pages, questions and groups are tables; rollouts refer to them by number.
+
+    Heat maps are numbered in the order of ``heat``; their cells are no part of it, see :mod:`drag_rl.view.report`.
+    """
     pages, questions, groups = _Table(), _Table(), _Table()
     by_group: dict[str, list[int]] = defaultdict(list)
     for number, rollout in enumerate(rollouts):
@@ -44,8 +49,10 @@ def payload(
     for members in by_group.values():
         values = advantages([rollouts[number].value for number in members])
         gains.update(zip(members, values, strict=True))
+    heat = heat or {}
+    numbers = {match: number for number, match in enumerate(heat)}
     rows = [
-        _rollout(rollout, pages, questions, groups) | {"advantage": _number(gains[number])}
+        _rollout(rollout, pages, questions, groups, numbers) | {"advantage": _number(gains[number])}
         for number, rollout in enumerate(rollouts)
     ]
     asked = [_question(question, pages) for question in questions.values]
@@ -57,6 +64,7 @@ def payload(
         "pictures": {
             pages[page_id]: [picture.width, picture.height] for page_id, picture in (thumbnails or {}).items()
         },
+        "heat": [[one.rows, one.columns, list(one.words)] for one in heat.values()],
         "panels": [_panel(panel) for panel in panels],
         "notes": list(notes),
     }
@@ -74,7 +82,9 @@ def to_script_text(value: Any) -> str:
     return text
 
 
-def _rollout(rollout: Rollout, pages: _Table, questions: _Table, groups: _Table) -> dict[str, Any]:
+def _rollout(
+    rollout: Rollout, pages: _Table, questions: _Table, groups: _Table, heat: Mapping[Match, int]
+) -> dict[str, Any]:
     trajectory = rollout.trajectory
     outcome = trajectory.outcome
     return {
@@ -99,7 +109,7 @@ def _rollout(rollout: Rollout, pages: _Table, questions: _Table, groups: _Table)
         "error": trajectory.error,
         "hints": [pages[page_id] for page_id in trajectory.hint_page_ids],
         "scores": {name: _number(value) for name, value in rollout.applicable_scores.items()},
-        "turns": list(_turns(trajectory, pages)),
+        "turns": list(_turns(trajectory, pages, heat)),
     }
 
 
@@ -114,7 +124,7 @@ def _question(question: Question, pages: _Table) -> dict[str, Any]:
     }
 
 
-def _turns(trajectory: Trajectory, pages: _Table) -> Iterator[dict[str, Any]]:
+def _turns(trajectory: Trajectory, pages: _Table, heat: Mapping[Match, int]) -> Iterator[dict[str, Any]]:
     outcome = trajectory.outcome
     gold, shown = set(outcome.question.gold_page_ids), outcome.shown_page_ids
     listed: set[str] = set()
@@ -124,8 +134,14 @@ def _turns(trajectory: Trajectory, pages: _Table) -> Iterator[dict[str, Any]]:
             "repeat": repeated,
             "ranked_pages": outcome.corpus_pages - (0 if outcome.config.repeat_pages else len(listed)),
         }
+        if heat and isinstance(turn.action, Search):
+            searched = [(hit.page_id, (queries_of(outcome, turn.action), hit.page_id)) for hit in turn.hits]
+            row["heat"] = {pages[page_id]: heat[match] for page_id, match in searched if match in heat}
         if isinstance(turn.action, Answer):
             row["citations"] = [[pages[page], page in gold, page in shown] for page in turn.action.citations]
+        elif isinstance(turn.action, Enough):
+            named = [*turn.action.pages, *turn.action.unknown]
+            row["citations"] = [[pages[page], page in gold, page in shown] for page in named]
         if generation is not None:
             row["generation"] = _generation(generation)
         listed.update(hit.page_id for hit in turn.hits)
@@ -148,7 +164,7 @@ def _turn(turn: Turn, pages: _Table) -> dict[str, Any]:
         row["query"] = action.query
     elif isinstance(action, Answer):
         row["answer"] = action.text
-    else:
+    elif isinstance(action, Malformed):
         row["reason"] = action.reason
     return row
 

@@ -7,6 +7,7 @@ function drawDetail(number) {
     return;
   }
   const rollout = ROLLOUTS[number];
+  HEATED = [];
   place.replaceChildren(...[
     el("button.back", { type: "button", onclick: closeDetail }, "← list"),
     questionPart(rollout),
@@ -15,6 +16,7 @@ function drawDetail(number) {
     rollout.error ? el("section.failure", {}, el("h3", {}, "Error"), prose("pre", rollout.error)) : null,
     scores(rollout),
   ].filter(Boolean));
+  keepHeat();
   place.scrollTop = 0;
   place.setAttribute("aria-label", `Trajectory: ${line(rollout.asked.text, 120)}`);
 }
@@ -98,6 +100,7 @@ function turnPart(turn, rollout, gold) {
     turn.thought ? el("div.thought", {}, el("span.label", {}, "reasoning"), prose("p", turn.thought)) : null,
     turn.kind === "search" ? el("div.query", {}, el("span.label", {}, "query"), prose("p", turn.query)) : null,
     turn.kind === "answer" ? [el("div.answer", {}, prose("p", turn.answer)), citations(turn)] : null,
+    turn.kind === "enough" ? citations(turn, "keeps", "no pages named") : null,
     turn.kind === "malformed" ? el("div.broken", {}, el("span.label", {}, "no action"), prose("p", turn.reason), prose("pre", turn.text)) : null,
     turn.kind === "search" ? goldRanks(turn, rollout) : null,
     turn.hits.length ? hitList(turn, gold, rollout.top_k) : turn.kind === "search" ? el("p.muted", {}, "No hits.") : null,

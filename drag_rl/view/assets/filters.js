@@ -3,8 +3,8 @@
 const RANKS = [["1", (rank) => rank === 1], ["2–3", (rank) => rank === 2 || rank === 3],
   ["4–10", (rank) => rank >= 4 && rank <= 10], ["11–100", (rank) => rank > 10 && rank <= 100],
   ["over 100", (rank) => rank > 100], ["unranked", (rank) => rank === null]];
-const ENDS = { answered: "answered", max_turns: "out of turns", malformed: "malformed", length: "cut short", error: "error" };
-const END_TITLES = { answered: "ended with an answer", max_turns: "the turn budget was spent",
+const ENDS = { answered: "answered", enough: "enough", max_turns: "out of turns", malformed: "malformed", length: "cut short", error: "error" };
+const END_TITLES = { answered: "ended with an answer", enough: "the policy said that it has enough", max_turns: "the turn budget was spent",
   malformed: "a message was no action", length: "a token budget was spent", error: "the server or engine failed" };
 
 /** Facets: a trajectory passes if for each facet one of its values is chosen, or none is. */

@@ -117,6 +117,7 @@ const KEYS = {
   "]": () => inGroup(1), "[": () => inGroup(-1),
   "/": () => { show("rollouts"); document.body.classList.remove("reading"); byId("text").focus(); byId("text").select(); },
   x: clearFilters,
+  h: nextHeat,
   c: () => show(byId("curves").hidden ? "curves" : "rollouts"),
   "?": () => byId("help").showModal(),
   Escape: closeDetail,

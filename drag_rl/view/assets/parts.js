@@ -1,13 +1,13 @@
 // The parts of a trajectory: pages, hits, citations, scores.
 
-/** A page's picture, or a sheet with its number on where there is none; opens large. */
-function pagePicture(page, gold) {
+/** A page's picture, with its heat map for a search where there is one; opens large. Null where there is no picture. */
+function pagePicture(page, gold, heat, number) {
   const picture = DATA.pictures[page];
   const label = `page ${line(PAGES[page], 120)}${gold ? ", gold" : ""}`;
   if (!picture) return null;
   const [width, height] = picture;
-  return el("button.thumb", { type: "button", "aria-label": `Enlarge ${label}`, onclick: () => enlarge(page, gold) },
-    el("img", { src: pictureUrl(page), width, height, alt: label, loading: "lazy", decoding: "async" }));
+  return el("button.thumb", { type: "button", "aria-label": `Enlarge ${label}`, onclick: () => enlarge(page, gold, heat, number) },
+    layered(el("img", { src: pictureUrl(page), width, height, alt: label, loading: "lazy", decoding: "async" }), heat, number));
 }
 
 /** A page's picture lies in a script block of its own, so that only those looked at are read. */
@@ -15,13 +15,17 @@ function pictureUrl(page) {
   return byId(`picture-${page}`).textContent;
 }
 
-function enlarge(page, gold) {
+function enlarge(page, gold, heat, number) {
   const dialog = byId("picture");
   const [width, height] = DATA.pictures[page];
-  dialog.replaceChildren(
+  const own = number === undefined ? null : heatOf(heat.words);
+  if (own) own.word = heat.word;
+  dialog.replaceChildren(...[
     el("header", {}, bdi(PAGES[page]), gold ? el("span.tag.gold", {}, "gold") : null,
       el("button.round", { type: "button", "aria-label": "Close", onclick: () => dialog.close() }, "×")),
-    el("img", { src: pictureUrl(page), width, height, alt: `page ${line(PAGES[page])}` }));
+    own ? heatBar(own) : null,
+    layered(el("img", { src: pictureUrl(page), width, height, alt: `page ${line(PAGES[page])}` }), own, number),
+  ].filter(Boolean));
   dialog.showModal();
 }
 
@@ -33,17 +37,19 @@ function pageStrip(pages, mark) {
 
 function hitList(turn, gold, topK) {
   const pictured = turn.hits.some(([page]) => DATA.pictures[page]);
-  return el(`ol.hits${pictured ? ".pictured" : ""}`, { "aria-label": "Hits, best first" }, turn.hits.map(([page, rank, score, snippet]) => {
+  const heat = heatOfTurn(turn);
+  const hits = el(`ol.hits${pictured ? ".pictured" : ""}`, { "aria-label": "Hits, best first" }, turn.hits.map(([page, rank, score, snippet]) => {
     const right = gold.has(page);
     return el(`li.hit${right ? ".gold" : ""}`, {},
       el("div.hit-head", {},
         el(`span.rank.${right ? rankClass(rank, topK) : "plain"}`, { title: `rank ${rank}` }, String(rank)),
         el("span.page-id", {}, bdi(PAGES[page])),
         right ? el("span.tag.gold", {}, "gold") : null,
-        el("span.score", { title: "BM25 score" }, number(score, 2))),
-      pagePicture(page, right) || (pictured ? el("div.thumb.blank", {}, "no picture") : null),
+        el("span.score", { title: "the index's score" }, number(score, 2))),
+      pagePicture(page, right, heat, heat ? turn.heat[page] : undefined) || (pictured ? el("div.thumb.blank", {}, "no picture") : null),
       snippet ? prose("p.snippet", snippet, 420) : null);
   }));
+  return heat ? [heatBar(heat), hits] : hits;
 }
 
 /** Where the gold pages stood for one search: in the whole corpus, or among the pages that no earlier one had listed. */
@@ -59,9 +65,9 @@ function goldRanks(turn, rollout) {
 }
 
 /** The cited pages: right only if gold and shown to the policy. */
-function citations(turn) {
-  if (!turn.citations.length) return el("p.citations.muted", {}, "no citations");
-  return el("p.citations", {}, el("span.label", {}, "cites"), turn.citations.map(([page, gold, shown]) => {
+function citations(turn, label = "cites", none = "no citations") {
+  if (!turn.citations.length) return el("p.citations.muted", {}, none);
+  return el("p.citations", {}, el("span.label", {}, label), turn.citations.map(([page, gold, shown]) => {
     const right = gold && shown;
     const verdict = `${gold ? "gold page" : "not a gold page"}${shown ? "" : gold ? ", but never shown" : ", and never shown"}`;
     return el(`span.cite.${right ? "right" : "wrong"}`, { title: verdict },
