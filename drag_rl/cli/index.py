@@ -19,6 +19,8 @@ from drag_rl.retrieval import build_index
 from drag_rl.retrieval.index_folder import DEFAULT_KIND
 from drag_rl.retrieval.kinds import INDEX_KINDS
 
+SHOWN_PROBLEMS = 5
+
 
 def _with_options_of_kinds(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command, as options, the fields of every kind of index; those that a call leaves out are not passed."""
@@ -141,3 +143,9 @@ def index(
     for name, count in manifest.counts.items():
         if count and name.startswith(("pages_failed", "pages_left_out", "pages_without_text")):
             console.print(f"  {name.removeprefix('pages_').replace('_', ' ')}: {count}")
+    for problem in manifest.problems[:SHOWN_PROBLEMS]:
+        console.print(f"  {problem.where}: {problem.reason}", markup=False, soft_wrap=True)
+    if manifest.problems:
+        console.print(
+            f"{len(manifest.problems)} problems, all of them listed in {out / 'manifest.json'}", markup=False
+        )

@@ -27,6 +27,7 @@ from drag_rl.retrieval.index_folder import (
     check_files,
     corpus_inputs,
     files_of,
+    pages_config,
 )
 from drag_rl.retrieval.kinds import INDEX_KINDS, IndexKind
 from drag_rl.retrieval.page_store import write_page_store
@@ -66,8 +67,9 @@ def build_index(
     started = time.monotonic()
     if workers < 1:
         raise InputError(f"--workers must be 1 or more, not {workers}")
-    index = _index(kind, options)
-    settings = json.loads(json.dumps(asdict(index))) | {KIND: kind, FORMAT: FORMAT_NOW}
+    options_of_kind = _index(kind, options)
+    settings = json.loads(json.dumps(asdict(options_of_kind))) | {KIND: kind, FORMAT: FORMAT_NOW}
+    index = options_of_kind.of_pages(pages_dir) if pages_dir else options_of_kind
     inputs = index.inputs() | (corpus_inputs(pages_dir) if pages_dir else {})
     packages = ("PyStemmer", "numpy", "pyarrow", *index.packages)
     if (present := _same(index_dir, inputs, settings)) is not None:
@@ -85,13 +87,15 @@ def build_index(
             )
             counts = _counts(readable, indexed)
         files = files_of(folder)
+        problems = index.problems(folder)
         manifest = write_manifest(
             folder,
             stage=STAGE,
             fingerprint=combined({name: file["sha256"] for name, file in files.items()}),
             inputs=inputs,
-            config=settings | {FILES: files},
-            counts=counts,
+            config=settings | {FILES: files} | pages_config(index_dir, pages_dir),
+            counts=counts | ({"problems": len(problems)} if problems else {}),
+            problems=problems,
             seconds=time.monotonic() - started,
             packages=packages,
         )

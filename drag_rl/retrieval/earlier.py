@@ -67,4 +67,4 @@ def earlier_index(
 
 
 def _without_pages(inputs: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in inputs.items() if name not in ("pages", "pool")}
+    return {name: value for name, value in inputs.items() if name not in ("pages", "pool", "images")}

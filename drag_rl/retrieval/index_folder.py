@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 from drag_rl.corpus.pool import pool_fingerprint
 from drag_rl.errors import InputError
-from drag_rl.files.manifest import Manifest, read_manifest, sha256_file
+from drag_rl.files.manifest import MANIFEST, Manifest, read_manifest, sha256_file
 
 STAGE = "index"
 KIND, DEFAULT_KIND = "kind", "bm25"
@@ -16,6 +17,8 @@ FORMAT, FORMAT_NOW = "index_format", 3
 """In the manifest's ``config``: how an index is laid out, and by which rule its pages were told into words."""
 FILES = "files"
 """In the manifest's ``config``: of each file, by its path inside the folder, ``bytes`` and ``sha256``."""
+PAGES_DIR, PAGES_DIR_FROM_INDEX = "pages_dir", "pages_dir_from_index"
+"""In the manifest's ``config``: where the pages lay, and where that is from the index folder."""
 SMALL_BYTES = 8 << 20
 """Files up to this size are read whole when an index is opened."""
 
@@ -73,6 +76,23 @@ def check_corpus(index_dir: Path, manifest: Manifest, pages_dir: Path) -> None:
     """Raise ``InputError`` unless the index was made from ``pages_dir`` as it is now."""
     if not corpus_inputs(pages_dir).items() <= manifest.inputs.items():
         raise InputError(f"{index_dir} was not made from {pages_dir} as it is now; run drag index again")
+
+
+def pages_config(index_dir: Path, pages_dir: Path | None) -> dict[str, Any]:
+    """The manifest's settings that say where the folder of pages lies; see :func:`pages_dir_of`."""
+    if pages_dir is None:
+        return {}
+    from_index = os.path.relpath(pages_dir.resolve(), index_dir.resolve())
+    return {PAGES_DIR: str(pages_dir.resolve()), PAGES_DIR_FROM_INDEX: from_index}
+
+
+def pages_dir_of(index_dir: Path, manifest: Manifest) -> Path | None:
+    """The folder of pages that an index was made from, both of which may have moved together; None if it is gone."""
+    config = manifest.config
+    if PAGES_DIR not in config:
+        return None
+    candidates = (index_dir / str(config.get(PAGES_DIR_FROM_INDEX, "")), Path(str(config[PAGES_DIR])))
+    return next((path for path in candidates if (path / MANIFEST).is_file()), None)
 
 
 def corpus_inputs(pages_dir: Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from drag_rl.errors import InputError
-from drag_rl.files.manifest import Manifest
+from drag_rl.files.manifest import Manifest, Problem
 from drag_rl.retrieval.base import Retriever
 from drag_rl.retrieval.earlier import Earlier
 from drag_rl.retrieval.page_texts import PageTexts
@@ -32,6 +32,15 @@ class IndexKind(ABC):
     def tokenizer(self) -> Tokenizer:
         """How texts become the terms by which snippets are cut."""
         return default_tokenizer()
+
+    def of_pages(self, pages_dir: Path) -> IndexKind:
+        """What makes this index of a folder of pages, before anything else is asked of it.
+
+        Most kinds need no more than the texts that :meth:`write` gets; one that sees page images finds them here.
+        Raises ``InputError`` for a folder that has none.
+        """
+        del pages_dir
+        return self
 
     def inputs(self) -> dict[str, str]:
         """What the index is made from besides a folder of pages: name -> fingerprint (a part's, a model's).
@@ -63,6 +72,11 @@ class IndexKind(ABC):
         """
         del index_dir
 
+    def problems(self, folder: Path) -> list[Problem]:
+        """The pages of a written index that it cannot find, or not as well as others, and why."""
+        del folder
+        return []
+
     def compose(self, folder: Path) -> PageTexts:
         """Write all files of an index that is made without a folder of pages; returns the pages that it can find.
 
@@ -75,6 +89,11 @@ class IndexKind(ABC):
     @abstractmethod
     def open(cls, folder: Path, manifest: Manifest) -> Retriever:
         """The retriever of an index folder, whose files have been checked against its manifest."""
+
+    @classmethod
+    def check_pages(cls, folder: Path, manifest: Manifest, pages_dir: Path) -> None:
+        """Raise ``InputError`` unless the index was made from these pages; their ids and texts have been compared."""
+        del folder, manifest, pages_dir
 
     @classmethod
     def holds_model(cls, folder: Path, manifest: Manifest) -> bool:

@@ -19,9 +19,11 @@ def open_retriever(folder: Path | str, pages_dir: Path | str | None = None) -> R
     """
     folder = Path(folder)
     manifest = check_files(folder)
+    kind = _kind(folder, manifest)
     if pages_dir is not None:
         check_corpus(folder, manifest, Path(pages_dir))
-    return _kind(folder, manifest).open(folder, manifest)
+        kind.check_pages(folder, manifest, Path(pages_dir))
+    return kind.open(folder, manifest)
 
 
 def holds_model(folder: Path | str) -> bool:
