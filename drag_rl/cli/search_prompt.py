@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -21,6 +22,7 @@ words         search for them
 :k 5          show five pages of each search
 :scope DOC    search the pages of this document only; :scope alone searches all
 :open 2       print the text of the second hit; :open PAGE_ID that of any page
+:explain A.png    draw where the best hit matches the last query; :explain A.png 2 the second hit, or PAGE_ID
 :q            end, as ctrl-d does"""
 
 
@@ -44,6 +46,7 @@ class SearchPrompt:
         self._scope = scope
         self._timings = timings
         self._hits: list[Hit] = []
+        self._words = ""
         self.took = ""
         """How long the last search took, and its snippets."""
 
@@ -76,6 +79,7 @@ class SearchPrompt:
     def search(self, words: str) -> list[Hit]:
         """The hits of a query, with their snippets. Raises ``InputError`` for a scope that is not in the index."""
         started = time.perf_counter()
+        self._words = words
         query = Query(text=words, scope=self._scope)
         (ranking,) = blocking(self._retriever.search([query], self._top_k))
         searched = time.perf_counter()
@@ -87,6 +91,23 @@ class SearchPrompt:
         cut = time.perf_counter()
         self.took = f"search {(searched - started) * 1000:.1f} ms, snippets {(cut - searched) * 1000:.1f} ms"
         return self._hits
+
+    def explain(self, out: Path, page: str | None = None) -> str:
+        """Write why a page matched the last query, the best hit by default, as a picture; returns what was written.
+
+        Raises ``InputError`` where there is no hit, no such page, or no part of the index that sees page images.
+        """
+        from drag_rl.retrieval.late.heat_drawing import write_heat_map
+        from drag_rl.retrieval.late.heat_map import explained
+
+        if not self._words:
+            raise InputError("there is no query to explain: search first")
+        if page is None and not self._hits:
+            raise InputError(f"no page matches, so none can be explained: {self._words}")
+        page_id = self._page_id(page or "1")
+        self._retriever.pages.row(page_id)  # refuses a page that is not in the index
+        write_heat_map(blocking(explained(self._words, page_id, self._retriever)), page_id, out)
+        return _visible(f"{out}: where {page_id} matches the query").plain
 
     def _command(self, name: str = "", value: str = "") -> None:
         if name == "k":
@@ -101,6 +122,11 @@ class SearchPrompt:
             page_id = self._page_id(value)
             self._console.print(Text(page_id, style="bold"))
             self._say(self._retriever.pages.text(page_id))
+        elif name == "explain":
+            if not value:
+                raise InputError(":explain needs a picture to write, such as :explain why.png")
+            out, *page = value.split(maxsplit=1)
+            self._say(self.explain(Path(out), *page))
         else:
             self._say(HELP)
 
@@ -110,7 +136,7 @@ class SearchPrompt:
             return value
         of_rank = {hit.rank: hit.page_id for hit in self._hits}
         if int(value) not in of_rank:
-            raise InputError(f":open {value}: the last search has {len(of_rank)} hits")
+            raise InputError(f"there is no hit {value}: the last search has {len(of_rank)} hits")
         return of_rank[int(value)]
 
     def _say(self, text: str) -> None:

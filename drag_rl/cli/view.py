@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from drag_rl.corpus.images import PageImages
 from drag_rl.errors import InputError
 from drag_rl.files.outputs import refuse_overlap
+from drag_rl.retrieval import open_retriever
 from drag_rl.view.curves import Panel, run_panels
+from drag_rl.view.heat import Heat, Match, make_heat, wanted_matches
 from drag_rl.view.payload import payload
 from drag_rl.view.read import read_rollouts
 from drag_rl.view.report import claim_report, write_report
@@ -39,6 +43,16 @@ def view(
     thumbnails: Annotated[
         int, typer.Option(min=0, help="How many pages get a picture, the most often seen; smaller if many.")
     ] = 1000,
+    explain: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="INDEX",
+            help="Index with a late part: shows where page pictures match the words of a search; needs --pages.",
+        ),
+    ] = None,
+    heat_maps: Annotated[
+        int, typer.Option(min=1, help="How many hits --explain explains, the most often seen.")
+    ] = 200,
     limit: Annotated[
         int, typer.Option(min=0, help="How many trajectories are shown at most, spread evenly; 0 for all.")
     ] = 2000,
@@ -53,7 +67,9 @@ def view(
     """
     if out.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"--out {out}: should end in .html")
-    refuse_overlap({"--out": out}, {"INPUT": inputs, "--pages": pages})
+    if explain is not None and pages is None:
+        raise InputError("--explain needs --pages: heat maps are laid over the pictures of pages")
+    refuse_overlap({"--out": out}, {"INPUT": inputs, "--pages": pages, "--explain": explain})
     claim_report(out)
     selection = read_rollouts(find_sources(inputs), limit)
     panels: list[Panel] = []
@@ -68,15 +84,20 @@ def view(
     if pages is not None and thumbnails:
         pictures, problems = _pictures(pages, selection.rollouts, thumbnails)
         notes += problems
+    heat: dict[Match, Heat] = {}
+    if explain is not None:
+        heat, problems = _heat(explain, selection.rollouts, pictures, heat_maps)
+        notes += problems
     names = ", ".join(path.resolve().name for path in inputs[:3]) + (" ..." if len(inputs) > 3 else "")
-    data = payload(selection.rollouts, panels, pictures, notes)
-    size = write_report(data, pictures, title or names, out)
+    data = payload(selection.rollouts, panels, pictures, notes, heat)
+    size = write_report(data, pictures, title or names, out, heat)
     say = Console(soft_wrap=True, highlight=False)
     for note in notes:
         say.print(f"note: {note}", markup=False)
     questions = len({question["id"] for question in data["questions"]})
     shown = f"{len(selection.rollouts)} rollouts of {questions} questions"
-    say.print(f"{out}: {shown}, {len(pictures)} page pictures, {size / 1e6:.1f} MB", markup=False)
+    explained = f", {len(heat)} heat maps" if explain is not None else ""
+    say.print(f"{out}: {shown}, {len(pictures)} page pictures{explained}, {size / 1e6:.1f} MB", markup=False)
 
 
 def _pictures(
@@ -84,10 +105,30 @@ def _pictures(
 ) -> tuple[dict[str, Thumbnail], list[str]]:
     images = PageImages(pages)
     wanted = wanted_pages(rollouts, limit)
+    with _bar("page pictures", len(wanted)) as advance:
+        found, problems = draw_thumbnails(images, wanted, advance)
+    return found, _first_of(problems, "pages without a picture")
+
+
+def _heat(
+    index: Path, rollouts: tuple[Rollout, ...], pictures: Collection[str], limit: int
+) -> tuple[dict[Match, Heat], list[str]]:
+    wanted = wanted_matches(rollouts, pictures, limit)
+    with _bar("heat maps", len(wanted)) as advance:
+        found, problems = make_heat(open_retriever(index), wanted, advance)
+    return found, _first_of(problems, "hits without a heat map")
+
+
+@contextmanager
+def _bar(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar on a terminal; what it gives is called after each."""
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("page pictures", total=len(wanted))
-        found, problems = draw_thumbnails(images, wanted, lambda: bar.advance(task))
-    more = [f"and {len(problems) - SHOWN_PROBLEMS} more pages without a picture"]
-    return found, problems[:SHOWN_PROBLEMS] + (more if len(problems) > SHOWN_PROBLEMS else [])
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
+
+
+def _first_of(problems: list[str], what: str) -> list[str]:
+    more = [f"and {len(problems) - SHOWN_PROBLEMS} more {what}"]
+    return problems[:SHOWN_PROBLEMS] + (more if len(problems) > SHOWN_PROBLEMS else [])

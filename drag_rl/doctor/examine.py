@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from drag_rl.doctor import environment, index, model, rewards, searching
+from PIL import Image
+
+from drag_rl.doctor import environment, index, late, model, rewards, searching
 from drag_rl.doctor.check import Check, checked
 from drag_rl.doctor.setup import SetUp
 from drag_rl.errors import InputError
 from drag_rl.questions import read_questions
-from drag_rl.retrieval.base import Retriever
+from drag_rl.retrieval.base import Query, Retriever
 from drag_rl.types import Question
 
 
@@ -45,17 +47,35 @@ def _examine_index(set_up: SetUp, retriever: Retriever, asked: list[Question]) -
     places = searching.spread(pages.page_ids, index.EMBEDDED_PAGES)
     texts = [pages.text(pages.page_ids[place]) or "no text" for place in places]
     assert set_up.index is not None
-    for embedder in index.embedders(set_up.index, retriever):
+    retrievers = index.with_parts(set_up.index, retriever)
+    for embedder in index.embedders(retrievers):
         yield checked("embedder", partial(index.embeds, embedder, texts))
     queries = searching.sample_queries(pages, asked)
+    for seeing in {one.fingerprint: one for one in retrievers if isinstance(one, late.SeesPages)}.values():
+        yield from _examine_seeing(seeing, queries)
     yield checked("searches", partial(searching.samples, retriever, queries, top_k))
     if len(queries) > 1:
         yield checked("union and intersection", partial(searching.union_and_intersection, retriever, queries))
     if asked:
+        for one in retrievers:
+            if isinstance(one, late.TwoStages):
+                yield checked("candidates", partial(late.candidates, one, asked, top_k))
         yield checked("gold pages", partial(searching.gold_reachable, retriever, asked))
         yield checked("raw question", partial(searching.raw_question, asked, retriever, top_k))
         yield checked("rewards", partial(rewards.sample_rewards, asked, retriever, set_up))
         yield checked("gaming the reward", partial(rewards.gaming, asked, retriever, set_up))
+
+
+def _examine_seeing(seeing: late.SeesPages, queries: Sequence[Query]) -> Iterator[Check]:
+    """What only an index of page images has."""
+    images: list[Image.Image] = []
+    places = searching.spread(seeing.pages.page_ids, late.SAMPLE_PAGES)
+    page_ids = [seeing.pages.page_ids[place] for place in places]
+    yield checked("page images", partial(late.page_images, seeing, page_ids, images))
+    if images:
+        texts = [query.text for query in queries if query.text][: late.SAMPLE_PAGES] or ["a page"]
+        yield checked("visual model", partial(late.model, seeing.embedder, images, texts))
+        yield checked("prefilter", partial(late.prefilter, seeing, queries))
 
 
 def _questions(path: Path, loaded: list[Retriever], asked: list[Question]) -> str:

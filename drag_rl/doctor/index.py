@@ -24,6 +24,7 @@ SAME_DIRECTION = 0.999
 """The least cosine of a text's vector in a batch and alone; less is more than the rounding of half precision."""
 
 
+@runtime_checkable
 class Embedder(Protocol):
     """A model that makes vectors of texts."""
 
@@ -73,11 +74,15 @@ def of_pages(index: Path, pages: Path) -> str:
     return f"the index was made from {pages} as it is now: {counts.get('pages', 0)} pages{unread}"
 
 
-def embedders(index: Path, retriever: Retriever) -> list[Embedder]:
-    """The models of an index and of its parts, each once."""
-    retrievers = [retriever, *(open_retriever(folder) for folder in [*_with_parts(index)][1:])]
-    found = {one.embedder.fingerprint: one.embedder for one in retrievers if isinstance(one, Embeds)}
-    return list(found.values())
+def with_parts(index: Path, retriever: Retriever) -> list[Retriever]:
+    """The retriever of an index, and those of its parts and of theirs."""
+    return [retriever, *(open_retriever(folder) for folder in [*_with_parts(index)][1:])]
+
+
+def embedders(retrievers: Sequence[Retriever]) -> list[Embedder]:
+    """The models of texts that retrievers have, each once."""
+    models = [one.embedder for one in retrievers if isinstance(one, Embeds)]
+    return list({model.fingerprint: model for model in models if isinstance(model, Embedder)}.values())
 
 
 def embeds(embedder: Embedder, texts: Sequence[str]) -> str | Doubt:

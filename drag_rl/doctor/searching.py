@@ -116,11 +116,17 @@ def union_and_intersection(retriever: Retriever, queries: Sequence[Query]) -> st
 
 
 def gold_reachable(retriever: Retriever, asked: Sequence[Question]) -> str | Doubt:
-    """Look for gold pages by the rarest words of their own text: what even that cannot find, no policy will."""
-    gold = list(dict.fromkeys(page_id for question in asked for page_id in question.gold_page_ids))
+    """Look for gold pages by the rarest words of their own text: what even that cannot find, no policy will.
+
+    A page without a text, which an index of page images may find, is looked for by its question.
+    """
+    texts = {page_id: question.text for question in asked for page_id in question.gold_page_ids}
+    gold = list(texts)
     chosen = [gold[place] for place in spread(gold, GOLD_SAMPLE)]
     pages = retriever.pages
-    queries = [Query(text=rarest_words(pages, page_id), track=(page_id,)) for page_id in chosen]
+    queries = [
+        Query(text=rarest_words(pages, page_id) or texts[page_id], track=(page_id,)) for page_id in chosen
+    ]
     rankings = blocking(retriever.search(queries, 0))
     ranks = [ranking.tracked[0] for ranking in rankings]
     lost = [page_id for page_id, rank in zip(chosen, ranks, strict=True) if rank is None]

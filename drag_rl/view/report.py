@@ -14,22 +14,39 @@ import jinja2
 from drag_rl import __version__
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import atomic_write
+from drag_rl.view.heat import Heat, Match
 from drag_rl.view.payload import to_script_text
 from drag_rl.view.thumbnails import Thumbnail
 
-SCRIPTS = ("text.js", "store.js", "filters.js", "list.js", "parts.js", "detail.js", "curves.js", "main.js")
+SCRIPTS = (
+    "text.js",
+    "store.js",
+    "filters.js",
+    "list.js",
+    "heat.js",
+    "parts.js",
+    "detail.js",
+    "curves.js",
+    "main.js",
+)
 """Joined in this order into the page's one script."""
 GENERATOR = b'<meta name="generator" content="drag-rl '
 HEAD_BYTES = 4096
 """In which a report names its generator."""
 
 
-def write_report(data: dict[str, Any], pictures: Mapping[str, Thumbnail], title: str, out: Path) -> int:
-    """Write the report of a :func:`drag_rl.view.payload.payload` and its pictures by page id; returns its bytes.
+def write_report(
+    data: dict[str, Any],
+    pictures: Mapping[str, Thumbnail],
+    title: str,
+    out: Path,
+    heat: Mapping[Match, Heat] | None = None,
+) -> int:
+    """Write the report of a :func:`drag_rl.view.payload.payload`, its pictures by page id and the payload's heat maps.
 
-    It is written whole or not at all. Raises ``OSError``.
+    Returns its bytes. It is written whole or not at all. Raises ``OSError``.
     """
-    page = render(data, pictures, title).encode("utf-8", "replace")
+    page = render(data, pictures, title, heat).encode("utf-8", "replace")
     with atomic_write(out, "wb") as file:
         file.write(page)
     return len(page)
@@ -45,7 +62,12 @@ def claim_report(out: Path) -> None:
                 )
 
 
-def render(data: dict[str, Any], pictures: Mapping[str, Thumbnail], title: str) -> str:
+def render(
+    data: dict[str, Any],
+    pictures: Mapping[str, Thumbnail],
+    title: str,
+    heat: Mapping[Match, Heat] | None = None,
+) -> str:
     """The page. Its policy lets exactly its own script and style act, and no address be fetched."""
     assets = files("drag_rl.view") / "assets"
     style = (assets / "report.css").read_text(encoding="utf-8")
@@ -66,6 +88,7 @@ def render(data: dict[str, Any], pictures: Mapping[str, Thumbnail], title: str) 
             for number, page_id in enumerate(data["pages"])
             if page_id in pictures
         ],
+        heat=[one.cells for one in (heat or {}).values()],
     )
 
 

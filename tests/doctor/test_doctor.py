@@ -221,8 +221,8 @@ def test_a_retriever_that_embeds_is_asked_for_its_model(tmp_path):
     plain = index_of(tmp_path, ["fox"]).retriever
     model = Embedding(0.0)
     dense = DenseRetriever(plain.pages, "f", model, lambda: None)
-    assert index_checks.embedders(tmp_path / "index", plain) == []
-    assert index_checks.embedders(tmp_path / "index", dense) == [model]
+    assert index_checks.embedders([plain]) == []
+    assert index_checks.embedders(index_checks.with_parts(tmp_path / "index", dense)) == [model]
 
 
 @pytest.mark.parametrize(

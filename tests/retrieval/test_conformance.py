@@ -25,7 +25,7 @@ PACKAGES = (drag_rl, reward, data_preprocess)
 def test_only_the_retrieval_layer_knows_a_back_end() -> None:
     back_ends = re.compile(
         r"drag_rl\.retrieval\.(?!base|blocking|build|combine\.methods|documents|kinds|open|page_texts|parts"
-        r"|index_folder|stopwords)\w+"
+        r"|index_folder|late\.heat_map|late\.heat_drawing|stopwords)\w+"
     )
     known = {
         str(path): back_ends.findall(path.read_text(encoding="utf-8"))

@@ -17,6 +17,7 @@ from drag_rl.retrieval.base import Query, Ranking, Retriever, check_top_k
 from drag_rl.retrieval.combine.combined_pages import CombinedPages
 from drag_rl.retrieval.combine.same_pages import check_same_pages
 from drag_rl.retrieval.kinds import IndexKind
+from drag_rl.retrieval.late.heat_map import HeatMap, explained
 from drag_rl.retrieval.page_texts import PageTexts
 from drag_rl.retrieval.parts import a_part_holds_model, open_parts, part_inputs, write_parts
 
@@ -50,6 +51,10 @@ class FusedRetriever:
     def pages(self) -> PageTexts:
         """Those of the first part, which all parts have."""
         return self._parts[0].pages
+
+    async def explain(self, query: str, page_id: str) -> HeatMap:
+        """Why a page matched, by the first part that can tell; see ``late.heat_map.Explains``."""
+        return await explained(query, page_id, *self._parts)
 
     async def search(self, queries: Sequence[Query], top_k: int) -> list[Ranking]:
         """See :class:`drag_rl.retrieval.base.Retriever`; queries of equal text and scope are put to a part once."""

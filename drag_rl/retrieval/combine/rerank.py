@@ -19,6 +19,7 @@ from drag_rl.retrieval.combine.reranked_pages import RerankedPages
 from drag_rl.retrieval.combine.same_pages import check_same_pages
 from drag_rl.retrieval.combine.scorer import PageScorer, RankScorer
 from drag_rl.retrieval.kinds import IndexKind
+from drag_rl.retrieval.late.heat_map import HeatMap, explained
 from drag_rl.retrieval.page_texts import PageTexts
 from drag_rl.retrieval.parts import a_part_holds_model, open_parts, part_inputs, write_parts
 
@@ -36,14 +37,18 @@ class RerankedRetriever:
         self, first: Retriever, scorer: PageScorer, fingerprint: str, *, candidates: int = 100
     ) -> None:
         self.fingerprint = fingerprint
-        self._first = first
+        self.first = first
+        self.candidates = candidates
         self._scorer = scorer
-        self._candidates = candidates
 
     @property
     def pages(self) -> PageTexts:
         """Those of the first stage."""
-        return self._first.pages
+        return self.first.pages
+
+    async def explain(self, query: str, page_id: str) -> HeatMap:
+        """Why a page matched, by the scorer, or else by the first stage; see ``late.heat_map.Explains``."""
+        return await explained(query, page_id, self._scorer, self.first)
 
     async def search(self, queries: Sequence[Query], top_k: int) -> list[Ranking]:
         """See :class:`drag_rl.retrieval.base.Retriever`; queries of equal text and scope share one scoring."""
@@ -60,7 +65,7 @@ class RerankedRetriever:
             for (text, scope), alike in together.items()
         ]
         depth = top_k + max((len(query.without) for query in queries), default=0)
-        found = await self._first.search(asked, max(depth, self._candidates))
+        found = await self.first.search(asked, max(depth, self.candidates))
         scores = await asyncio.gather(*map(self._scores, asked, found))
         each = zip(together, asked, found, scores, strict=True)
         reranked = {key: RerankedPages(self.pages, plain, first, own) for key, plain, first, own in each}
@@ -70,7 +75,7 @@ class RerankedRetriever:
 
     async def _scores(self, query: Query, first: Ranking) -> list[float]:
         """The scores of a query's candidates."""
-        candidates = [hit.page_id for hit in first.hits[: self._candidates]]
+        candidates = [hit.page_id for hit in first.hits[: self.candidates]]
         scores = await self._scorer.score(query.text, candidates) if candidates else []
         wrong = next(
             (page for page, score in zip(candidates, scores, strict=True) if not isfinite(score)), None

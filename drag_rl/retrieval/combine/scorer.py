@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from drag_rl.retrieval.base import Query, Retriever
+from drag_rl.retrieval.late.heat_map import HeatMap, explained
 
 
 @runtime_checkable
@@ -41,3 +42,7 @@ class RankScorer:
         (found,) = await self._index.search([Query(text=query, track=tuple(page_ids))], 0)
         last = len(self._index.pages) + 1
         return [-float(last if rank is None else rank) for rank in found.tracked]
+
+    async def explain(self, query: str, page_id: str) -> HeatMap:
+        """By the index, where it can; see ``late.heat_map.Explains``."""
+        return await explained(query, page_id, self._index)
