@@ -5,7 +5,7 @@ Shape letters: V vectors of a page, T vectors of a query, E numbers of a vector.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, Protocol
@@ -13,6 +13,8 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+from drag_rl.tables import Table
 
 Vectors = npt.NDArray[np.float32]
 
@@ -79,12 +81,20 @@ class MultiVectorEmbedder(Protocol):
         """The V of a page image of so many pixels, without looking at it: to make up batches, and to reckon space."""
 
 
+EMBEDDERS: Table[Callable[[MultiVectorSettings], MultiVectorEmbedder]] = Table(
+    "embedder of pages", {}, group="drag_rl.page_embedders"
+)
+"""What installed packages add, by what ``MultiVectorSettings.model`` may name beside folders, hub ids and addresses."""
+
+
 @lru_cache(maxsize=4)
 def open_multi_vector_embedder(settings: MultiVectorSettings) -> MultiVectorEmbedder:
     """The embedder of these settings: one for all indexes of this process; its model is loaded when first asked.
 
     Raises ``InputError`` for a model that cannot be found.
     """
+    if settings.model in EMBEDDERS:
+        return EMBEDDERS[settings.model](settings)
     if settings.model.startswith(("http://", "https://")):
         from drag_rl.retrieval.late.pooling_server import PoolingServer
 
