@@ -1,4 +1,4 @@
-"""``python -m drag_rl.training.launch grpo|ppo|sft|dpo [options]``: what the scripts ``run_*.sh`` start."""
+"""``python -m drag_rl.training.launch grpo|ppo|sft|dpo|retriever [options]``: what the scripts ``run_*.sh`` start."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ import sys
 from collections.abc import Sequence
 
 from drag_rl.errors import InputError
-from drag_rl.training.launch.plans import dpo_launch, rl_launch, sft_launch, steps_are_done
+from drag_rl.training.launch.plans import (
+    dpo_launch,
+    retriever_launch,
+    rl_launch,
+    sft_launch,
+    steps_are_done,
+)
 from drag_rl.training.launch.trainer import Launch, TrainerFailedError, run_trainer
 
 EXIT_FAILED = 1
@@ -22,6 +28,8 @@ def plan(algorithm: str, options: Sequence[str]) -> Launch:
         return sft_launch(os.environ, options)
     if algorithm == "dpo":
         return dpo_launch(os.environ, options)
+    if algorithm == "retriever":
+        return retriever_launch(os.environ, options)
     return rl_launch(algorithm, os.environ, options)
 
 

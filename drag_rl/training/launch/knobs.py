@@ -105,6 +105,16 @@ KNOBS: dict[str, dict[str, Knob]] = {
         "HARDWARE": Text(),
         "RANKS": Whole("", least=1),
     },
+    "retriever": {
+        "MODEL": Text("Qwen/Qwen3-VL-4B-Instruct"),
+        "PAGES": Text("data/pages"),
+        "TRAIN": Text("data/questions.train.parquet"),
+        "VAL": Text(may_be_empty=True),
+        "ADAPTER": Text(),
+        "RUN": Text("runs/retriever"),
+        "HARDWARE": Text(),
+        "RANKS": Whole("", least=1),
+    },
     "star": {
         **{name: _SFT[name] for name in ("MODEL", "HARDWARE", "LORA_RANK", "MASK", "WEIGHT")},
         **{name: _SFT[name] for name in ("RANKS", "LAUNCHER", "WANDB")},

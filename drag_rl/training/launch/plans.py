@@ -18,6 +18,7 @@ from drag_rl.training.launch.overrides import override, rows_override
 from drag_rl.training.launch.trainer import Launch
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
+RETRIEVER_HARDWARE = "retriever_hardware"
 LORA_LR = "2e-4"
 """SFT's learning rate of an adapter."""
 NO_VISION_TOWER = ".*visual.*"
@@ -144,6 +145,38 @@ def dpo_launch(environment: Mapping[str, str], options: Sequence[str]) -> Launch
         run=run,
         command=[*command, *options],
         environment=_offline(model) | {"TENSORBOARD_LOGGING_DIR": str(run / "tensorboard")},
+    )
+
+
+def retriever_launch(environment: Mapping[str, str], options: Sequence[str]) -> Launch:
+    """A retriever with sentence-transformers. ``options`` are keys of configs/retriever.yaml, name=value."""
+    knobs = read_knobs("retriever", environment)
+    hardware = known_hardware(knobs["HARDWARE"], RETRIEVER_HARDWARE)
+    pages, train, run, model = Path(knobs["PAGES"]), Path(knobs["TRAIN"]), Path(knobs["RUN"]), knobs["MODEL"]
+    if not (pages / "pages.parquet").is_file():
+        raise InputError(f"PAGES={pages} has no pages.parquet: make it with 'drag ingest'")
+    if not train.is_file():
+        raise InputError(f"TRAIN={train} does not exist: make it with 'drag data'")
+    beside = train.with_name(train.name.replace(".train.", ".val."))
+    validation: Path | None = beside if beside != train and beside.is_file() else None
+    if "VAL" in knobs:
+        validation = Path(knobs["VAL"]) if knobs["VAL"] else None
+        if validation and not validation.is_file():
+            raise InputError(f"VAL={validation} does not exist")
+    ranks = int(knobs["RANKS"] or (8 if hardware == "gpu_8" else 1))
+    command = [sys.executable, *_torchrun(ranks).split(), "-m", "drag_rl.training.retriever.train"]
+    command += ["--model", _model(model), "--pages", str(pages), "--train", str(train), "--out", str(run)]
+    for config in (CONFIGS / "retriever.yaml", CONFIGS / RETRIEVER_HARDWARE / f"{hardware}.yaml"):
+        command += ["--config", str(config)]
+    if validation:
+        command += ["--val", str(validation)]
+    if knobs["ADAPTER"]:
+        command += ["--adapter", knobs["ADAPTER"]]
+    return Launch(
+        run=run,
+        command=[*command, *options],
+        environment=_offline(model) | {"TENSORBOARD_LOGGING_DIR": str(run / "tensorboard")},
+        notes=[f"{model} on {hardware} ({ranks} ranks), run folder {run}, log {run / 'train.log'}"],
     )
 
 

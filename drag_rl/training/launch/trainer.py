@@ -20,8 +20,8 @@ class TrainerFailedError(Exception):
     """A trainer ended with an error that is not the user's mistake; the message says where its log is."""
 
 
-_MISTAKE = re.compile(rb"^(?:.*drag_rl\.errors\.InputError|dpo|drag-rl): (.*)$", re.MULTILINE)
-"""How an InputError stands in a trainer's log: in a traceback, or said by our DPO trainer or our check of options."""
+_MISTAKE = re.compile(rb"^(?:.*drag_rl\.errors\.InputError|dpo|retriever|drag-rl): (.*)$", re.MULTILINE)
+"""How an InputError stands in a trainer's log: in a traceback, or said by our own trainers or our check of options."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
