@@ -13,7 +13,7 @@ from drag_rl.files.manifest import MANIFEST, Manifest, read_manifest, sha256_fil
 STAGE = "index"
 KIND, DEFAULT_KIND = "kind", "bm25"
 """In the manifest's ``config``: the back end that searches the index."""
-FORMAT, FORMAT_NOW = "index_format", 3
+FORMAT, FORMAT_NOW = "index_format", 4
 """In the manifest's ``config``: how an index is laid out, and by which rule its pages were told into words."""
 FILES = "files"
 """In the manifest's ``config``: of each file, by its path inside the folder, ``bytes`` and ``sha256``."""

@@ -16,7 +16,6 @@ from drag_rl.retrieval import PageTexts
 from drag_rl.retrieval.page_store import write_page_store
 from drag_rl.retrieval.sparse.bm25 import Bm25, write_bm25
 from drag_rl.retrieval.sparse.formula import Formula
-from drag_rl.retrieval.sparse.statistics import Bm25Statistics
 from drag_rl.retrieval.tokenizer import Tokenizer
 
 WORDS = ("save", "file", "graph", "fox", "tree", "page", "rotor", "brake")
@@ -37,7 +36,6 @@ def bm25_of(
     texts: Sequence[str],
     formula: Formula | None = None,
     passage_tokens: int = 0,
-    statistics: Bm25Statistics | None = None,
 ) -> Iterator[Bm25]:
     """BM25 of pages ``a#1``, ``a#2`` ...; their words are their terms."""
     with tempfile.TemporaryDirectory() as name:
@@ -46,7 +44,7 @@ def bm25_of(
         write_page_store(folder, numbered, Tokenizer(stemmer="none"))
         pages = PageTexts.open(folder)
         write_bm25(folder / "bm25", pages, formula or Formula(), passage_tokens)
-        yield Bm25(folder / "bm25", pages, statistics)
+        yield Bm25(folder / "bm25", pages)
 
 
 def bm25s_scores(units: Sequence[Sequence[str]], query: str, formula: Formula) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from itertools import pairwise
 
 import numpy as np
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 
 from drag_rl.retrieval.sparse.bm25 import Wanted
 from drag_rl.retrieval.sparse.formula import Formula
-from drag_rl.retrieval.sparse.statistics import Bm25Statistics
 
 few = settings(max_examples=12)
 
@@ -81,28 +79,6 @@ def test_hits_ranks_and_counts_are_those_of_a_full_sort(
             sum(left[other] > score or (left[other] == score and other < row) for other in order)
             for score, row in pairs
         ]
-
-
-@few
-@given(texts=texts, query=queries, formula=formulas, cut=st.integers(0, 14))
-def test_parts_score_their_pages_as_the_whole_does(
-    texts: list[str], query: str, formula: Formula, cut: int
-) -> None:
-    parts = [part for part in (texts[:cut], texts[cut:]) if any(part)]
-    wanted = [Wanted(text=query, top_k=0, track=range(len(texts)))]
-    kept = [text for part in parts for text in part]
-    with ExitStack() as opened:
-        whole = opened.enter_context(bm25_of(kept, formula))
-        alone = [opened.enter_context(bm25_of(part, formula)).statistics for part in parts]
-        together = Bm25Statistics.of_all(alone)
-        scores = []
-        for part in parts:
-            bm25 = opened.enter_context(bm25_of(part, formula, statistics=together))
-            tracking = [Wanted(text=query, top_k=0, track=range(len(part)))]
-            scores += bm25.search(tracking)[0].track_scores
-        wanted = [Wanted(text=query, top_k=0, track=range(len(kept)))]
-        assert scores == whole.search(wanted)[0].track_scores
-        assert together.mean_length == whole.statistics.mean_length
 
 
 def test_few_postings_among_many_pages_are_searched_as_many_are() -> None:

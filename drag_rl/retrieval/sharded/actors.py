@@ -7,7 +7,7 @@ more. A reader that misses it starts it again, as its own. So actors go when the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import cycle
 from pathlib import Path
 from socket import gethostname
@@ -16,10 +16,12 @@ from typing import Any
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import read_manifest
 from drag_rl.retrieval.build_progress import present_progress
-from drag_rl.retrieval.sharded.files import open_shard, write_shard
+from drag_rl.retrieval.sharded.files import open_shard
 from drag_rl.retrieval.sparse.bm25 import Found, Wanted
 from drag_rl.retrieval.sparse.index import Bm25Index
 
+ShardStep = Callable[[Path, int, Bm25Index], None]
+"""Something that is done with a shard: the index folder, the number of the shard, and the options of its index."""
 NAMESPACE = "drag-rl shards"
 ACTOR_CPUS = 0.01
 """What an actor takes of a node's CPUs by Ray's account: next to nothing, as they belong to the training beside it."""
@@ -125,17 +127,17 @@ class ShardActors:
         return settings.remote(str(self._folder), self._fingerprint, shard)
 
 
-def write_on_cluster(folder: Path, shards: int, index: Bm25Index) -> None:
-    """Write the postings of all shards of a folder that all nodes see, each by a task of a Ray cluster.
+def on_cluster(step: ShardStep, folder: Path, shards: int, index: Bm25Index, doing: str) -> None:
+    """Take a step with each shard of a folder that all nodes see, each by a task of a Ray cluster.
 
     Raises ``InputError`` without Ray, or if a task fails for good.
     """
     ray = joined_ray()
-    task = ray.remote(num_cpus=1, max_retries=RESTARTS, scheduling_strategy="SPREAD")(write_shard)
+    task = ray.remote(num_cpus=1, max_retries=RESTARTS, scheduling_strategy="SPREAD")(step)
     waiting = [task.remote(folder.resolve(), number, index) for number in range(shards)]
     try:
         while waiting:
-            present_progress().at("writing shards", shards - len(waiting), shards)
+            present_progress().at(doing, shards - len(waiting), shards)
             done, waiting = ray.wait(waiting)
             ray.get(done)
     except ray.exceptions.RayError as error:

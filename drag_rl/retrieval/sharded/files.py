@@ -1,4 +1,4 @@
-"""What an index of shards has in its folder: the pages once, the postings by shard, and the statistics of the whole.
+"""What an index of shards has in its folder: the pages once, and the postings by shard.
 
 A shard is a BM25 index of consecutive pages; its texts, terms and vocabulary are slices of those of all pages, which
 lie in the index folder as those of any index and are memory-mapped. Shape letters: D pages, W different terms.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +20,18 @@ from drag_rl.retrieval.page_terms import PageTerms
 from drag_rl.retrieval.page_texts import PageTexts
 from drag_rl.retrieval.sharded.cuts import Cuts
 from drag_rl.retrieval.sparse.bm25 import Bm25
+from drag_rl.retrieval.sparse.impacts import write_impacts
 from drag_rl.retrieval.sparse.index import BM25_FOLDER, Bm25Index
-from drag_rl.retrieval.sparse.postings import Postings
+from drag_rl.retrieval.sparse.postings import COUNTS, statistics_of, write_postings
 from drag_rl.retrieval.sparse.statistics import Bm25Statistics
 from drag_rl.retrieval.tokenizer import read_tokenizer
 
 SHARDS = "shards"
-CUTS, HOLDING, SUMS = "cuts.json", "holding.npy", "sums.json"
-"""In that folder: where shards begin, how many units of all shards hold each term (W,), and the numbers of units and
-terms."""
+CUTS = "cuts.json"
+"""In that folder: where shards begin."""
+HOLDING, SUMS = "holding.npy", "sums.json"
+"""There while the index is written: how many units of all shards hold each term (W,); how many units and terms there
+are."""
 
 
 def write_cuts(folder: Path, cuts: Cuts) -> None:
@@ -55,45 +57,43 @@ def write_shard(folder: Path, number: int, index: Bm25Index) -> None:
     begin, end = read_cuts(folder).starts[number : number + 2]
     order_D = mapped_array(folder / PAGE_ORDER)
     np.save(shard / PAGE_ORDER, order_D[(order_D >= begin) & (order_D < end)] - np.int32(begin))
-    index.write(shard, _shard_pages(folder, number))
+    write_postings(shard / BM25_FOLDER, _terms(PageTerms.open(folder), begin, end), index.passage_tokens)
 
 
 def write_statistics(folder: Path) -> None:
-    """Write what is known of all shards together, which have been written."""
-    parts = [
-        Postings.open(shard_folder(folder, number) / BM25_FOLDER) for number in range(len(read_cuts(folder)))
-    ]
-    holding_W = np.zeros(len(parts[0].indptr) - 1, dtype=np.int64)
-    for part in parts:
-        holding_W += np.diff(part.indptr)
-    np.save(folder / SHARDS / HOLDING, holding_W)
-    sums = {
-        "units": sum(len(part.lengths) for part in parts),
-        "terms": sum(int(part.lengths.sum(dtype=np.int64)) for part in parts),
-    }
+    """Write what is known of all shards together, whose postings have been written."""
+    shards = [shard_folder(folder, number) / BM25_FOLDER for number in range(len(read_cuts(folder)))]
+    together = Bm25Statistics.of_all([statistics_of(shard) for shard in shards])
+    np.save(folder / SHARDS / HOLDING, together.holding)
+    sums = {"units": together.units, "terms": together.terms}
     (folder / SHARDS / SUMS).write_text(json.dumps(sums), encoding="utf-8")
+
+
+def weigh_shard(folder: Path, number: int, index: Bm25Index) -> None:
+    """Write what the postings of a shard add to scores, by the statistics of all shards; done once, it stays."""
+    shard = shard_folder(folder, number) / BM25_FOLDER
+    if not (shard / COUNTS).is_file():  # an attempt that was taken for lost has done it
+        return
+    sums = json.loads((folder / SHARDS / SUMS).read_text(encoding="utf-8"))
+    write_impacts(
+        shard, index.formula, Bm25Statistics(holding=mapped_array(folder / SHARDS / HOLDING), **sums)
+    )
+
+
+def forget_statistics(folder: Path) -> None:
+    """Remove what :func:`write_statistics` wrote, once all shards are weighed."""
+    for name in (HOLDING, SUMS):
+        (folder / SHARDS / name).unlink()
 
 
 def open_shard(folder: Path, number: int) -> Bm25:
     """The BM25 index of one shard, memory-mapped; its pages score as they do in one index of all shards' pages."""
-    pages = _shard_pages(folder, number)
-    return Bm25(shard_folder(folder, number) / BM25_FOLDER, pages, _statistics(folder, pages))
+    return Bm25(shard_folder(folder, number) / BM25_FOLDER, _shard_pages(folder, number))
 
 
 def shard_folder(folder: Path, number: int) -> Path:
     """Where a shard lies in an index folder."""
     return folder / SHARDS / f"{number:04}"
-
-
-def _statistics(folder: Path, pages: PageTexts) -> Bm25Statistics:
-    """Those of all shards' pages; ``pages`` are of one of them, whose terms have the same ids everywhere."""
-    sums = json.loads((folder / SHARDS / SUMS).read_text(encoding="utf-8"))
-    holding_W, vocabulary = mapped_array(folder / SHARDS / HOLDING), pages.terms.vocabulary
-
-    def holding(terms: Sequence[str]) -> list[int]:
-        return [0 if term_id is None else int(holding_W[term_id]) for term_id in map(vocabulary.get, terms)]
-
-    return Bm25Statistics(units=sums["units"], terms=sums["terms"], holding=holding)
 
 
 def _shard_pages(folder: Path, number: int) -> PageTexts:

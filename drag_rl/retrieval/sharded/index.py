@@ -10,11 +10,18 @@ from drag_rl.errors import InputError
 from drag_rl.files.manifest import Manifest
 from drag_rl.retrieval.base import Retriever
 from drag_rl.retrieval.page_texts import PageTexts
-from drag_rl.retrieval.sharded.actors import ShardActors, write_on_cluster
+from drag_rl.retrieval.sharded.actors import ShardActors, ShardStep, on_cluster
 from drag_rl.retrieval.sharded.cuts import Cuts
-from drag_rl.retrieval.sharded.files import read_cuts, write_cuts, write_shard, write_statistics
+from drag_rl.retrieval.sharded.files import (
+    forget_statistics,
+    read_cuts,
+    weigh_shard,
+    write_cuts,
+    write_shard,
+    write_statistics,
+)
 from drag_rl.retrieval.sharded.retriever import ShardedRetriever
-from drag_rl.retrieval.sparse.index import Bm25Index
+from drag_rl.retrieval.sparse.index import Bm25Index, check_words
 
 FEW_PAGES = 100_000
 """The shards of so few pages are written sooner than a Ray cluster is started."""
@@ -46,14 +53,21 @@ class ShardedIndex(Bm25Index):
     def write(self, folder: Path, pages: PageTexts) -> None:
         """Write the postings of each shard, and what is known of all. Raises ``InputError`` for pages without any term,
         or if the cluster cannot write them."""
+        check_words(pages)
         cuts = Cuts.even(len(pages), self.shards)
         write_cuts(folder, cuts)
-        if len(pages) <= FEW_PAGES:
+
+        def of_each(step: ShardStep, doing: str) -> None:
+            if len(pages) > FEW_PAGES:
+                on_cluster(step, folder, len(cuts), self.of_shard, doing)
+                return
             for number in range(len(cuts)):
-                write_shard(folder, number, self.of_shard)
-        else:
-            write_on_cluster(folder, len(cuts), self.of_shard)
+                step(folder, number, self.of_shard)
+
+        of_each(write_shard, "writing shards")
         write_statistics(folder)
+        of_each(weigh_shard, "weighing shards")
+        forget_statistics(folder)
 
     @classmethod
     def open(cls, folder: Path, manifest: Manifest) -> Retriever:

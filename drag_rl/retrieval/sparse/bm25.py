@@ -6,11 +6,10 @@ page order.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, chain
 from pathlib import Path
@@ -21,13 +20,12 @@ import numpy.typing as npt
 
 from drag_rl.retrieval.page_texts import PageTexts
 from drag_rl.retrieval.sparse.formula import Formula
+from drag_rl.retrieval.sparse.impacts import write_impacts
 from drag_rl.retrieval.sparse.postings import Postings, write_postings
-from drag_rl.retrieval.sparse.statistics import Bm25Statistics
 
 Array = npt.NDArray[Any]
-FORMULA = "formula.json"
 TEXTS_KEPT = 4096
-"""The terms and weights of so many queries are kept at hand."""
+"""The terms of so many queries are kept at hand."""
 _EVERYWHERE: Array = np.empty(0, dtype=np.int64)
 
 
@@ -65,37 +63,22 @@ class Found:
 
 def write_bm25(folder: Path, pages: PageTexts, formula: Formula, passage_tokens: int) -> None:
     """Write the postings of pages, whose passages have at most ``passage_tokens`` terms (0: they are not cut)."""
-    write_postings(folder, pages.terms, passage_tokens)
-    (folder / FORMULA).write_text(json.dumps(asdict(formula)), encoding="utf-8")
+    statistics = write_postings(folder, pages.terms, passage_tokens)
+    write_impacts(folder, formula, statistics)
 
 
 class Bm25:
     """A BM25 index; reads only, so any number of threads may search at once."""
 
-    def __init__(self, folder: Path, pages: PageTexts, statistics: Bm25Statistics | None = None) -> None:
-        """What :func:`write_bm25` wrote of ``pages``, memory-mapped.
-
-        ``statistics`` are those of the corpus that these pages are a part of, so that they score, to the last bit, as
-        they do in an index of all of it; without them, the pages are the corpus.
-        """
+    def __init__(self, folder: Path, pages: PageTexts) -> None:
+        """What :func:`write_bm25` wrote of ``pages``, memory-mapped."""
         from drag_rl.retrieval.sparse import kernels
 
         self.pages = pages
         self._kernels = kernels
         self._postings = Postings.open(folder)
-        self._formula = Formula(**json.loads((folder / FORMULA).read_text(encoding="utf-8")))
-        self._corpus = statistics or self.statistics
-        self._norms = self._formula.norms(int(self._postings.lengths.max()), self._corpus.mean_length)
-        self._terms = lru_cache(TEXTS_KEPT)(self._weighted_terms)
+        self._terms = lru_cache(TEXTS_KEPT)(self._term_ids)
         self._buffers: list[tuple[Array, ...]] = []
-
-    @property
-    def statistics(self) -> Bm25Statistics:
-        """Those of these pages."""
-        lengths = self._postings.lengths
-        return Bm25Statistics(
-            units=len(lengths), terms=int(lengths.sum(dtype=np.int64)), holding=self._holding
-        )
 
     def search(self, wanted: Sequence[Wanted]) -> list[Found]:
         """What is wanted of each query; queries of equal text and scope share one scoring.
@@ -122,14 +105,10 @@ class Bm25:
             counts_Q, above_M = self._kernels.search(
                 self._postings.indptr,
                 self._postings.rows,
-                self._postings.counts,
-                self._postings.lengths,
-                self._norms,
-                self._formula.factor,
+                self._postings.impacts,
                 self._postings.pages,
-                np.concatenate([of_group for of_group, _ in terms]),
-                np.concatenate([of_group for _, of_group in terms]),
-                _ends(len(of_group) for of_group, _ in terms),
+                np.concatenate(terms),
+                _ends(map(len, terms)),
                 np.array([self._units(scope) for scope in scopes]),
                 np.concatenate(scopes).astype(np.int32),
                 _ends(map(len, scopes)),
@@ -165,31 +144,24 @@ class Bm25:
 
     def postings(self, text: str) -> int:
         """How many postings a query has to go through, which is what its search takes time for."""
-        ids, _ = self._terms(text)
+        ids = self._terms(text)
         return int((self._postings.indptr[ids + 1] - self._postings.indptr[ids]).sum())
 
-    def _weighted_terms(self, text: str) -> tuple[Array, Array]:
-        """The ids of the terms of a query that these pages hold, in order, repeats kept, and the idf of each."""
-        terms = self.pages.query_terms(text)
-        vocabulary = self.pages.terms.vocabulary
-        weighted = [
-            (term_id, self._formula.idf(self._corpus.units, holding))
-            for term, holding in zip(terms, self._corpus.holding(terms), strict=True)
-            if (term_id := vocabulary.get(term)) is not None
-        ]
-        ids = np.array([term_id for term_id, _ in weighted], dtype=np.int64)
-        return ids, np.array([idf for _, idf in weighted], dtype=np.float32)
+    def _term_ids(self, text: str) -> Array:
+        """The ids of the terms of a query that the vocabulary holds, in order, repeats kept."""
+        ids = map(self.pages.terms.vocabulary.get, self.pages.query_terms(text))
+        return np.array([term for term in ids if term is not None], dtype=np.int64)
 
-    def _holding(self, terms: Sequence[str]) -> list[int]:
-        vocabulary, indptr = self.pages.terms.vocabulary, self._postings.indptr
-        ids = map(vocabulary.get, terms)
-        return [0 if term is None else int(indptr[term + 1] - indptr[term]) for term in ids]
+    @property
+    def _count(self) -> int:
+        """How many units there are."""
+        return len(self._postings.pages) or len(self.pages)
 
     def _units(self, scope: Array) -> tuple[int, int]:
         """The range of units that has all of a scope's, rising rows."""
         of_units = self._postings.pages
         if not len(scope):
-            return 0, len(self._postings.lengths)
+            return 0, self._count
         if not len(of_units):
             return int(scope[0]), int(scope[-1]) + 1
         low, high = np.searchsorted(of_units, [scope[0], scope[-1] + 1])
@@ -201,7 +173,7 @@ class Bm25:
         try:
             buffers = self._buffers.pop()
         except IndexError:
-            units, pages = len(self._postings.lengths), len(self.pages) if len(self._postings.pages) else 0
+            units, pages = self._count, len(self.pages) if len(self._postings.pages) else 0
             buffers = (
                 np.zeros(units, np.float32),
                 np.empty(units, np.int32),

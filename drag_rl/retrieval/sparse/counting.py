@@ -1,8 +1,8 @@
 """The loops that make postings from the terms of pages, compiled.
 
 Shape letters: U units of scoring (pages, or the passages of pages), T terms of all units in order, W different terms, N
-postings (a term and a unit that holds it). An array that ends in 1 holds where each one's part begins, and where the
-last one's ends.
+postings (a term and a unit that holds it), L lengths of units. An array that ends in 1 holds where each one's part
+begins, and where the last one's ends.
 """
 
 from __future__ import annotations
@@ -52,3 +52,27 @@ def fill_postings(
                 rows_N[head] = unit
                 counts_N[head] = 1
                 heads_W[term] = head + 1
+
+
+@compiled
+def fill_impacts(
+    indptr_W1: Array,
+    rows_N: Array,
+    counts_N: Array,
+    lengths_U: Array,
+    norms_L: Array,
+    factor: np.float32,
+    idf_W: Array,
+    impacts_N: Array,
+) -> None:
+    """Write what each posting adds to the score of its unit: ``idf * (factor * count / (norm of the length + count))``.
+
+    It is rounded as bm25s rounds it. ``norms_L`` has the norm of each length.
+    """
+    for term in range(len(indptr_W1) - 1):
+        weight = np.float64(idf_W[term])
+        for place in range(indptr_W1[term], indptr_W1[term + 1]):
+            count = np.float32(counts_N[place])
+            norm = norms_L[lengths_U[rows_N[place]]]
+            share = np.float64(count * factor) / (norm + np.float64(count))
+            impacts_N[place] = np.float32(weight * share)

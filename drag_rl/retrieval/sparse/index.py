@@ -50,14 +50,23 @@ class Bm25Index(IndexKind):
         """How texts become the terms that are searched."""
         return Tokenizer(stemmer=self.stemmer, stopwords=STOPWORDS[self.stopwords])
 
+    @property
+    def formula(self) -> Formula:
+        """How pages are scored."""
+        return Formula(method=self.method, k1=self.k1, b=self.b)
+
     def write(self, folder: Path, pages: PageTexts) -> None:
         """Write which pages or passages hold each term. Raises ``InputError`` for pages without any term."""
-        if not pages.terms.vocabulary:
-            raise InputError("no page has a word to index; do the PDFs need drag ingest --ocr force?")
-        formula = Formula(method=self.method, k1=self.k1, b=self.b)
-        write_bm25(folder / BM25_FOLDER, pages, formula, self.passage_tokens)
+        check_words(pages)
+        write_bm25(folder / BM25_FOLDER, pages, self.formula, self.passage_tokens)
 
     @classmethod
     def open(cls, folder: Path, manifest: Manifest) -> Retriever:
         """The retriever of a folder."""
         return Bm25Retriever(Bm25(folder / BM25_FOLDER, PageTexts.open(folder)), manifest.fingerprint)
+
+
+def check_words(pages: PageTexts) -> None:
+    """Raise ``InputError`` for pages without any term."""
+    if not pages.terms.vocabulary:
+        raise InputError("no page has a word to index; do the PDFs need drag ingest --ocr force?")

@@ -1,9 +1,9 @@
 """The loops of a BM25 search, compiled.
 
-Shape letters: U units of scoring (pages, or the passages of pages), D pages, T terms of all units in order, W
-different terms, N postings (a term and a unit that holds it), L lengths of units, G groups of queries that share their
-scores, A terms of all groups, Q queries, S rows of all scopes, X rows left out, M marks, K hits of all queries. An
-array that ends in 1 holds where each one's part begins, and where the last one's ends.
+Shape letters: U units of scoring (pages, or the passages of pages), D pages, W different terms, N postings (a term and a
+unit that holds it), G groups of queries that share their scores, A terms of all groups, Q queries, S rows of all scopes,
+X rows left out, M marks, K hits of all queries. An array that ends in 1 holds where each one's part begins, and where
+the last one's ends.
 """
 
 from __future__ import annotations
@@ -25,13 +25,9 @@ MANY = 4
 def search(
     indptr_W1: Array,
     rows_N: Array,
-    counts_N: Array,
-    lengths_U: Array,
-    norms_L: Array,
-    factor: np.float32,
+    impacts_N: Array,
     pages_U: Array,
     terms_A: Array,
-    weights_A: Array,
     terms_G1: Array,
     units_G2: Array,
     scopes_S: Array,
@@ -53,10 +49,9 @@ def search(
 ) -> tuple[Array, Array]:
     """Hits and ranks of groups of queries; returns how many hits each query has (Q,) and how many pages are above (M,).
 
-    A term adds ``weight * (factor * count / (norm of the unit's length + count))`` to a unit's score. A group has
-    terms, a range of units to score, and the pages of its scope, none for all. A mark is a page and a score: what is
-    counted are the pages of a higher score, or of the same and before it. A mark whose score is no number (NaN) is
-    given its page's own.
+    A unit's score is the sum of the impacts of the terms that it holds. A group has terms, a range of units to score,
+    and the pages of its scope, none for all. A mark is a page and a score: what is counted are the pages of a higher
+    score, or of the same and before it. A mark whose score is no number (NaN) is given its page's own.
 
     ``pages_U`` is the page of each unit, empty where units are pages. ``scores_U`` and ``best_D`` are all 0, before
     and after; with the three after them they are this call's alone. ``best_D`` and ``found_D`` are used for passages
@@ -68,23 +63,21 @@ def search(
     for group in range(len(queries_G1) - 1):
         low, high = units_G2[group, 0], units_G2[group, 1]
         terms = terms_A[terms_G1[group] : terms_G1[group + 1]]
-        weights = weights_A[terms_G1[group] : terms_G1[group + 1]]
         ranges = np.empty((len(terms), 2), dtype=np.int64)
         for place, term in enumerate(terms):
             begin, end = indptr_W1[term], indptr_W1[term + 1]
             ranges[place, 0] = _first(rows_N, begin, end, low) if low > 0 else begin
-            ranges[place, 1] = _first(rows_N, begin, end, high) if high < len(lengths_U) else end
+            ranges[place, 1] = _first(rows_N, begin, end, high) if high < len(scores_U) else end
         many = (ranges[:, 1] - ranges[:, 0]).sum() * MANY > high - low
         touched = 0
-        for place, weight in enumerate(weights):
+        for place in range(len(terms)):
             postings = slice(ranges[place, 0], ranges[place, 1])
-            rows, counts = rows_N[postings], counts_N[postings]
+            rows, impacts = rows_N[postings], impacts_N[postings]
             if many:
-                _add(rows, counts, lengths_U, norms_L, factor, weight, scores_U)
+                for posting in range(len(rows)):
+                    scores_U[rows[posting]] += impacts[posting]
             else:
-                touched = _add_touching(
-                    rows, counts, lengths_U, norms_L, factor, weight, scores_U, touched_U, touched
-                )
+                touched = _add_touching(rows, impacts, scores_U, touched_U, touched)
         # Where many units may have a score, all of their range are looked at, in order; else those that do.
         best, found, first, last = scores_U, touched_U[:touched], low, high
         if not by_page:
@@ -125,49 +118,17 @@ def search(
 
 
 @compiled
-def _add(
-    rows: Array,
-    counts: Array,
-    lengths_U: Array,
-    norms_L: Array,
-    factor: np.float32,
-    weight: np.float32,
-    scores_U: Array,
-) -> None:
-    """Add what a term gives to the units that hold it."""
+def _add_touching(rows: Array, impacts: Array, scores_U: Array, touched_U: Array, touched: int) -> int:
+    """Add what a term gives to the units that hold it, and list those that had no score, after those that are listed;
+    returns how many are."""
     for place in range(len(rows)):
-        scores_U[rows[place]] += _part(counts[place], norms_L[lengths_U[rows[place]]], factor, weight)
-
-
-@compiled
-def _add_touching(
-    rows: Array,
-    counts: Array,
-    lengths_U: Array,
-    norms_L: Array,
-    factor: np.float32,
-    weight: np.float32,
-    scores_U: Array,
-    touched_U: Array,
-    touched: int,
-) -> int:
-    """The same, and list the units that had no score, after those that are listed; returns how many are."""
-    for place in range(len(rows)):
-        unit = rows[place]
-        part = _part(counts[place], norms_L[lengths_U[unit]], factor, weight)
-        if part > 0:
+        unit, impact = rows[place], impacts[place]
+        if impact > 0:
             if scores_U[unit] == 0:
                 touched_U[touched] = unit
                 touched += 1
-            scores_U[unit] += part
+            scores_U[unit] += impact
     return touched
-
-
-@compiled
-def _part(times: int, norm: float, factor: np.float32, weight: np.float32) -> np.float32:
-    """What a term adds to a score, rounded as bm25s rounds it."""
-    count = np.float32(times)
-    return np.float32(np.float64(weight) * (np.float64(count * factor) / (norm + np.float64(count))))
 
 
 @compiled

@@ -1,4 +1,4 @@
-"""Which units hold each term, and how often: in files, read where they lie.
+"""Which units hold each term, and what it adds to their scores: in files, read where they lie.
 
 A unit is what is scored: a page, or one of the passages that a page is cut into. Shape letters: U units, T terms of all
 units in order, W different terms, N postings.
@@ -15,15 +15,12 @@ import numpy.typing as npt
 
 from drag_rl.retrieval.mapped import mapped_array
 from drag_rl.retrieval.page_terms import PageTerms
+from drag_rl.retrieval.sparse.statistics import Bm25Statistics
 
 Array = npt.NDArray[Any]
-INDPTR, ROWS, COUNTS, LENGTHS, PASSAGES = (
-    "indptr.npy",
-    "rows.npy",
-    "counts.npy",
-    "lengths.npy",
-    "passages.npy",
-)
+INDPTR, ROWS, IMPACTS, PASSAGES = "indptr.npy", "rows.npy", "impacts.npy", "passages.npy"
+COUNTS, LENGTHS = "counts.npy", "lengths.npy"
+"""How often a unit holds a term (N,), and how many terms it has, repeats counted (U,): there until the impacts are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,29 +31,27 @@ class Postings:
     """Where each term's postings begin, and where the last one's end (W + 1,)."""
     rows: Array
     """The units that hold it, rising (N,)."""
-    counts: Array
-    """How often each does (N,)."""
-    lengths: Array
-    """How many terms each unit has, repeats counted (U,)."""
+    impacts: Array
+    """What it adds to the score of each, float32 (N,)."""
     pages: Array
     """The page of each unit, rising (U,); empty where units are pages."""
 
     @classmethod
     def open(cls, folder: Path) -> Postings:
-        """What :func:`write_postings` wrote, memory-mapped."""
+        """What :func:`write_postings` and ``write_impacts`` wrote, memory-mapped."""
         return cls(
             indptr=mapped_array(folder / INDPTR),
             rows=mapped_array(folder / ROWS),
-            counts=mapped_array(folder / COUNTS),
-            lengths=mapped_array(folder / LENGTHS),
+            impacts=mapped_array(folder / IMPACTS),
             pages=mapped_array(folder / PASSAGES),
         )
 
 
-def write_postings(folder: Path, terms: PageTerms, passage_tokens: int = 0) -> None:
-    """Write the postings of pages, or of passages of at most ``passage_tokens`` terms if that is not 0.
+def write_postings(folder: Path, terms: PageTerms, passage_tokens: int = 0) -> Bm25Statistics:
+    """Write the postings and counts of pages, or of passages of at most ``passage_tokens`` terms if that is not 0.
 
-    The memory that this needs grows with the vocabulary and the number of units; the postings go straight to the files.
+    Returns the statistics of these pages. The memory that this needs grows with the vocabulary and the number of units;
+    the postings go straight to the files.
     """
     from drag_rl.retrieval.sparse.counting import count_postings, fill_postings
 
@@ -66,11 +61,22 @@ def write_postings(folder: Path, terms: PageTerms, passage_tokens: int = 0) -> N
         starts, pages = passage_starts(terms.page_starts, passage_tokens)
     lengths = np.diff(starts).astype(np.int32)
     indptr, most = count_postings(terms.term_ids, starts, len(terms.vocabulary))
-    rows = _new_array(folder / ROWS, np.dtype(np.int32), int(indptr[-1]))
-    counts = _new_array(folder / COUNTS, np.min_scalar_type(int(most)), int(indptr[-1]))
+    rows = new_array(folder / ROWS, np.dtype(np.int32), int(indptr[-1]))
+    counts = new_array(folder / COUNTS, np.min_scalar_type(int(most)), int(indptr[-1]))
     fill_postings(terms.term_ids, starts, indptr, rows, counts)
     for name, array in ((INDPTR, indptr), (LENGTHS, lengths), (PASSAGES, pages)):
         np.save(folder / name, array)
+    return statistics_of(folder)
+
+
+def statistics_of(folder: Path) -> Bm25Statistics:
+    """The statistics of what :func:`write_postings` wrote, before its impacts are there."""
+    lengths = mapped_array(folder / LENGTHS)
+    return Bm25Statistics(
+        units=len(lengths),
+        terms=int(lengths.sum(dtype=np.int64)),
+        holding=np.diff(mapped_array(folder / INDPTR)),
+    )
 
 
 def passage_starts(page_starts: Array, passage_tokens: int) -> tuple[Array, Array]:
@@ -93,5 +99,6 @@ def passage_starts(page_starts: Array, passage_tokens: int) -> tuple[Array, Arra
     return starts, pages
 
 
-def _new_array(path: Path, dtype: np.dtype[Any], length: int) -> Array:
+def new_array(path: Path, dtype: np.dtype[Any], length: int) -> Array:
+    """An array of a new file, to be filled."""
     return np.asarray(np.lib.format.open_memmap(path, "w+", dtype, (length,)))  # type: ignore[no-untyped-call]
