@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from drag_rl.errors import InputError
@@ -19,7 +20,8 @@ ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 def merge_adapter(adapter: Path, out: Path, base: str | None = None) -> Path:
     """Write base model + adapter as a model folder, with the base's processor; returns ``out``.
 
-    Weights are added in float32 and stored in the base's own type.
+    The adapter is a policy's, or a retriever's: that has the weights of a projection, too. Weights are added in float32
+    and stored in the base's own type.
 
     Args:
         adapter: A PEFT adapter: ``adapter_config.json`` and ``adapter_model.safetensors``.
@@ -37,6 +39,27 @@ def merge_adapter(adapter: Path, out: Path, base: str | None = None) -> Path:
     refuse_overlap({"--output-path": out}, {"--adapter-path": adapter, "--base": Path(base)})
     claim_folder(out, STAGE, "--output-path")
 
+    from drag_rl.retrieval.late.checkpoint import projection_width
+
+    merged = _merged_retriever if projection_width(adapter) else _merged_policy
+    write = merged(base, adapter)
+    weights = sha256_file(adapter / ADAPTER_FILES[1])
+    with new_folder(out, STAGE, "--output-path") as work:
+        write(work)
+        write_manifest(
+            work,
+            stage=STAGE,
+            fingerprint=folder_fingerprint(work),
+            inputs={"adapter": weights},
+            config={"adapter": str(adapter), "base": base},
+            seconds=time.monotonic() - started,
+            packages=("peft", "torch", "transformers"),
+        )
+    return out
+
+
+def _merged_policy(base: str, adapter: Path) -> Callable[[Path], None]:
+    """Merges, and returns what writes the model and the base's processor to a folder."""
     import torch
     from peft import PeftModel
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor
@@ -53,20 +76,31 @@ def merge_adapter(adapter: Path, out: Path, base: str | None = None) -> Path:
     except (RuntimeError, ValueError) as error:
         raise InputError(f"{adapter}: does not fit base model {base}: {_line(error)}") from None
     merged = merged.to(stored.dtype or torch.bfloat16)
-    weights = sha256_file(adapter / ADAPTER_FILES[1])
-    with new_folder(out, STAGE, "--output-path") as work:
-        merged.save_pretrained(work)
-        processor.save_pretrained(work)
-        write_manifest(
-            work,
-            stage=STAGE,
-            fingerprint=folder_fingerprint(work),
-            inputs={"adapter": weights},
-            config={"adapter": str(adapter), "base": base},
-            seconds=time.monotonic() - started,
-            packages=("peft", "torch", "transformers"),
-        )
-    return out
+
+    def write(folder: Path) -> None:
+        merged.save_pretrained(folder)
+        processor.save_pretrained(folder)
+
+    return write
+
+
+def _merged_retriever(base: str, adapter: Path) -> Callable[[Path], None]:
+    """Merges, and returns what writes the encoder with its processor to a folder."""
+    import torch
+    from transformers import AutoConfig
+
+    from drag_rl.retrieval.dense.model_files import model_folder
+    from drag_rl.retrieval.late.embedder import MultiVectorSettings
+    from drag_rl.retrieval.late.loading import load_encoder
+    from drag_rl.retrieval.late.saving import fold_adapter
+
+    stored = AutoConfig.from_pretrained(model_folder(base)).dtype
+    encoder = load_encoder(
+        MultiVectorSettings(model=base, adapter=str(adapter), device="cpu", dtype="float32")
+    )
+    fold_adapter(encoder)
+    encoder.to(stored or torch.bfloat16)
+    return lambda folder: encoder.save_pretrained(str(folder), create_model_card=False)  # type: ignore[no-any-return]
 
 
 def _line(error: Exception) -> str:

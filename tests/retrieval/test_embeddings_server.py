@@ -10,7 +10,7 @@ import pytest
 from embeddings_stand_in import MODEL, WIDTH, EmbeddingsStandIn, embeddings, of_text
 
 from drag_rl.errors import InputError
-from drag_rl.retrieval.dense import embeddings_server
+from drag_rl.retrieval import model_server
 from drag_rl.retrieval.dense.embedder import EmbedderSettings
 from drag_rl.retrieval.dense.embeddings_server import EmbeddingsServer
 
@@ -87,7 +87,7 @@ def test_a_failure_names_its_cause_and_is_not_tried_again(status: int, body: byt
 def test_a_busy_server_is_asked_again_and_one_that_stays_away_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(embeddings_server, "WAITS_S", (0.0, 0.0))
+    monkeypatch.setattr(model_server, "WAITS_S", (0.0, 0.0))
     with EmbeddingsStandIn() as server:
         server.say = lambda request: (503, b"busy") if len(server.requests) < 3 else embeddings(request)
         assert embedder(server).embed(["save"], "query").shape == (1, WIDTH)
@@ -100,7 +100,7 @@ def test_a_busy_server_is_asked_again_and_one_that_stays_away_is_an_error(
 
 
 def test_a_reply_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embeddings_server, "MAX_REPLY_BYTES", 1 << 16)
+    monkeypatch.setattr(model_server, "MAX_REPLY_BYTES", 1 << 16)
     too_long = json.dumps({"data": "x" * (1 << 17)}).encode()
     with (
         EmbeddingsStandIn(lambda _: (200, too_long)) as server,

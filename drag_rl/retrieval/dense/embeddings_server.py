@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import Any
 
-import httpx2
 import numpy as np
 
 from drag_rl.errors import InputError
@@ -19,19 +13,12 @@ from drag_rl.files.fingerprint import combined
 from drag_rl.retrieval.dense.embedder import LONGEST_WINDOW, EmbedderSettings, Role, Vectors, of_length_one
 from drag_rl.retrieval.dense.families import family_of
 from drag_rl.retrieval.dense.passages import even_cuts
+from drag_rl.retrieval.model_server import AT_ONCE, ModelServer
 
-TIMEOUT_S = 120.0
-"""Of one attempt, from connecting to the last byte of the reply."""
-MAX_REPLY_BYTES = 128 << 20
-WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Before each further attempt where the server is busy or does not answer."""
-AT_ONCE = 4
-"""Requests that are on their way at a time, so that the server always has work."""
 WINDOW = 512
 """Tokens, where the server does not say how many its model can take."""
 BYTES_A_TOKEN = 3
 """A token is reckoned as so much UTF-8, as the server's tokenizer is not here: less than tokens of most texts have."""
-_LOCAL = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])([:/]|$)")
 
 
 class EmbeddingsServer:
@@ -48,19 +35,7 @@ class EmbeddingsServer:
             "page": family.page_prompt if page is None else page,
         }
         self._settings = settings
-        self._url = settings.model.rstrip("/")
-        key = os.environ.get("OPENAI_API_KEY", "")
-        try:
-            self._client = httpx2.Client(
-                headers={"Authorization": f"Bearer {key}"} if key else {},
-                timeout=httpx2.Timeout(TIMEOUT_S, connect=15.0),
-                trust_env=not _LOCAL.match(
-                    self._url
-                ),  # a proxy of the environment does not lead to this machine
-            )
-            httpx2.URL(self._url)
-        except (ValueError, ImportError, httpx2.InvalidURL) as error:
-            raise InputError(f"--model {settings.model}: no way there: {error}") from error
+        self._server = ModelServer(settings.model, settings.model, "embeddings server")
 
     @property
     def fingerprint(self) -> str:
@@ -97,7 +72,7 @@ class EmbeddingsServer:
         """Tokens that the model takes, as vLLM lists it, unless ``max_tokens`` says so."""
         if self._settings.max_tokens:
             return self._settings.max_tokens
-        models = self._answer("GET", "/models").get("data")
+        models = self._server.answer("GET", "/models").get("data")
         for model in models if isinstance(models, list) else []:
             if isinstance(model, dict) and model.get("id") == self._settings.served_model:
                 length = model.get("max_model_len")
@@ -106,61 +81,16 @@ class EmbeddingsServer:
 
     def _embedded(self, texts: Sequence[str]) -> Vectors:
         body = {"model": self._settings.served_model, "input": list(texts), "encoding_format": "float"}
-        answer = self._answer("POST", "/embeddings", json=body)
+        answer = self._server.answer("POST", "/embeddings", json=body)
         try:
             rows = sorted(answer["data"], key=lambda row: row["index"])
             vectors_NE = np.array([row["embedding"] for row in rows], dtype=np.float32)
         except (KeyError, TypeError, ValueError) as error:
-            raise self._failed(f"its reply has no embeddings ({type(error).__name__}: {error})") from error
+            raise self._server.failed(
+                f"its reply has no embeddings ({type(error).__name__}: {error})"
+            ) from error
         if vectors_NE.ndim != 2 or len(vectors_NE) != len(texts) or not np.isfinite(vectors_NE).all():
-            raise self._failed(
+            raise self._server.failed(
                 f"its reply does not have one vector of numbers for each of {len(texts)} texts"
             )
         return of_length_one(vectors_NE)
-
-    def _answer(self, method: str, path: str, **request: Any) -> dict[str, Any]:
-        """The JSON object that the server answers, with further attempts while it is busy or away."""
-        why = ""
-        for wait in (0.0, *WAITS_S):
-            time.sleep(wait)
-            try:
-                status, content = self._sent(method, path, **request)
-            except httpx2.HTTPError as error:
-                why = str(error.__cause__ or error) or type(error).__name__
-                continue
-            if status == 200:
-                return self._json(content)
-            said = " ".join(content[:300].decode("utf-8", "replace").split())
-            why = f"HTTP {status}: {said}"
-            if status != 429 and status < 500:
-                break
-        raise self._failed(why)
-
-    def _sent(self, method: str, path: str, **request: Any) -> tuple[int, bytes]:
-        """Status and body of a reply that is bounded in time and size."""
-        late = time.monotonic() + TIMEOUT_S
-        with self._client.stream(method, f"{self._url}{path}", **request) as response:
-            body = bytearray()
-            for piece in response.iter_bytes():
-                body += piece
-                if len(body) > MAX_REPLY_BYTES:
-                    raise self._failed(
-                        f"its reply is longer than {MAX_REPLY_BYTES >> 20} MiB; lower --batch-size"
-                    )
-                if time.monotonic() > late:
-                    raise httpx2.ReadTimeout(f"no whole reply within {TIMEOUT_S:g} s")
-            return response.status_code, bytes(body)
-
-    def _json(self, content: bytes) -> dict[str, Any]:
-        try:
-            found = json.loads(content)
-        except (ValueError, RecursionError) as error:
-            raise self._failed(f"its reply is no JSON ({error})") from error
-        if not isinstance(found, dict):
-            raise self._failed(
-                "its reply is no JSON object: is that the address of an OpenAI-compatible server?"
-            )
-        return found
-
-    def _failed(self, why: str) -> InputError:
-        return InputError(f"--model {self._settings.model}: the embeddings server failed: {why}")

@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 from drag_rl.retrieval.late.page_grid import PixelLimits, fitted, page_grid
-from drag_rl.retrieval.late.prompts import PAGE_PROMPT, plain_query, query_prompt
+from drag_rl.retrieval.late.prompts import CHAT_TEMPLATE, PAGE_PROMPT, plain_query, query_prompt
 
 
 class PageProcessor:
@@ -67,3 +67,8 @@ class PageProcessor:
         own = plain_query(text)
         spans = self.tokenizer(query_prompt(text), return_offsets_mapping=True)["offset_mapping"]
         return [own[begin:end].strip() for begin, end in spans]
+
+    def save(self, folder: str) -> None:
+        """Write processor and tokenizer, with our prompts as the chat template."""
+        self.qwen.chat_template = self.tokenizer.chat_template = CHAT_TEMPLATE
+        self.qwen.save_pretrained(folder)

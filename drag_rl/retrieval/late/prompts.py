@@ -17,6 +17,16 @@ AUGMENTATION_TOKEN = "<|endoftext|>"
 AUGMENTATION_TOKENS = 10
 """Follow a query: in their vectors the model can say what the query's own words leave out (query augmentation)."""
 
+CHAT_TEMPLATE = (
+    "{%- for message in messages -%}{%- if message['content'] is string -%}"
+    f"{{{{ message['content'] }}}}{AUGMENTATION_TOKEN * AUGMENTATION_TOKENS}"
+    "{%- else -%}{%- for part in message['content'] -%}{%- if part['type'] == 'text' -%}"
+    f"{{{{ part['text'] }}}}{AUGMENTATION_TOKEN * AUGMENTATION_TOKENS}"
+    f"{{%- else -%}}{{{{ {PAGE_PROMPT!r} }}}}"
+    "{%- endif -%}{%- endfor -%}{%- endif -%}{%- endfor -%}"
+)
+"""The same prompts for programs that write inputs as messages: vLLM's pooling endpoint does."""
+
 MAX_QUERY_CHARS = 4000
 """Longer queries are cut: what a policy may write is far shorter, and the time of attention grows with the square."""
 

@@ -28,7 +28,7 @@ def save_encoder(encoder: MultiVectorEncoder, folder: Path, *, merge: bool = Fal
     """
     started = time.monotonic()
     if merge:
-        _fold_adapter(encoder)
+        fold_adapter(encoder)
     with new_folder(folder, STAGE) as fresh:
         encoder.save_pretrained(str(fresh), create_model_card=False)
         write_manifest(
@@ -51,10 +51,11 @@ def save_weights(module: Any, folder: str) -> None:
     else:
         _refuse_4bit(module.model)
         module.model.save_pretrained(folder)
-    module.pages.qwen.save_pretrained(folder)
+    module.pages.save(folder)
 
 
-def _fold_adapter(encoder: MultiVectorEncoder) -> None:
+def fold_adapter(encoder: MultiVectorEncoder) -> None:
+    """Add the adapter of an encoder to its weights. Raises ``InputError`` for weights in 4 bits."""
     from peft import PeftModel
 
     module = encoder[0]
