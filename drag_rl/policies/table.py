@@ -12,6 +12,7 @@ from drag_rl.policies.source import PolicyOptions, PolicyPart, PolicySource
 from drag_rl.tables import Table
 
 _BASELINES, _PROBES = "drag_rl.policies.baselines", "drag_rl.policies.probes"
+_STOPPING = "drag_rl.policies.stopping"
 
 POLICIES: Table[PolicyPart] = Table(
     "policy",
@@ -21,9 +22,14 @@ POLICIES: Table[PolicyPart] = Table(
         "raw-question": f"{_BASELINES}.raw_question:RawQuestion",
         "keywords": f"{_BASELINES}.keywords:Keywords",
         "feedback": f"{_BASELINES}.feedback:Feedback",
+        # stop the searches of another policy by a rule
+        "stop-coverage": f"{_STOPPING}.coverage:StopByCoverage",
+        "stop-agreement": f"{_STOPPING}.agreement:StopByAgreement",
+        "stop-margin": f"{_STOPPING}.margin:StopByMargin",
         # upper bounds
         "oracle-depth": f"{_BASELINES}.oracle_depth:OracleDepth",
         "oracle-words": f"{_BASELINES}.oracle_words:OracleWords",
+        "oracle-stop": f"{_STOPPING}.oracle:OracleStop",
         # ways to earn without searching
         "probe-vocabulary": f"{_PROBES}.pasting:Vocabulary",
         "probe-question-and-vocabulary": f"{_PROBES}.pasting:QuestionAndVocabulary",

@@ -10,6 +10,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from drag_rl.protocol import EpisodeConfig
 from drag_rl.types.action import Answer, Enough, Malformed, Search, StopReason
+from drag_rl.types.coverage import gold_coverage
 from drag_rl.types.older import with_config
 from drag_rl.types.question import Question
 from drag_rl.types.rank import best_rank, query_key, within
@@ -82,12 +83,7 @@ class Outcome:
     @property
     def coverage(self) -> tuple[float, ...]:
         """After each turn, the share of the gold pages that the searches so far had in their top k."""
-        found: set[int] = set()
-        shares = []
-        for turn in self.turns:
-            found |= {place for place, rank in enumerate(turn.gold_ranks) if within(rank, self.config.top_k)}
-            shares.append(len(found) / max(1, len(self.question.gold_page_ids)))
-        return tuple(shares)
+        return gold_coverage(self.turns, len(self.question.gold_page_ids), self.config.top_k)
 
     @property
     def searches_to_cover(self) -> int | None:

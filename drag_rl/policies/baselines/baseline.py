@@ -1,14 +1,17 @@
 """What baselines have in common: they write actions as a model would, within a model's budget.
 
-As many messages search as a model is asked for; the next one answers by citing the best page of the last search.
+As many messages search as a model is asked for; the next one answers by citing the best page of the last search, or,
+where no answer is asked for, says that it has enough and keeps every page that it was shown.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 from drag_rl.episode import EpisodeConfig, neutralise
+from drag_rl.episode.observation import shown_as
 from drag_rl.episode.prompt import action_text
 from drag_rl.policies.base import EpisodeState, Reply
 from drag_rl.policies.local import LocalPolicy
@@ -38,9 +41,25 @@ class Baseline(LocalPolicy):
         query = await self.query(state) if len(state.turns) < budget else None
         if query is not None:
             return Reply(text=action_text("", "search", query, config))
+        if config.enough and not config.answer_asked:
+            return Reply(text=enough(state, pages_shown(state)))
         page_id = self.cited(state)
         answer = "No page found." if page_id is None else f"[{neutralise(page_id)}]"
         return Reply(text=action_text("", "answer", answer, config))
+
+
+def pages_shown(state: EpisodeState) -> tuple[str, ...]:
+    """The pages that the policy was shown, each once, in the order of first sight."""
+    return tuple(dict.fromkeys(page_id for turn in state.turns for page_id in turn.shown_page_ids))
+
+
+def enough(state: EpisodeState, page_ids: Sequence[str]) -> str:
+    """A message that ends the episode by naming pages that were shown."""
+    names = {page_id: shown_as(page_id) for page_id in page_ids}
+    if not state.config.show_page_ids:
+        every = [page_id for turn in state.turns for page_id in turn.shown_page_ids]
+        names = {page_id: str(every.index(page_id) + 1) for page_id in page_ids}
+    return action_text("", "enough", "\n".join(names.values()), state.config)
 
 
 def again(state: EpisodeState) -> str | None:
