@@ -13,4 +13,6 @@ def counts(outcome: Outcome) -> dict[str, float]:
         "malformed": float(outcome.malformed),
         "duplicate_queries": float(sum(outcome.repeated)),
         "answered": float(outcome.answer is not None),
+        "enough": float(outcome.enough is not None),
+        "unknown_pages": float(len(outcome.enough.unknown)) if outcome.enough else 0.0,
     }

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from drag_rl.tables import Table
 from drag_rl.types import Answer, Malformed, Outcome, Search, within
 from reward.rank import deep_rank, rank_score
+from reward.stopping import gold_at_stop_turns, search_cost_turns
 
 PerTurn = tuple[float, ...]
 """One number for each turn of an episode, in their order."""
@@ -87,6 +88,8 @@ TURN_SCORES: Table[Callable[[Outcome], PerTurn]] = Table(
         "under_search": under_search,
         "duplicate_query": duplicate_query,
         "malformed": malformed,
+        "gold_at_stop": gold_at_stop_turns,
+        "search_cost": search_cost_turns,
     },
     group="drag_rl.turn_scores",
 )

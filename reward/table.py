@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field
 
 from drag_rl.config import Config
 from drag_rl.types import Outcome
-from reward import answer, ranking, search_r1, steps
+from reward import answer, ranking, search_r1, steps, stopping
 from reward.citations import citation_f1
 from reward.cost import query_length
 from reward.counts import counts
@@ -67,6 +67,10 @@ SCORES = ScoreTable(
         "under_search": lambda outcome, _: max(steps.under_search(outcome), default=0.0),
         "duplicate_query": lambda outcome, _: share_of_searches(outcome, steps.duplicate_query(outcome)),
         "novelty": lambda outcome, _: share_of_searches(outcome, steps.novelty(outcome)),
+        # knowing when to stop; search_cost is a cost and wants a negative weight that comes in by schedule
+        "gold_at_stop": lambda outcome, _: stopping.gold_at_stop(outcome),
+        "kept_f1": lambda outcome, _: stopping.kept_f1(outcome),
+        "search_cost": lambda outcome, _: stopping.search_cost(outcome),
         # form; query_length is a cost and wants a negative weight
         "format": lambda outcome, _: format_score(outcome),
         "one_action": lambda outcome, _: one_action(outcome),

@@ -5,7 +5,7 @@ every finished group together with its trace. On top of verl's own behaviour it 
 
 - a rollout that failed ends the run, with its cause          (:mod:`drag_rl.verl_plugin.rollout_errors`)
 - so does a queue in which nothing moves                      (:mod:`drag_rl.verl_plugin.stall`)
-- rewards are shaped by turn and by group                     (:mod:`drag_rl.verl_plugin.shaping`)
+- rewards are shaped by turn, by group and by training step   (:mod:`drag_rl.verl_plugin.shaping`, ``schedules``)
 - each batch is written to disk                               (:mod:`drag_rl.verl_plugin.dumps`)
 - means and guards are returned as metrics, which verl logs   (:mod:`drag_rl.verl_plugin.batch_metrics`, ``guarding``)
 """
@@ -21,6 +21,7 @@ from drag_rl.verl_plugin.dumps import Dumps
 from drag_rl.verl_plugin.finished import FinishedRollout, read_finished, replace_rewards
 from drag_rl.verl_plugin.guarding import guard
 from drag_rl.verl_plugin.rollout_errors import raise_reported
+from drag_rl.verl_plugin.schedules import Schedules
 from drag_rl.verl_plugin.settings import SamplerSettings
 from drag_rl.verl_plugin.shaping import token_rewards
 from drag_rl.verl_plugin.stall import StallTimer
@@ -44,6 +45,7 @@ class SearchReplayBuffer(ReplayBuffer):  # type: ignore[misc]
             max_inflight_gen_batches=filter_groups.get("max_inflight_gen_batches", 1),
             **kwargs,
         )
+        self.schedules = Schedules(self.settings.shaping.scheduled, self.settings.state_dir)
         self.stall = StallTimer(self.settings.stall_timeout_s)
         self.training_dumps = Dumps(self.settings.rollout_data_dir, tokens=self.settings.dump_tokens)
         self.validation_dumps = Dumps(self.settings.validation_data_dir, tokens=self.settings.dump_tokens)
@@ -63,7 +65,9 @@ class SearchReplayBuffer(ReplayBuffer):  # type: ignore[misc]
             self.validation_dumps.write(rollouts, global_steps)
             return batch, metrics
         if self.settings.shaping.active:
-            replace_rewards(batch, rollouts, self._shaped(rollouts))
+            replace_rewards(batch, rollouts, self._shaped(rollouts, global_steps))
+            self.schedules.saw(global_steps, [rollout.breakdown for rollout in rollouts])
+            metrics |= {f"drag/weight/{name}": now for name, now in self.schedules.at(global_steps).items()}
         self.training_dumps.write(rollouts, global_steps)
         guards = guard(rollouts, self.settings.guards, global_steps)
         return batch, {**metrics, **batch_metrics(rollouts), **guards}
@@ -78,11 +82,12 @@ class SearchReplayBuffer(ReplayBuffer):  # type: ignore[misc]
             }
         )
 
-    def _shaped(self, rollouts: list[FinishedRollout]) -> list[list[float]]:
+    def _shaped(self, rollouts: list[FinishedRollout], step: int) -> list[list[float]]:
         return token_rewards(
             [rollout.uid for rollout in rollouts],
             [rollout.outcome for rollout in rollouts],
             [rollout.reward for rollout in rollouts],
             [rollout.tokens["response_mask"] for rollout in rollouts],
             self.settings.shaping,
+            self.schedules.rewards(step, [rollout.breakdown for rollout in rollouts]),
         )

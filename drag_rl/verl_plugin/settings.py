@@ -50,6 +50,8 @@ class SamplerSettings(Config):
     """Folder where training batches are written; null writes none."""
     validation_data_dir: Path | None = None
     """Folder where validation batches are written; null writes none."""
+    state_dir: Path | None = None
+    """Folder for what a resumed run must know, such as the means that a schedule watches; null keeps it in memory."""
     dump_tokens: bool = False
     """Whether each row also has its response token ids, mask and sampled log-probabilities."""
     train_batch_size: int

@@ -11,9 +11,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
 
+from pydantic import Field, field_validator
+
 from drag_rl.config import Config
 from drag_rl.types import Outcome
 from reward.group import Distances, GroupConfig, distances_of, group_rewards
+from reward.schedule import ScheduledWeight
+from reward.table import SCORES
 from reward.turn_credit import TurnCreditConfig, turn_credits
 
 
@@ -26,11 +30,22 @@ class ShapingConfig(Config):
     credit, GRPO only the sum."""
     group: GroupConfig = GroupConfig()
     """Diversity of a question's rollouts; a group of one keeps its reward."""
+    scheduled: dict[str, ScheduledWeight] = Field(default={})
+    """Weights that come in with the training step, by the names of scores, such as a cost of each search:
+    ``{search_cost: {weight: -0.2}}``. They are paid at the last token of the episode, beside the reward."""
+
+    @field_validator("scheduled")
+    @classmethod
+    def _known(cls, scheduled: dict[str, ScheduledWeight]) -> dict[str, ScheduledWeight]:
+        for name in scheduled:
+            if name not in SCORES:
+                raise ValueError(SCORES.unknown(name))
+        return scheduled
 
     @property
     def active(self) -> bool:
         """Whether anything changes."""
-        return self.turn_credit is not None or self.group.combine != "off"
+        return self.turn_credit is not None or self.group.combine != "off" or bool(self.scheduled)
 
 
 def token_rewards(
@@ -39,6 +54,7 @@ def token_rewards(
     rewards: Sequence[float],
     masks: Sequence[Sequence[int]],
     config: ShapingConfig,
+    scheduled: Sequence[float] = (),
 ) -> list[list[float]]:
     """The reward of every response token of a batch, aligned with ``masks`` (1: written by the policy).
 
@@ -48,6 +64,7 @@ def token_rewards(
         rewards: What the reward manager gave to each trajectory.
         masks: The response mask of each trajectory; each run of ones is a turn.
         config: What to change.
+        scheduled: What each trajectory is paid beside that, by scores whose weights come in by schedule.
 
     Raises:
         ValueError: A mask has another number of turns than its outcome.
@@ -56,6 +73,8 @@ def token_rewards(
         _by_turn(outcome, mask, config.turn_credit) if config.turn_credit else _at_the_end(reward, mask)
         for outcome, reward, mask in zip(outcomes, rewards, masks, strict=True)
     ]
+    for row, paid in zip(rows, scheduled, strict=False):
+        row[-1] += paid
     groups = defaultdict(list)
     for position, uid in enumerate(uids):
         groups[uid].append(position)
