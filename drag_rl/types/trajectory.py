@@ -92,6 +92,9 @@ class Trajectory:
     """Gold pages that the policy was shown beforehand (rationalisation); empty for an honest rollout."""
     generated: Generated | None = None
     """What a generator answered from its pages, where one was asked; answers have a file of their own."""
+    continued: bool | None = None
+    """Whether reading on from where the policy stopped finds the gold pages that it lacks; None where it lacks none or
+    did not stop, and where nobody looked (:mod:`drag_rl.evaluation.continuation`)."""
 
     @property
     def uses(self) -> tuple[ModelUse, ...]:
