@@ -18,14 +18,18 @@ from drag_rl.retrieval.late.adapter import ADAPTER_CONFIG, adapter_folder, base_
 from drag_rl.retrieval.late.checkpoint import load_checkpoint, projection_width
 from drag_rl.retrieval.late.embedder import MultiVectorSettings
 from drag_rl.retrieval.late.encoder import ColQwen3Module, new_encoder
+from drag_rl.retrieval.late.model import DEFAULT_DIM, draw_projection
 from drag_rl.retrieval.late.processor import PageProcessor
 
 
-def load_encoder(settings: MultiVectorSettings, *, trainable: bool = False) -> MultiVectorEncoder:
+def load_encoder(
+    settings: MultiVectorSettings, *, trainable: bool = False, projection_seed: int | None = None
+) -> MultiVectorEncoder:
     """The encoder of these settings; ``encoder[0].model`` is the ``ColQwen3``, or the ``PeftModel`` around it.
 
     ``settings.model`` may be an adapter, too: its base is the one that it names. With ``trainable`` the adapter's
     weights take gradients; a model without one comes with all of its weights ready to train, so freeze what is to stay.
+    A base model without a projection is refused, unless ``projection_seed`` is to draw one, to be trained.
 
     Raises ``InputError`` for a model that cannot be found or loaded, and for any weight that is missing or unexpected.
     """
@@ -34,23 +38,29 @@ def load_encoder(settings: MultiVectorSettings, *, trainable: bool = False) -> M
         if adapter:
             raise InputError(f"--adapter {settings.adapter}: {settings.model} is no model of ours to adapt")
         return _foreign(folder, settings)
-    return new_encoder(load_module(settings, trainable=trainable), _device(settings))
+    module = load_module(settings, trainable=trainable, projection_seed=projection_seed)
+    return new_encoder(module, _device(settings))
 
 
-def load_module(settings: MultiVectorSettings, *, trainable: bool = False) -> ColQwen3Module:
+def load_module(
+    settings: MultiVectorSettings, *, trainable: bool = False, projection_seed: int | None = None
+) -> ColQwen3Module:
     """The encoder's own module; see :func:`load_encoder`."""
     folder, adapter = model_and_adapter(settings)
     device = _device(settings)
     dtype = _dtype(settings, device)
     pages = load_processor(folder, settings.max_visual_tokens)
+    width = projection_width(adapter or folder)
     model: Any = load_checkpoint(
         folder,
         dtype=dtype,
         device=device,
         attention=_attention(settings, device, dtype),
         load_in_4bit=settings.load_in_4bit,
-        new_projection=projection_width(adapter) if adapter else 0,
+        new_projection=width if projection_seed is None else width or DEFAULT_DIM,
     )
+    if projection_seed is not None and not width:
+        draw_projection(model, projection_seed)
     # What an adapter that is trained on it will name as its base.
     base = base_of(adapter) if adapter and _is_adapter(settings.model) else settings.model
     model.name_or_path = str(Path(base).resolve()) if Path(base).is_dir() else base

@@ -36,6 +36,7 @@ def train_retriever(task: Task, options: RetrieverOptions) -> Path:
     from datasets import Dataset
 
     from drag_rl.retrieval.late.embedder import MultiVectorSettings
+    from drag_rl.retrieval.late.encoder import ColQwen3Module
     from drag_rl.retrieval.late.loading import load_encoder
     from drag_rl.retrieval.late.saving import STAGE, save_encoder
     from drag_rl.training.retriever.evaluator import RetrievalEvaluator
@@ -66,7 +67,12 @@ def train_retriever(task: Task, options: RetrieverOptions) -> Path:
             load_in_4bit=options.load_in_4bit,
         ),
         trainable=True,
+        projection_seed=options.seed,
     )
+    if not isinstance(encoder[0], ColQwen3Module):
+        raise InputError(
+            f"--model {task.model}: is no Qwen3-VL with or without a projection, which alone is trained"
+        )
     with ranks.main_process_first():
         mined = mined_negatives(questions, pages, options, task, encoder)
     torch.manual_seed(options.seed)  # a new adapter is the same on all ranks
