@@ -93,3 +93,11 @@ def speaking_model(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, t
 def world(tiny_data: Path, speaking_model: Path) -> tuple[Path, Path]:
     """The small real world: its folder of data, and that of the model that searches and answers in it."""
     return tiny_data, speaking_model
+
+
+@pytest.fixture(scope="session")
+def late_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pages of symbols, questions that name them, and ``run/model``, which has learnt to see them (minutes)."""
+    import late_world
+
+    return built_once(tmp_path_factory, "late-world", late_world.train_world)

@@ -3,7 +3,7 @@
     python -m drag_rl.training.curves RUN [--png FILE]
 
 reads what the replay buffer of GRPO and PPO wrote, ``RUN/rollouts/*.trajectories.jsonl`` (one file a training step) and
-``RUN/validation/*.trajectories.jsonl`` (step 0 is before training), or the losses of an SFT run,
+``RUN/validation/*.trajectories.jsonl`` (step 0 is before training), or the losses of an SFT run or a retriever's,
 ``RUN/metrics/*.jsonl``.
 
 Training batches are other questions in each step, and ``algorithm.filter_groups`` leaves out those that the policy
@@ -32,17 +32,31 @@ app = typer.Typer(add_completion=False)
 COLUMNS = ("reward", "rank_score", "hit@1", "hit@k", "gold_rank", "format", "searches", "turns")
 """Shown in this order: the reward, then the breakdown's means over a step's trajectories."""
 
+RETRIEVAL = {
+    f"val/{name}": label
+    for name, label in (
+        ("ndcg@5", "nDCG@5"),
+        ("mrr", "MRR"),
+        ("recall@1", "Recall@1"),
+        ("recall@5", "Recall@5"),
+        ("recall@10", "Recall@10"),
+    )
+}
+"""Name in the logs of a retriever's training -> heading here."""
 LOSSES = {
     "train/loss": "loss",
     "val/loss": "validation",
     "train/grad_norm": "gradient norm",
     "train/lr": "rate",
+    **RETRIEVAL,
 }
-"""Name in the logs of verl's SFT trainer -> heading here."""
+"""Name in the logs of verl's SFT trainer, or of a retriever's -> heading here."""
 
 
 def read_losses(folder: Path) -> dict[int, dict[str, float]]:
-    """The losses of an SFT run by step: a file for each start, of which the latest that has a step counts.
+    """The losses of an SFT run by step, or a retriever's and what it finds.
+
+    There is a file for each start; of those that have a step the latest counts.
 
     Raises:
         InputError: A line is no step's metrics; names file and line. A last line without an end is left out.
@@ -125,7 +139,7 @@ def main(
     tables = {
         "training batches": means(training),
         f"validation: {asked}": means(validation),
-        "supervised fine-tuning": losses,
+        "retriever" if _ranks_pages(losses) else "supervised fine-tuning": losses,
     }
     console = table_console()
     for title, curve in tables.items():
@@ -144,6 +158,10 @@ def main(
                 for label, name in (("training", "loss"), ("validation", "validation"))
             ]
         }
+        if _ranks_pages(losses):
+            panels["pages found for validation questions"] = [
+                Line(label=label, points=_of(label, losses), errors={}) for label in RETRIEVAL.values()
+            ]
     else:
         panels = {
             title: [
@@ -164,6 +182,11 @@ def main(
     png = png or run / "curves.png"
     draw(panels, png)
     console.print(f"picture: {png}", markup=False, soft_wrap=True)
+
+
+def _ranks_pages(losses: Curve) -> bool:
+    """Whether the losses are those of a retriever."""
+    return any(label in row for row in losses.values() for label in RETRIEVAL.values())
 
 
 def _asked(validation: Mapping[int, list[Rollout]]) -> str:

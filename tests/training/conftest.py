@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from itertools import islice
 
+import late_world
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import training_lab
 import trajectory_lab as lab
+from shared_world import built_once
 from tiny_corpus import Searching
 
 from drag_rl.episode import EpisodeConfig, as_text
@@ -74,3 +76,31 @@ def shown(world, tmp_path_factory):
     )
     write_training_data(source, folder / "data", options)
     return folder / "data"
+
+
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory):
+    """A tiny retriever model of random weights."""
+    return built_once(tmp_path_factory, "untrained-retriever", late_world.new_model) / "untrained"
+
+
+@pytest.fixture
+def retriever(untrained):
+    """That model as an encoder, ready to train."""
+    from drag_rl.retrieval.late.embedder import MultiVectorSettings
+    from drag_rl.retrieval.late.loading import load_encoder
+
+    settings = MultiVectorSettings(model=str(untrained), device="cpu", dtype="float32")
+    return load_encoder(settings, trainable=True)
+
+
+@pytest.fixture(scope="session")
+def symbol_pages():
+    """Images of pages of symbols."""
+    return [late_world.page_image(places) for places in late_world.draw_pages()["train"][:8]]
+
+
+@pytest.fixture(scope="session")
+def symbols(tmp_path_factory):
+    """The world of symbols: its folder of pages and its questions, without a model."""
+    return built_once(tmp_path_factory, "symbols", late_world.make_world)

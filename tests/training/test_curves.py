@@ -49,6 +49,20 @@ def test_a_resumed_sft_run_has_one_loss_a_step(tmp_path, capsys):
         assert picture.size == (600, 480)
 
 
+def test_a_retriever_has_losses_and_what_it_finds(tmp_path, capsys):
+    log(
+        tmp_path / "metrics" / "a.jsonl",
+        (0, {"val/ndcg@5": 0.125, "val/mrr": 0.25}),
+        (1, {"train/loss": 3.5}),
+        (1, {"val/ndcg@5": 0.875, "val/mrr": 0.75, "val/loss_of_another": 1}),
+    )
+    assert curves(tmp_path) == 0
+    said = capsys.readouterr().out
+    assert all(word in said for word in ("retriever", "nDCG@5", "0.875", "0.125", "3.5"))
+    with Image.open(tmp_path / "curves.png") as picture:
+        assert picture.size == (1200, 480)
+
+
 def dump(folder, step, rewards):
     """A step's trajectories: question -> the rewards of its samples."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,6 @@ QUESTION = "query"
 GOLD = "positive"
 MINED = "negative_{}"
 """Names of columns in the order in which the loss takes them."""
-SHOWN_PROBLEMS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +129,11 @@ def training_rows(
     return rows
 
 
-@dataclass
+@dataclass(kw_only=True)
 class PageCollator(MultiVectorEncoderDataCollator):  # type: ignore[misc]
     """sentence-transformers' collator for rows that name pages; a batch's images are opened when it is made."""
 
-    load: Callable[[str], Image.Image] = Image.open
+    load: Callable[[str], Image.Image]
     """The image of a page id."""
 
     def __call__(self, features: list[dict[str, Any]]) -> dict[str, Any]:
