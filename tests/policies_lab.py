@@ -6,10 +6,13 @@ from typing import Any
 
 from drag_rl.doctor.probing import outcomes_of
 from drag_rl.episode import EpisodeConfig
+from drag_rl.policies.baselines.baseline import Baseline
 from drag_rl.policies.table import POLICIES
 from drag_rl.types import Outcome, Question
 
-BASELINES = tuple(name for name in POLICIES if name != "model" and not name.startswith("probe-"))
+BASELINES = tuple(
+    name for name, part in POLICIES.items() if isinstance(part, type) and issubclass(part, Baseline)
+)
 """The baselines and oracles of the table."""
 
 

@@ -13,12 +13,12 @@ UNDEFINED = math.nan
 
 def iterations(trajectory: Trajectory) -> float:
     """Assistant messages."""
-    return _or_budget(trajectory, len(trajectory.outcome.turns))
+    return or_budget(trajectory, len(trajectory.outcome.turns))
 
 
 def searches(trajectory: Trajectory) -> float:
     """Turns that searched."""
-    return _or_budget(trajectory, len(trajectory.outcome.searches))
+    return or_budget(trajectory, len(trajectory.outcome.searches))
 
 
 def prompt_tokens(trajectory: Trajectory) -> float:
@@ -54,7 +54,8 @@ def error_rate(trajectory: Trajectory) -> float:
     return float(trajectory.outcome.stop_reason is StopReason.ERROR)
 
 
-def _or_budget(trajectory: Trajectory, count: int) -> float:
+def or_budget(trajectory: Trajectory, count: int) -> float:
+    """A count of messages or searches; the whole budget for an episode that failed with an error."""
     return float(trajectory.outcome.config.max_turns if error_rate(trajectory) else count)
 
 

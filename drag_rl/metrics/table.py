@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from drag_rl.metrics import answers, behaviour, diversity, finding, stopping
 from drag_rl.metrics.answering import answer_in_context, of_answer, of_citations
 from drag_rl.metrics.at_cutoffs import MetricTable, ranked
+from drag_rl.metrics.costs import METRICS_OF_COSTS
 from drag_rl.metrics.generated import METRICS_OF_ANSWERS
 from drag_rl.metrics.metric import Metric, cost, score, share, variety
 
@@ -187,6 +188,7 @@ _ALL = (
         "summed over the messages; where the policy tells",
         behaviour.completion_tokens,
     ),
+    *METRICS_OF_COSTS,
     cost(
         "duplicate_query_rate",
         "Duplicate Queries",

@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 from drag_rl.episode import EpisodeConfig
 from drag_rl.policies.base import Policy
 from drag_rl.policies.settings import PolicySettings
+from drag_rl.policies.tuned import own_settings
 from drag_rl.protocol import MAX_PIXELS, MESSAGE_TIMEOUT_S, MESSAGE_TOKENS
 from drag_rl.retrieval.base import Retriever
 from drag_rl.serving.served_model import ModelChoice
@@ -76,7 +77,8 @@ class PolicySource(ABC):
     def __init__(self, options: PolicyOptions, settings_type: type[PolicySettings] = PolicySettings) -> None:
         """Raises InputError for settings that the policy does not have, or that are out of their range."""
         self.options = options
-        self.policy_settings = settings_type.from_mapping(options.settings, f"--policy {options.name}")
+        said = own_settings(options.settings, options.name)
+        self.policy_settings = settings_type.from_mapping(said, f"--policy {options.name}")
 
     @property
     def model(self) -> str:

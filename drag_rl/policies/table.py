@@ -12,7 +12,7 @@ from drag_rl.policies.source import PolicyOptions, PolicyPart, PolicySource
 from drag_rl.tables import Table
 
 _BASELINES, _PROBES = "drag_rl.policies.baselines", "drag_rl.policies.probes"
-_STOPPING = "drag_rl.policies.stopping"
+_PROMPTED, _STOPPING = "drag_rl.policies.prompted", "drag_rl.policies.stopping"
 
 POLICIES: Table[PolicyPart] = Table(
     "policy",
@@ -22,6 +22,17 @@ POLICIES: Table[PolicyPart] = Table(
         "raw-question": f"{_BASELINES}.raw_question:RawQuestion",
         "keywords": f"{_BASELINES}.keywords:Keywords",
         "feedback": f"{_BASELINES}.feedback:Feedback",
+        # published ways to search with a model that was not trained for it
+        "ircot": f"{_PROMPTED}.ircot:Ircot",
+        "flare": f"{_PROMPTED}.flare:Flare",
+        "entropy-trigger": f"{_PROMPTED}.entropy_trigger:EntropyTrigger",
+        "self-reflection": f"{_PROMPTED}.self_reflection:SelfReflection",
+        "speculative-rag": f"{_PROMPTED}.speculative:SpeculativeRag",
+        "query2doc": f"{_PROMPTED}.query2doc:Query2doc",
+        "hyde": f"{_PROMPTED}.hyde:Hyde",
+        "hyde-words": f"{_PROMPTED}.hyde:HydeWords",
+        "thinkqe": f"{_PROMPTED}.thinkqe:Thinkqe",
+        "iter-retgen": f"{_PROMPTED}.iter_retgen:IterRetgen",
         # stop the searches of another policy by a rule
         "stop-coverage": f"{_STOPPING}.coverage:StopByCoverage",
         "stop-agreement": f"{_STOPPING}.agreement:StopByAgreement",
