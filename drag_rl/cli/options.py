@@ -36,26 +36,42 @@ def episode_config(settings: Sequence[str] | None, base: EpisodeConfig | None = 
     (2, False, 3)
     """
     options: dict[str, Any] = base.model_dump() if base else {}
+    return EpisodeConfig.from_mapping(
+        options | settings_of(settings, "--episode", "max_turns: 3"), "--episode"
+    )
+
+
+def settings_of(settings: Sequence[str] | None, option: str, example: str) -> dict[str, Any]:
+    """What an option says that takes ``key=value``, or a YAML or JSON file of them, and may be repeated.
+
+    Raises InputError naming the option, the file or the word that is wrong; ``example`` is a line of such a file.
+
+    >>> settings_of(["threshold=0.4 repeats=2", "repeats=3"], "--policy-options", "threshold: 0.4")
+    {'threshold': 0.4, 'repeats': 3}
+    """
+    options: dict[str, Any] = {}
     for setting in settings or ():
         try:
             words = shlex.split(setting)
         except ValueError as error:
-            raise InputError(f"--episode {setting}: {error}") from None
+            raise InputError(f"{option} {setting}: {error}") from None
         for word in words:
             key, equals, value = word.partition("=")
-            options |= {key: _yaml(value, f"--episode {word}")} if equals else _yaml_file(Path(word))
-    return EpisodeConfig.from_mapping(options, "--episode")
+            options |= (
+                {key: _yaml(value, f"{option} {word}")} if equals else _file(Path(word), option, example)
+            )
+    return options
 
 
-def _yaml_file(path: Path) -> dict[str, Any]:
-    if path.suffix not in {".yaml", ".yml"}:
-        raise InputError(f"--episode {path}: is neither key=value nor a .yaml file")
+def _file(path: Path, option: str, example: str) -> dict[str, Any]:
+    if path.suffix not in {".yaml", ".yml", ".json"}:
+        raise InputError(f"{option} {path}: is neither key=value nor a .yaml file")
     try:
         found = _yaml(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--episode {path}: cannot be read: {error}") from None
+        raise InputError(f"{option} {path}: cannot be read: {error}") from None
     if not isinstance(found, dict):
-        raise InputError(f"{path}: is no mapping of episode options, such as 'max_turns: 3'")
+        raise InputError(f"{path}: is no mapping of {option.strip('-')} settings, such as '{example}'")
     return found
 
 
