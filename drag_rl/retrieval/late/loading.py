@@ -19,7 +19,7 @@ from drag_rl.retrieval.late.checkpoint import load_checkpoint, projection_width
 from drag_rl.retrieval.late.embedder import MultiVectorSettings
 from drag_rl.retrieval.late.encoder import ColQwen3Module, new_encoder
 from drag_rl.retrieval.late.model import DEFAULT_DIM, draw_projection
-from drag_rl.retrieval.late.processor import PageProcessor
+from drag_rl.retrieval.late.processor import PageProcessor, limit_pixels
 
 
 def load_encoder(
@@ -133,13 +133,15 @@ def _foreign(folder: Path, settings: MultiVectorSettings) -> MultiVectorEncoder:
     if settings.load_in_4bit:
         raise InputError(f"--load-in-4bit: is for models of ours, not for {settings.model}")
     try:
-        return MultiVectorEncoder(
+        encoder = MultiVectorEncoder(
             str(folder),
             device=device,
             model_kwargs=options,
             trust_remote_code=settings.trust_remote_code,
             local_files_only=True,
         )
+        limit_pixels(encoder.processor.image_processor, settings.max_visual_tokens)
     except (OSError, ValueError, RuntimeError, ImportError, KeyError, AttributeError, TypeError) as error:
         why = " ".join(str(error).split())[:300]
         raise InputError(f"--model {settings.model}: cannot be loaded: {why}") from error
+    return encoder

@@ -130,11 +130,14 @@ class LocalModel:
             try:
                 features = self.encoder.preprocess(list(inputs), task=task)
                 batch_to_device(features, self.encoder.device)
-                kept = features["attention_mask"].bool()
+                seen = self.encoder(features, task=task)
+                kept = seen["attention_mask"].bool()
                 if task == "document":
-                    kept = features["input_ids"] == self._pages.image_token_id
-                out = self.encoder(features, task=task)["token_embeddings"]
-                rows = [row[keep].float().cpu().numpy() for row, keep in zip(out, kept, strict=True)]
+                    kept = seen["input_ids"] == self._pages.image_token_id
+                rows = [
+                    row[keep].float().cpu().numpy()
+                    for row, keep in zip(seen["token_embeddings"], kept, strict=True)
+                ]
             except RuntimeError as error:  # of a GPU: out of memory, say
                 why = " ".join(str(error).split())[:300]
                 raise InputError(

@@ -61,7 +61,9 @@ class ColQwen3(Qwen3VLModel):  # type: ignore[misc]
             use_cache=False,
         )
         self.rope_deltas = None  # a batch leaves nothing behind for the next
-        vectors_BTE = nn.functional.normalize(self.custom_text_proj(seen.last_hidden_state), dim=-1)
+        # A projection that learns is float32, over a model in bfloat16 too.
+        hidden_BTH = seen.last_hidden_state.to(self.custom_text_proj.weight.dtype)
+        vectors_BTE = nn.functional.normalize(self.custom_text_proj(hidden_BTH), dim=-1)
         return vectors_BTE * attention_mask[..., None].to(vectors_BTE.dtype)
 
 

@@ -19,17 +19,7 @@ class PageProcessor:
         self.qwen = processor
         self.tokenizer = processor.tokenizer
         self.tokenizer.padding_side = "left"
-        images = processor.image_processor
-        self.limits = PixelLimits(
-            tile=images.patch_size * images.merge_size,
-            fewest=images.size["shortest_edge"],
-            most=images.size["longest_edge"],
-        ).lowered(max_visual_tokens)
-        # Both, as a saved ``max_pixels`` goes before the size.
-        images.size = {"shortest_edge": self.limits.fewest, "longest_edge": self.limits.most}
-        for name, pixels in (("min_pixels", self.limits.fewest), ("max_pixels", self.limits.most)):
-            if getattr(images, name, None) is not None:
-                setattr(images, name, pixels)
+        self.limits = limit_pixels(processor.image_processor, max_visual_tokens)
 
     @property
     def image_token_id(self) -> int:
@@ -72,3 +62,18 @@ class PageProcessor:
         """Write processor and tokenizer, with our prompts as the chat template."""
         self.qwen.chat_template = self.tokenizer.chat_template = CHAT_TEMPLATE
         self.qwen.save_pretrained(folder)
+
+
+def limit_pixels(images: Any, max_visual_tokens: int) -> PixelLimits:
+    """Have an image processor make so many visual tokens of an image at most (0: as it is); returns its limits."""
+    limits = PixelLimits(
+        tile=images.patch_size * images.merge_size,
+        fewest=images.size["shortest_edge"],
+        most=images.size["longest_edge"],
+    ).lowered(max_visual_tokens)
+    # Both, as a saved ``max_pixels`` goes before the size.
+    images.size = {"shortest_edge": limits.fewest, "longest_edge": limits.most}
+    for name, pixels in (("min_pixels", limits.fewest), ("max_pixels", limits.most)):
+        if getattr(images, name, None) is not None:
+            setattr(images, name, pixels)
+    return limits
