@@ -50,7 +50,8 @@ def save_weights(module: Any, folder: str) -> None:
         module.model.save_pretrained(folder, save_embedding_layers=False)
     else:
         _refuse_4bit(module.model)
-        module.model.save_pretrained(folder)
+        # By the model's own names, whatever those of the checkpoint were that it was loaded from.
+        module.model.save_pretrained(folder, save_original_format=False)
     module.pages.save(folder)
 
 
