@@ -1,4 +1,4 @@
-"""Which pages a policy names when it says that it has enough."""
+"""The message that says that there is enough: which pages it names, and how it is written."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 
 from drag_rl.citations import citations_in
+from drag_rl.episode.observation import shown_as
+from drag_rl.episode.prompt import action_text
+from drag_rl.protocol import EpisodeConfig
+from drag_rl.types import Turn
 
 UNKNOWN_CHARS = 80
 """Characters that are kept of a text that names no page."""
@@ -43,3 +47,12 @@ def _names(text: str, shown: Mapping[str, str]) -> tuple[str, ...]:
         or numbers
         or ((text[:UNKNOWN_CHARS],) if text else ())
     )
+
+
+def enough_text(thought: str, page_ids: Sequence[str], turns: Sequence[Turn], config: EpisodeConfig) -> str:
+    """A message that ends an episode of these turns by naming pages that they showed, by their names there."""
+    shown = [page_id for turn in turns for page_id in turn.shown_page_ids]
+    names = (
+        shown_as(page_id) if config.show_page_ids else str(shown.index(page_id) + 1) for page_id in page_ids
+    )
+    return action_text(thought, "enough", "\n".join(names), config)

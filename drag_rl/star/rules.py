@@ -125,6 +125,26 @@ def _cites_gold(_: Limits) -> Test:
     return lambda trajectory: citation_scores(trajectory.outcome)["citation_recall"] > 0
 
 
+def _stopped_well(_: Limits) -> Test:
+    def test(trajectory: Trajectory) -> bool:
+        outcome = trajectory.outcome
+        if not outcome.config.enough:
+            return True
+        ended = outcome.enough is not None or outcome.answer is not None
+        return ended and outcome.searches_to_cover is not None
+
+    return test
+
+
+def _no_search_after_enough(_: Limits) -> Test:
+    def test(trajectory: Trajectory) -> bool:
+        outcome = trajectory.outcome
+        needed = outcome.searches_to_cover
+        return not outcome.config.enough or needed is None or len(outcome.searches) == needed
+
+    return test
+
+
 RULES: Table[Rule] = Table(
     "rule",
     {
@@ -143,6 +163,17 @@ RULES: Table[Rule] = Table(
         "answered": Rule(keeps="ended with an answer", default=False, build=_answered),
         "cites_gold": Rule(
             keeps="the answer cites a gold page that was shown", default=False, build=_cites_gold
+        ),
+        "stopped_well": Rule(
+            keeps="with enough=true: ended by the policy, every gold page found",
+            default=False,
+            build=_stopped_well,
+        ),
+        "no_search_after_enough": Rule(
+            keeps="with enough=true: no search after every gold page was found",
+            default=False,
+            masked=True,
+            build=_no_search_after_enough,
         ),
     },
     group="drag_rl.rules",

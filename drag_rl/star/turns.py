@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from drag_rl.types import Malformed, Outcome, Search, Turn, best_rank
+from drag_rl.types import Enough, Malformed, Outcome, Search, Turn, best_rank
 
 
 def searches(outcome: Outcome) -> Iterator[tuple[Turn, str, int | None]]:
@@ -34,14 +34,22 @@ def wasted_turns(outcome: Outcome) -> tuple[bool, ...]:
     """For each turn, whether it is no example to follow.
 
     That is a message that is no action, a search that was made before and lists nothing new, or a search that found no
-    gold while a later one did.
+    gold while a later one did. Where the policy may say that it has enough, it is also a search after every gold page
+    was found, and ``enough`` before, or without naming them.
     """
     last_find = max((turn.step for turn in outcome.turns if outcome.finds(turn)), default=0)
     wasted = []
     for turn, repeated in zip(outcome.turns, outcome.repeated, strict=True):
         if isinstance(turn.action, Search):
             missed = not outcome.finds(turn) and turn.step < last_find
-            wasted.append(repeated or missed)
+            wasted.append(repeated or missed or (outcome.config.enough and covered_before(outcome, turn)))
+        elif isinstance(turn.action, Enough):
+            wasted.append(not set(outcome.question.gold_page_ids) <= set(turn.action.pages))
         else:
             wasted.append(isinstance(turn.action, Malformed))
     return tuple(wasted)
+
+
+def covered_before(outcome: Outcome, turn: Turn) -> bool:
+    """Whether the searches before a turn had found every gold page."""
+    return turn.step > 1 and outcome.coverage[turn.step - 2] == 1.0

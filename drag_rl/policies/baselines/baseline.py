@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from drag_rl.episode import EpisodeConfig, neutralise
-from drag_rl.episode.observation import shown_as
+from drag_rl.episode.enough import enough_text
 from drag_rl.episode.prompt import action_text
 from drag_rl.policies.base import EpisodeState, Reply
 from drag_rl.policies.local import LocalPolicy
@@ -55,11 +55,7 @@ def pages_shown(state: EpisodeState) -> tuple[str, ...]:
 
 def enough(state: EpisodeState, page_ids: Sequence[str]) -> str:
     """A message that ends the episode by naming pages that were shown."""
-    names = {page_id: shown_as(page_id) for page_id in page_ids}
-    if not state.config.show_page_ids:
-        every = [page_id for turn in state.turns for page_id in turn.shown_page_ids]
-        names = {page_id: str(every.index(page_id) + 1) for page_id in page_ids}
-    return action_text("", "enough", "\n".join(names.values()), state.config)
+    return enough_text("", page_ids, state.turns, state.config)
 
 
 def again(state: EpisodeState) -> str | None:

@@ -69,6 +69,11 @@ class Catalogue:
                 raise InputError(
                     f"{where} was collected with {name}={made}, not {said}; give --episode {name}={made}"
                 )
+        if self.config.enough and not (self.config.show_page_ids or outcome.config.enough):
+            raise InputError(
+                f"{where} was collected with show_page_ids=false and without enough=true, so that its hits are not "
+                "numbered through and none can be named; collect again with enough=true"
+            )
         if self.alone and any(outcome.corpus_ranks(turn) is None for turn in outcome.searches):
             raise InputError(
                 f"{where} was collected with repeat_pages=false by an older version, which did not record where gold "

@@ -1,9 +1,10 @@
 """Pairs of a better and a worse query for the same prompt, in TRL's conversational form.
 
-Two sources. *Within* a trajectory: any two of its queries, as single-turn messages without thoughts (the later one's
+Three sources. *Within* a trajectory: any two of its queries, as single-turn messages without thoughts (the later one's
 thought speaks of hits that the earlier one had not seen), by their ranks over the whole corpus. *Across* the samples of
 a question: two messages, as they were written, that answered the very same conversation, by the ranks that they had
-there: the opening always, deeper turns where all before them is equal.
+there: the opening always, deeper turns where all before them is equal. *Stop*, where the policy may say that it has
+enough: after every gold page was shown, saying so against the search that was made.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ import pyarrow as pa
 from drag_rl.episode import Message
 from drag_rl.star.formats.conversation import Chat, Conversations, QuestionGroup
 from drag_rl.star.formats.sft import IMAGES, messages_type, tools_column
+from drag_rl.star.formats.stopping import right_stop, searches_too_many
 from drag_rl.star.turns import queries_alone, searches
 from drag_rl.types import Trajectory, query_key, within
 from reward.rank import deep_rank, rank_score
 
-Source = Literal["within", "across"]
+Source = Literal["within", "across", "stop"]
+STOP_MARGIN = 1.0
+"""By how much saying enough is better than a search of which nothing is left to find."""
 TOLERANCE = 1e-9
 """Differences of scores are floats: a third is not quite a third."""
 
@@ -121,6 +125,8 @@ class Pairs:
         contexts: dict[bytes, tuple[Chat, list[_Try]]] = {}
         for trajectory in honest:
             yield from self._pairs("within", prompt, _bare_tries(trajectory, talk), group, counts)
+            if talk.config.enough:
+                yield from self._stops(trajectory, talk)
             for turn, query, rank in searches(trajectory.outcome):
                 chat = talk.before(trajectory.outcome, turn.step)
                 _, tries = contexts.setdefault(_digest(chat), (chat, []))
@@ -128,6 +134,18 @@ class Pairs:
                 tries.append(_Try(text, query_key(query), rank, trajectory.sample, turn.step))
         for chat, tries in contexts.values():
             yield from self._pairs("across", chat, tries, group, counts)
+
+    def _stops(self, trajectory: Trajectory, talk: Conversations) -> Iterator[_Pair]:
+        outcome, sample = trajectory.outcome, trajectory.sample
+        for turn in searches_too_many(outcome):
+            chat = talk.before(outcome, turn.step)
+            stop, said = (
+                chat.answered(text).messages[-1]["content"]
+                for text in (right_stop(outcome, turn.step - 1, talk), turn.text)
+            )
+            chosen = _Try(stop, ("enough",), None, sample, turn.step)
+            rejected = _Try(said, ("search", turn.text), turn.gold_rank, sample, turn.step)
+            yield _Pair("stop", chat, chosen, rejected, STOP_MARGIN)
 
     def _pairs(
         self, source: Source, prompt: Chat, tries: Sequence[_Try], group: QuestionGroup, counts: Counter[str]

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from drag_rl.episode import Message
 from drag_rl.star.formats.conversation import Chat, Conversations, QuestionGroup, document_of
+from drag_rl.star.formats.stopping import stop_example
 from drag_rl.star.turns import queries_alone, searches, wasted_turns
 from drag_rl.types import Trajectory, Turn, best_rank, within
 from reward.rank import rank_score
@@ -81,9 +82,17 @@ def best_rows(group: QuestionGroup, talk: Conversations, counts: Counter[str]) -
 
 
 def trajectory_rows(group: QuestionGroup, talk: Conversations, counts: Counter[str]) -> Examples:
-    """``sft_trajectory``: the whole conversation up to its last useful turn, with the wasted turns marked."""
+    """``sft_trajectory``: the whole conversation up to its last useful turn, with the wasted turns marked.
+
+    Where the policy may say that it has enough, it ends so after the first search that completes the gold pages.
+    """
     for trajectory in group.kept:
         outcome = trajectory.outcome
+        stop = stop_example(outcome, talk) if talk.config.enough else None
+        if stop:
+            chat, marks = stop
+            yield _row(talk, chat, marks, trajectory, len(marks), outcome.best_gold_rank)
+            continue
         useful = [not wasted for wasted in wasted_turns(outcome)]
         while useful and not useful[-1]:
             useful.pop()
