@@ -19,7 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("drag_rl.cli",),
     ("drag_rl.view", "drag_rl.doctor", "drag_rl.service"),
     ("drag_rl.evaluation",),
-    ("drag_rl.star", "drag_rl.training", "data_preprocess"),
+    ("drag_rl.star", "drag_rl.handoff", "drag_rl.training", "data_preprocess"),
     ("drag_rl.verl_plugin", "reward.*_manager"),
     ("reward.*_model",),
     ("drag_rl.policies", "drag_rl.trajectories"),

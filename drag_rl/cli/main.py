@@ -17,6 +17,7 @@ COMMANDS: dict[str, str] = {
     "ingest": "Read a folder of PDFs, or an OCR file, into a folder of pages.",
     "index": "Make pages searchable.",
     "search": "Ask an index by hand.",
+    "ask": "Ask one question: search, then an answer that cites its pages.",
     "doctor": "Check a set-up before any training.",
     "serve": "Let other programs search an index by HTTP.",
     "filter": "Keep the trajectories that are worth learning from.",
@@ -26,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "collect": "Let a policy play questions and keep every trajectory.",
     "evaluate": "Measure a policy on questions: a model, a baseline, an oracle.",
     "compare": "Say whether results are better than a base, metric by metric.",
+    "tune": "Find the threshold at which a policy makes a wanted number of searches.",
     "merge": "Fold a LoRA adapter into its base model.",
 }
 """Subcommand -> its line in ``drag --help``.

@@ -37,6 +37,12 @@ class _Bar(collection.Progress):
         found = f"solved {counts.solved}, errors {counts.errors}"
         self._bar.update(self._task, completed=counts.episodes, description=found)
 
+    def answering(self, answers: int) -> None:
+        self._bar.reset(self._task, total=answers, description="answers")
+
+    def answered(self, answers: int) -> None:
+        self._bar.update(self._task, completed=answers)
+
 
 @contextmanager
 def episode_bar() -> Iterator[collection.Progress]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from drag_rl.cli.option_groups import expands
+from drag_rl.cli.options import settings_of
 from drag_rl.errors import InputError
 from drag_rl.policies.server.sampling import SAMPLINGS
 from drag_rl.policies.source import Dialect, PolicyOptions
@@ -74,8 +75,20 @@ Consensus = Annotated[
 ]
 
 
+PolicySettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--policy-options",
+        metavar="KEY=VALUE|FILE",
+        help="A setting of the policy's own, such as threshold=0.4, or a file of them: YAML, or what `drag tune` "
+        "wrote; repeat it. docs/baselines.md lists them.",
+    ),
+]
+
+
 def policy_options(
     policy: PolicyName = "model",
+    policy_settings: PolicySettings = None,
     model: ModelName = None,
     base_url: BaseUrl = None,
     model_path: ModelPath = None,
@@ -110,6 +123,7 @@ def policy_options(
         timeout_s=timeout_s,
         retries=retries,
         consensus=consensus,
+        settings=settings_of(policy_settings, "--policy-options", "threshold: 0.4"),
     )
 
 
@@ -118,24 +132,4 @@ def plays_a_policy(*, sampling: str) -> Callable[[Callable[..., None]], Callable
 
     ``sampling`` is the command's default for ``--sampling``.
     """
-    shared = inspect.signature(policy_options, eval_str=True).parameters
-
-    def with_options(command: Callable[..., None]) -> Callable[..., None]:
-        def called(**values: Any) -> None:
-            said = {name: values.pop(name) for name in shared}
-            command(policy=policy_options(**said), **values)
-
-        parameters: list[inspect.Parameter] = []
-        for parameter in inspect.signature(command, eval_str=True).parameters.values():
-            parameters += shared.values() if parameter.name == "policy" else [parameter]
-        defaults = {"sampling": sampling}
-        called.__name__, called.__doc__ = command.__name__, command.__doc__
-        vars(called)["__signature__"] = inspect.Signature(
-            [
-                one.replace(kind=inspect.Parameter.KEYWORD_ONLY, default=defaults.get(one.name, one.default))
-                for one in parameters
-            ]
-        )
-        return called
-
-    return with_options
+    return expands("policy", policy_options, {"sampling": sampling})

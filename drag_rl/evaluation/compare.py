@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drag_rl.evaluation.bootstrap import Difference, differences
+from drag_rl.evaluation.costs import costs_line
 from drag_rl.evaluation.results import Aggregate, QuestionRow, Results, check_comparable
 from drag_rl.metrics.measure import mean_where_defined
 from drag_rl.metrics.table import METRICS
@@ -201,6 +202,10 @@ def _description(results: Results) -> str:
     turns = _settings(results.config).get("episode.max_turns")
     sampling = _settings(results.config).get("sampling.name")
     parts = [what, f"{turns} turns" if turns else "", str(sampling or "")]
+    generator = results.config.get("generator")
+    if isinstance(generator, Mapping):
+        parts.append(f"generator {generator.get('model')} with {generator.get('pages')} pages")
     if results.samples > 1:
         parts.append(f"{results.samples} samples")
+    parts.append(costs_line(results))
     return ", ".join(part for part in parts if part)

@@ -14,18 +14,20 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from drag_rl.errors import InputError
+from drag_rl.evaluation.answering import Answering, with_answers
 from drag_rl.evaluation.results import Results, bootstrap_facts, question_set, score, write_results
 from drag_rl.evaluation.trec import FILES as TREC_FILES
 from drag_rl.evaluation.trec import STAGE as TREC_STAGE
 from drag_rl.evaluation.trec import write_trec
 from drag_rl.files.folders import claim_files
-from drag_rl.files.manifest import manifest_path, package_version, read_manifest
+from drag_rl.files.manifest import Manifest, manifest_path, package_version, read_manifest
 from drag_rl.files.outputs import refuse_overlap
+from drag_rl.handoff.answer_file import AnswerFile
 from drag_rl.metrics.at_cutoffs import asked_metrics
 from drag_rl.metrics.ranked import DEPTH, cutoff_of
 from drag_rl.policies.table import policy_source
 from drag_rl.questions import read_questions
-from drag_rl.retrieval import open_retriever
+from drag_rl.retrieval import Retriever, open_retriever
 from drag_rl.star.collection import Collection, Progress
 from drag_rl.trajectories.rows import read_trajectories
 from drag_rl.types import Outcome, Question, Trajectory
@@ -45,6 +47,8 @@ class Evaluation:
     """Folder for TREC files; None writes none."""
     metrics: tuple[str, ...] = ()
     """Measures of rankings beside those that are always reported, such as ``recall@100``."""
+    answering: Answering | None = None
+    """The generator that answers from the pages of each episode; None leaves it at the episodes."""
 
     def run(self, progress: Progress) -> Results:
         """Play what is not there yet, measure, and write the results.
@@ -58,8 +62,10 @@ class Evaluation:
         collection.run(progress)
         retriever = open_retriever(collection.index)
         trajectories = self._played(questions)
-        aggregate, rows = score(trajectories, more=more)
         played = read_manifest(collection.out)
+        if self.answering is not None:
+            trajectories = self._answered(self.answering, trajectories, retriever, played, progress)
+        aggregate, rows = score(trajectories, more=more)
         results = Results(
             policy=collection.policy.name,
             model=policy_source(collection.policy).model,
@@ -67,11 +73,12 @@ class Evaluation:
             split=split_of(collection.questions),
             corpus_pages=len(retriever.pages),
             fingerprints={"question_set": question_set(questions), **played.inputs},
-            config=played.config,
+            config=played.config | ({"generator": self.answering.settings()} if self.answering else {}),
             paths={
                 "questions": str(collection.questions),
                 "index": str(collection.index),
                 "trajectories": str(collection.out),
+                **({"answers": str(answers_path(self.output))} if self.answering else {}),
             },
             aggregate=aggregate,
             bootstrap=bootstrap_facts(),
@@ -85,9 +92,28 @@ class Evaluation:
         write_results(self.output, results)
         return results
 
+    def _answered(
+        self,
+        answering: Answering,
+        trajectories: Sequence[Trajectory],
+        retriever: Retriever,
+        played: Manifest,
+        progress: Progress,
+    ) -> list[Trajectory]:
+        """The trajectories with what the generator answered, as far as that is not there yet."""
+        path = answers_path(self.output)
+        config = {"generator": answering.settings(), "searcher": played.config}
+        retry = self.collection.retry_errors
+        with AnswerFile.open(path, inputs=played.inputs, config=config, retry_errors=retry) as file:
+            progress.answering(len(trajectories) - len(file.done))
+            answering.run(trajectories, retriever, file, self.collection.concurrency, progress.answered)
+        return with_answers(trajectories, path)
+
     def _check(self) -> None:
         if self.output.suffix != ".json":
             raise InputError(f"--output {self.output}: results are JSON; give a name that ends in .json")
+        if self.answering is not None:
+            self.answering.options.check()
         if self.output.is_dir():
             raise InputError(f"--output {self.output}: is a folder; give the name of a file")
         if self.output.exists() and not manifest_path(self.collection.out).exists():
@@ -101,7 +127,7 @@ class Evaluation:
             claim_files(self.trec, [TREC_STAGE], TREC_FILES, "--trec")
         collection = self.collection
         refuse_overlap(
-            {"--output": (self.output, collection.out), "--trec": self.trec},
+            {"--output": (self.output, collection.out, answers_path(self.output)), "--trec": self.trec},
             {
                 "--questions": collection.questions,
                 "--index": collection.index,
@@ -132,6 +158,11 @@ def _asked(outcome: Outcome, answer: bool) -> Outcome:
 def trajectories_path(output: Path) -> Path:
     """Where the trajectories behind results lie: ``results/base.json`` -> ``results/base.trajectories.jsonl``."""
     return output.with_suffix(".trajectories.jsonl")
+
+
+def answers_path(output: Path) -> Path:
+    """Where a generator's answers lie: ``results/base.json`` -> ``results/base.answers.jsonl``."""
+    return output.with_suffix(".answers.jsonl")
 
 
 def split_of(questions: Path) -> str:

@@ -18,7 +18,8 @@ from drag_rl.evaluation.bootstrap import CONFIDENCE, DRAWS, Interval, intervals
 from drag_rl.files.manifest import atomic_write
 from drag_rl.metrics.measure import Table, measure, question_means
 from drag_rl.metrics.table import METRICS, names_of
-from drag_rl.types import Question, Trajectory
+from drag_rl.types import Generated, Question, Trajectory
+from drag_rl.types.trajectory import ModelUse
 
 FORMAT: Literal["drag-rl results 1"] = "drag-rl results 1"
 
@@ -35,6 +36,10 @@ class Sample:
     answer: str | None
     citations: tuple[str, ...]
     error: str
+    uses: tuple[ModelUse, ...] = ()
+    """What was asked of each model; empty in results that are older than this field."""
+    generated: Generated | None = None
+    """What a generator answered, where one was asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,6 +269,8 @@ def _sample(trajectory: Trajectory) -> Sample:
         answer=outcome.answer.text if outcome.answer else None,
         citations=outcome.answer.citations if outcome.answer else (),
         error=trajectory.error,
+        uses=trajectory.uses,
+        generated=trajectory.generated,
     )
 
 

@@ -13,7 +13,7 @@ The episode is the one that ``drag collect`` and ``drag evaluate`` play; what co
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal
@@ -49,7 +49,7 @@ async def asking(
     retriever: Retriever,
     config: EpisodeConfig | None = None,
     generator: Generator | None = None,
-) -> AsyncIterator[Step]:
+) -> AsyncGenerator[Step, None]:
     """Play the episode, then have its pages answered; the last step is ``Answered``.
 
     Errors of policy, retriever and generator propagate: ServerDown, PolicyFailed (a failed request of either model),

@@ -6,19 +6,17 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-from drag_rl.errors import InputError
-from drag_rl.handoff.choosing import PageBudget, within
+from drag_rl.handoff.choosing import within
+from drag_rl.handoff.options import GeneratorOptions
 from drag_rl.handoff.prompt import messages_for
 from drag_rl.handoff.reading import read_answer
 from drag_rl.policies.base import ContextFull
 from drag_rl.policies.server.message_encoding import MessageEncoding
 from drag_rl.policies.server.model_server import ModelServer, RequestFailed, ServerSettings
 from drag_rl.policies.server.reply_text import assistant_text
-from drag_rl.protocol import MESSAGE_TIMEOUT_S, MESSAGE_TOKENS
 from drag_rl.retrieval.page_texts import PageTexts
 from drag_rl.types import Generated, Question
 
@@ -26,46 +24,6 @@ KEY_VARIABLES = ("GENERATOR_API_KEY", "OPENAI_API_KEY")
 """Where the key is looked for, the first that is set."""
 LEAST_TOKENS = 128
 """Pages are not cut to fewer tokens than these to fit a generator's context."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GeneratorOptions:
-    """Which generator, and what it is given."""
-
-    url: str
-    """Such as ``http://127.0.0.1:8000/v1``."""
-    model: str
-    """The model's name at that server."""
-    budget: PageBudget = field(default_factory=PageBudget)
-    pages: Path | None = None
-    """The folder of pages, for page images."""
-    max_tokens: int = MESSAGE_TOKENS
-    """Tokens of the answer, its thought included, at most."""
-    timeout_s: float = MESSAGE_TIMEOUT_S
-    """Seconds for one attempt at an answer."""
-    retries: int = 6
-    """Further attempts at an answer."""
-
-    def check(self) -> None:
-        """Raise InputError for options that do not fit together."""
-        if not self.model:
-            raise InputError("--generator needs --generator-model, the model's name at that server")
-        if self.budget.shown != "text" and self.pages is None:
-            raise InputError(
-                f"--generator-shown {self.budget.shown} needs --pages, the folder of pages with the images"
-            )
-
-    def settings(self) -> dict[str, Any]:
-        """What shapes the answers, as JSON values, for a manifest; the address, which need not stay, is not in it."""
-        budget = self.budget
-        return {
-            "model": self.model,
-            "page_tokens": budget.tokens,
-            "max_pages": budget.pages,
-            "shown": budget.shown,
-            "max_pixels": 0 if budget.shown == "text" else budget.max_pixels,
-            "max_tokens": self.max_tokens,
-        }
 
 
 class Generator:
@@ -93,8 +51,8 @@ class Generator:
             )
         )
 
-    async def answer(self, question: Question, page_ids: Sequence[str]) -> Generated:
-        """The answer from the best of some pages, best first, as many as the budget allows.
+    async def answer(self, question: Question, page_ids: Sequence[str] | None) -> Generated:
+        """The answer from the best of some pages, best first, as many as the budget allows; None asks without pages.
 
         Where they do not fit the generator's context, half as many tokens are tried, and so on. Raises ServerDown when
         the server is gone, RequestFailed when only this question fails, InputError for a page that is not there.
@@ -102,8 +60,9 @@ class Generator:
         started = time.perf_counter()
         budget = self.options.budget
         while True:
-            given = within(page_ids, self._pages, question.text, budget)
-            messages = await asyncio.to_thread(self._encoding.messages, messages_for(question, given))
+            given = within(page_ids or (), self._pages, question.text, budget)
+            asked = messages_for(question, None if page_ids is None else given)
+            messages = await asyncio.to_thread(self._encoding.messages, asked)
             try:
                 completion = await self._server.complete(self._request(messages))
                 break
@@ -112,6 +71,7 @@ class Generator:
                 if not given or budget.tokens < LEAST_TOKENS:
                     raise RequestFailed(f"no page fits the generator's context: {error}") from error
         choice, usage = completion.choices[0], completion.usage
+        choice.message.tool_calls = None  # none was offered, so none is a part of an answer
         read = read_answer(assistant_text(choice, ()), [page.page_id for page in given])
         return Generated(
             page_ids=tuple(page.page_id for page in given),

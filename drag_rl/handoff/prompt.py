@@ -28,17 +28,18 @@ If the pages do not hold the answer, write only: {REFUSAL}"""
 WITHOUT_PAGES = f"""\
 Answer the question shortly, from what you know.
 If you do not know the answer, write only: {REFUSAL}"""
+NO_PAGES = "The search found no page.\n"
 _MARKER = re.compile(r"<(?=/?page\b)", re.IGNORECASE)
 
 
-def messages_for(question: Question, given: Sequence[GivenPage]) -> list[Message]:
-    """The conversation that asks for an answer; without pages it asks for what the generator knows by itself.
+def messages_for(question: Question, given: Sequence[GivenPage] | None) -> list[Message]:
+    """The conversation that asks for an answer from some pages; None asks for what the generator knows by itself.
 
     Images are parts with a ``page_id``, or the ``path`` of an image that belongs to the question.
     """
     parts: list[Message] = []
-    text = ""
-    for page in given:
+    text = NO_PAGES if given is not None and not given else ""
+    for page in given or ():
         text += f"<page>\n[{_inert(shown_as(page.page_id))}]\n"
         if page.image:
             parts += [{"type": "text", "text": text}, {"type": "image", "page_id": page.page_id}]
@@ -48,7 +49,7 @@ def messages_for(question: Question, given: Sequence[GivenPage]) -> list[Message
     text += f"Question: {_inert(question.text)}"
     content: str | list[Message] = [*parts, {"type": "text", "text": text}] if parts else text
     return [
-        {"role": "system", "content": WITH_PAGES if given else WITHOUT_PAGES},
+        {"role": "system", "content": WITHOUT_PAGES if given is None else WITH_PAGES},
         {"role": "user", "content": content},
     ]
 

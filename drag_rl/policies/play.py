@@ -1,13 +1,13 @@
 """The driver for any policy and any retriever: a model behind a server, a baseline, a script.
 
-``playing`` tells each step of an episode as it happens; ``play`` waits for its end. They are one loop, so whoever watches
+``playing`` tells each step of an episode as it happens; ``play`` waits for its end. They are one loop, so who watches
 an episode (``drag ask``, say) sees what is collected and evaluated.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode, SearchRequest
@@ -48,7 +48,7 @@ class Ended:
 
 async def playing(
     question: Question, policy: Policy, retriever: Retriever, config: EpisodeConfig | None = None
-) -> AsyncIterator[Wrote | Searched | Ended]:
+) -> AsyncGenerator[Wrote | Searched | Ended, None]:
     """Play one episode, step by step; the last step is ``Ended``. Errors of policy and retriever propagate."""
     episode = SearchEpisode(question, retriever.pages, config)
     generations: list[Generation] = []

@@ -135,6 +135,12 @@ class Progress:
     def ended(self, counts: Counts) -> None:
         """One more episode of this run has ended; ``counts`` are over them all."""
 
+    def answering(self, answers: int) -> None:
+        """A generator is about to be asked for so many answers."""
+
+    def answered(self, answers: int) -> None:
+        """So many of them have come."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Collected:
