@@ -44,6 +44,7 @@ def launch(tmp_path):
     data = tmp_path / "data"
     (data / "index").mkdir(parents=True)
     (data / "pages").mkdir()
+    (data / "pages" / "pages.parquet").touch()
     for name in ("questions.train", "questions.val", "rows_train", "rows_val"):
         pq.write_table(pa.table({"row": [1]}), data / f"{name}.parquet")
 
@@ -56,6 +57,7 @@ def launch(tmp_path):
             "HARDWARE": "cpu",
             "MODEL": "org/m",
             "DATA": str(data),
+            "PAGES": str(data / "pages"),
             "TRAIN": str(data / "rows_train.parquet"),
             "RUN": str(tmp_path / "run"),
             "FORMAT": "sft_trajectory",
@@ -87,7 +89,7 @@ def test_the_header_names_every_knob_with_its_default(script):
 
 @pytest.mark.parametrize(
     "script",
-    ["run_grpo", "run_ppo", "run_sft", "run_dpo", "star", "serve_vllm", "check_gpu"],
+    ["run_grpo", "run_ppo", "run_sft", "run_dpo", "run_retriever", "star", "serve_vllm", "check_gpu"],
 )
 def test_help_is_the_header(script):
     path = ROOT / "scripts" / f"{script}.sh"
@@ -222,6 +224,7 @@ def test_questions_that_star_measures_on_are_no_rows_to_validate_sft_on(launch, 
         ("run_grpo.sh", [], {"VAL": "typo.parquet"}, "run_grpo: VAL=typo.parquet does not exist"),
         ("run_sft.sh", [], {"LORA_RANK": "x"}, "run_sft: LORA_RANK=x: give a whole number from 0"),
         ("run_dpo.sh", [], {"RANKS": "all"}, "run_dpo: RANKS=all: give a whole number from 1"),
+        ("run_retriever.sh", [], {"PAGES": "typo"}, "run_retriever: PAGES=typo has no pages.parquet"),
         ("star.sh", ["--rounds", "x"], {}, "star: --rounds x: give a whole number from 1"),
         ("star.sh", ["--round", "1"], {}, "star: unknown option --round"),
         ("star.sh", [], {"SEED": "one"}, "star: SEED=one: give a whole number"),
@@ -247,6 +250,7 @@ def test_a_wrong_knob_is_one_line(launch, script, options, knobs, says):
         ),
         ("run_grpo.sh", "out of memory", "run_grpo: the trainer has failed, see ", 1),
         ("run_dpo.sh", "dpo: no pairs\ntorchrun's report", "run_dpo: no pairs", 2),
+        ("run_retriever.sh", "retriever: no page\ntorchrun's report", "run_retriever: no page", 2),
     ],
 )
 def test_why_a_trainer_failed_is_said_last(launch, script, trainer, said, code):

@@ -1,19 +1,23 @@
 """sentence-transformers' trainer for retrievers that see pages, and the log of a run's curves.
 
 Of the trainer are changed: a checkpoint holds the weights that learn and nothing else (the library would write the
-model whole, each time); and no model card is drawn up, which would read the data set.
+model whole, each time); the order of the rows hangs on the epoch alone, so that a run which goes on has the order it
+would have had, on several ranks too; and no model card is drawn up, which would read the data set.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import random
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from datasets import Dataset
 from safetensors.torch import load_file, save_file
 from sentence_transformers import MultiVectorEncoderTrainer, MultiVectorEncoderTrainingArguments
+from torch.utils.data import BatchSampler, Sampler
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
 from drag_rl.errors import InputError
@@ -46,8 +50,30 @@ class RetrieverTrainer(MultiVectorEncoderTrainer):  # type: ignore[misc]
         for name, weight in weights.items():
             weight.data.copy_(saved[name])
 
+    def get_batch_sampler(self, dataset: Dataset, batch_size: int, drop_last: bool, **_: Any) -> BatchSampler:
+        """Rows in an order of their own in each epoch."""
+        order = EpochOrder(len(dataset), self.args.seed, epoch=lambda: int(self.state.epoch or 0))
+        return BatchSampler(order, batch_size, drop_last)
+
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
         """No model card."""
+
+
+class EpochOrder(Sampler[int]):
+    """All rows, shuffled by the seed and the epoch that it is when somebody begins to read them."""
+
+    def __init__(self, rows: int, seed: int, epoch: Callable[[], int]) -> None:
+        self._rows = rows
+        self._seed = seed
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def __iter__(self) -> Iterator[int]:
+        order = [*range(self._rows)]
+        random.Random(f"{self._seed} {self._epoch()}").shuffle(order)
+        return iter(order)
 
 
 class MetricsLog(TrainerCallback):  # type: ignore[misc]
