@@ -17,6 +17,7 @@ import numpy as np
 
 from drag_rl.errors import InputError
 from drag_rl.evaluation.bootstrap import intervals
+from drag_rl.evaluation.report import markdown_table
 from drag_rl.files.manifest import read_manifest
 from drag_rl.files.outputs import refuse_overlap
 from drag_rl.metrics.costs import searched_itself
@@ -83,6 +84,8 @@ class Tuning:
         ``Collection.run`` does.
         """
         collection = self.collection
+        if self.output.suffix != ".json":
+            raise InputError(f"--output {self.output}: the result is JSON; give a name that ends in .json")
         source = policy_source(collection.policy)
         settings, most = type(source.policy_settings), collection.episode.search_turns
         if not settings.tunable:
@@ -174,6 +177,25 @@ class Tuning:
                 "again with --retry-errors"
             )
         return played
+
+
+def tried_table(tuned: Tuned) -> str:
+    """What was found, and a table of the values that were tried."""
+    rows = [
+        [
+            f"{tried.value:.4g}" + (" (taken)" if tried == tuned.found else ""),
+            f"{tried.searches:.2f}",
+            f"{100 * tried.success:.1f} %",
+        ]
+        for tried in tuned.tried
+    ]
+    table = markdown_table([tuned.tunable, "Searches", "Success"], rows)
+    found = tuned.found
+    return (
+        f"{tuned.policy}: {tuned.tunable} {found.value:.4g} makes {found.searches:.2f} searches "
+        f"[{tuned.low:.2f}, {tuned.high:.2f}], asked for {tuned.asked_searches:g}; {tuned.questions} questions\n\n"
+        f"{table}"
+    )
 
 
 def searches_at(trajectory: Trajectory, value: float) -> int:
