@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from drag_rl.evaluation.compare import EXAMPLE_METRIC, SIGNIFICANCE, Comparison, Example, Line, Pair
+from drag_rl.evaluation.costs import costs_line
 from drag_rl.evaluation.results import Aggregate, QuestionRow, Results
 from drag_rl.metrics.table import METRICS, SHORT_TABLE, Metric
 
@@ -29,7 +30,8 @@ def results_table(results: Results) -> str:
     title = f"{model}: {len(results.rows)} questions ({results.split}), {results.corpus_pages} pages"
     errors = results.aggregate["error_rate"].value
     warning = f"\n{100 * errors:.1f} % of the episodes failed; they score 0." if errors else ""
-    return f"{title}\n\n{markdown_table(['Metric', 'Mean [95 %]', 'Questions'], rows)}{warning}"
+    table = markdown_table(["Metric", "Mean [95 %]", "Questions"], rows)
+    return f"{title}\n\n{table}{warning}\n\n{plain_line(costs_line(results))}"
 
 
 def comparison_text(comparison: Comparison, *, everything: bool) -> str:
