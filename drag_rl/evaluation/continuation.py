@@ -6,12 +6,12 @@ best pages that the episode had not listed, ``top_k`` for each search that the p
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
 from drag_rl.policies.baselines.baseline import allowed
 from drag_rl.retrieval import Query, Ranking, Retriever
+from drag_rl.retrieval.blocking import blocking
 from drag_rl.types import Outcome, Trajectory, within
 
 AT_A_TIME = 64
@@ -25,7 +25,7 @@ def with_continuations(trajectories: Sequence[Trajectory], retriever: Retriever)
         for place, one in enumerate(trajectories)
         if one.outcome.stops_itself and one.outcome.searches_to_cover is None
     ]
-    found = asyncio.run(_search([trajectories[place].outcome for place in early], retriever))
+    found = blocking(_search([trajectories[place].outcome for place in early], retriever)) if early else []
     told = list(trajectories)
     for place, ranking in zip(early, found, strict=True):
         told[place] = replace(told[place], continued=_finds(told[place].outcome, ranking))

@@ -15,7 +15,9 @@ import pyarrow.parquet as pq
 
 from drag_rl.errors import InputError
 from drag_rl.evaluation.answering import Answering, with_answers
+from drag_rl.evaluation.continuation import with_continuations
 from drag_rl.evaluation.results import Results, bootstrap_facts, question_set, score, write_results
+from drag_rl.evaluation.risk_coverage import risk_coverage
 from drag_rl.evaluation.trec import FILES as TREC_FILES
 from drag_rl.evaluation.trec import STAGE as TREC_STAGE
 from drag_rl.evaluation.trec import write_trec
@@ -65,6 +67,7 @@ class Evaluation:
         played = read_manifest(collection.out)
         if self.answering is not None:
             trajectories = self._answered(self.answering, trajectories, retriever, played, progress)
+        trajectories = with_continuations(trajectories, retriever)
         aggregate, rows = score(trajectories, more=more)
         results = Results(
             policy=collection.policy.name,
@@ -85,6 +88,7 @@ class Evaluation:
             seconds=played.seconds,
             versions=played.versions | {name: package_version(name) for name in PACKAGES},
             rows=rows,
+            risk_coverage=risk_coverage([trajectory.outcome for trajectory in trajectories]),
         )
         if self.trec is not None:
             depth = max(DEPTH, *map(cutoff_of, self.metrics)) if self.metrics else DEPTH

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from drag_rl.evaluation.compare import EXAMPLE_METRIC, SIGNIFICANCE, Comparison, Example, Line, Pair
 from drag_rl.evaluation.costs import costs_line
@@ -15,15 +15,33 @@ BRIEF_LEGEND = (
     "that do not differ, one would still be called so. n: how many questions have the metric, where it is not all; the "
     "change is over those that both have."
 )
+STOPPING = (
+    "stopped",
+    "stop_precision",
+    "stop_recall",
+    "stopped_too_early",
+    "searches",
+    "searches_after_enough",
+    "oracle_searches",
+    "gold_covered",
+    "kept_precision",
+    "kept_recall",
+    "unknown_pages",
+)
+"""The metrics of stops, of which the short table has those that apply."""
 LEGEND = f"{BRIEF_LEGEND} W/L/T: questions won, lost, tied."
 
 
 def results_table(results: Results) -> str:
-    """The short table of one policy, with the metrics that were asked for beside those that are always taken."""
-    asked = results.names[len(METRICS) :]
+    """The short table of one policy, with the metrics that were asked for beside those that are always taken.
+
+    Where it may say that it has enough, also those of its stops, and their risk against their coverage.
+    """
+    stops = may_stop(results)
+    more = [*(STOPPING if stops else ()), *results.names[len(METRICS) :]]
     rows = [
         [label, with_interval(METRICS[name], aggregate), str(aggregate.n)]
-        for name, label in (SHORT_TABLE | {name: METRICS[name].label for name in asked}).items()
+        for name, label in (SHORT_TABLE | {name: METRICS[name].label for name in more}).items()
         if (aggregate := results.aggregate[name]).n
     ]
     model = plain_line(results.model)
@@ -31,7 +49,23 @@ def results_table(results: Results) -> str:
     errors = results.aggregate["error_rate"].value
     warning = f"\n{100 * errors:.1f} % of the episodes failed; they score 0." if errors else ""
     table = markdown_table(["Metric", "Mean [95 %]", "Questions"], rows)
-    return f"{title}\n\n{table}{warning}\n\n{plain_line(costs_line(results))}"
+    risk = f"\n\n{plain_line(stops_line(results))}" if stops else ""
+    return f"{title}\n\n{table}{warning}{risk}\n\n{plain_line(costs_line(results))}"
+
+
+def may_stop(results: Results) -> bool:
+    """Whether the policy could end its episodes by saying that it has enough."""
+    episode = results.config.get("episode")
+    return isinstance(episode, Mapping) and bool(episode.get("enough"))
+
+
+def stops_line(results: Results) -> str:
+    """Risk against coverage in words."""
+    points = (
+        f"{100 * point.coverage:.1f} % by search {point.searches}, {100 * point.risk:.1f} % of them lack a gold page"
+        for point in results.risk_coverage
+    )
+    return f"Stopped: {'; '.join(points) or 'never'}."
 
 
 def comparison_text(comparison: Comparison, *, everything: bool) -> str:

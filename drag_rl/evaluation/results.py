@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from drag_rl.errors import InputError
 from drag_rl.evaluation.bootstrap import CONFIDENCE, DRAWS, Interval, intervals
+from drag_rl.evaluation.risk_coverage import StopPoint
 from drag_rl.files.manifest import atomic_write
 from drag_rl.metrics.measure import Table, measure, question_means
 from drag_rl.metrics.table import METRICS, names_of
@@ -102,6 +103,8 @@ class Results:
     versions: dict[str, str]
     rows: tuple[QuestionRow, ...]
     """Sorted by question id."""
+    risk_coverage: tuple[StopPoint, ...] = ()
+    """Of the policy's own stops, the earliest first; empty where it never stopped."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -7,7 +7,13 @@ episode, by ``enough`` or an answer, though it might have searched once more; wh
 from __future__ import annotations
 
 from drag_rl.metrics.behaviour import UNDEFINED, searches
+from drag_rl.metrics.metric import cost, share
 from drag_rl.types import Enough, Trajectory
+
+
+def gold_covered(trajectory: Trajectory) -> float:
+    """The share of the gold pages that the searches had in their top k."""
+    return max(trajectory.outcome.coverage, default=0.0)
 
 
 def stopped(trajectory: Trajectory) -> float:
@@ -83,3 +89,71 @@ def unknown_pages(trajectory: Trajectory) -> float:
 
 def _right(said: Enough, trajectory: Trajectory) -> int:
     return len(set(said.pages) & set(trajectory.outcome.question.gold_page_ids))
+
+
+METRICS_OF_STOPS = (
+    share(
+        "gold_covered",
+        "Gold Covered",
+        "gold pages that some search had in its top k",
+        gold_covered,
+    ),
+    share(
+        "stopped",
+        "Stopped",
+        "the policy ended the search itself, with budget left for another; where it may",
+        stopped,
+    ),
+    share(
+        "stop_precision",
+        "Stop Precision",
+        "every gold page was found when the policy stopped; where it did",
+        stop_precision,
+    ),
+    share(
+        "stop_recall",
+        "Stop Recall",
+        "the policy stopped after the first search with which every gold page was found; where there was one, and "
+        "budget left",
+        stop_recall,
+    ),
+    cost(
+        "stopped_too_early",
+        "Stopped Too Early",
+        "the policy stopped, and reading on with the question's words would have found what was missing; where it "
+        "stopped",
+        stopped_too_early,
+        unit="share",
+    ),
+    cost(
+        "searches_after_enough",
+        "Searches After Enough",
+        "searches after the first with which every gold page was found; where one was",
+        searches_after_enough,
+    ),
+    cost(
+        "oracle_searches",
+        "Oracle's Searches",
+        "searches had an oracle stopped the episode when every gold page was found; all where none was",
+        oracle_searches,
+    ),
+    share(
+        "kept_precision",
+        "Kept Precision",
+        "pages named as enough that are gold and were shown; where some were named",
+        kept_precision,
+    ),
+    share(
+        "kept_recall",
+        "Kept Recall",
+        "gold pages that were named as enough; where that was said",
+        kept_recall,
+    ),
+    cost(
+        "unknown_pages",
+        "Unknown Pages",
+        "pages named as enough that were never shown; where that was said",
+        unknown_pages,
+    ),
+)
+"""What `drag_rl.metrics.table` lists of them."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from drag_rl.metrics import answers, behaviour, diversity, finding, stopping
+from drag_rl.metrics import answers, behaviour, diversity, finding
 from drag_rl.metrics.answering import answer_in_context, of_answer, of_citations
 from drag_rl.metrics.at_cutoffs import MetricTable, ranked
 from drag_rl.metrics.costs import METRICS_OF_COSTS
 from drag_rl.metrics.generated import METRICS_OF_ANSWERS
 from drag_rl.metrics.metric import Metric, cost, score, share, variety
+from drag_rl.metrics.stopping import METRICS_OF_STOPS
 
 __all__ = ["HEADLINES", "METRICS", "SHORT_TABLE", "Metric", "names_of"]
 
@@ -119,63 +120,7 @@ _ALL = (
         "searches of an episode; the whole budget for a failed one",
         behaviour.searches,
     ),
-    share(
-        "stopped",
-        "Stopped",
-        "the policy ended the search itself, with budget left for another; where it may",
-        stopping.stopped,
-    ),
-    share(
-        "stop_precision",
-        "Stop Precision",
-        "every gold page was found when the policy stopped; where it did",
-        stopping.stop_precision,
-    ),
-    share(
-        "stop_recall",
-        "Stop Recall",
-        "the policy stopped after the first search with which every gold page was found; where there was one, and "
-        "budget left",
-        stopping.stop_recall,
-    ),
-    cost(
-        "stopped_too_early",
-        "Stopped Too Early",
-        "the policy stopped, and reading on with the question's words would have found what was missing; where it "
-        "stopped",
-        stopping.stopped_too_early,
-        unit="share",
-    ),
-    cost(
-        "searches_after_enough",
-        "Searches After Enough",
-        "searches after the first with which every gold page was found; where one was",
-        stopping.searches_after_enough,
-    ),
-    cost(
-        "oracle_searches",
-        "Oracle's Searches",
-        "searches had an oracle stopped the episode when every gold page was found; all where none was",
-        stopping.oracle_searches,
-    ),
-    share(
-        "kept_precision",
-        "Kept Precision",
-        "pages named as enough that are gold and were shown; where some were named",
-        stopping.kept_precision,
-    ),
-    share(
-        "kept_recall",
-        "Kept Recall",
-        "gold pages that were named as enough; where that was said",
-        stopping.kept_recall,
-    ),
-    cost(
-        "unknown_pages",
-        "Unknown Pages",
-        "pages named as enough that were never shown; where that was said",
-        stopping.unknown_pages,
-    ),
+    *METRICS_OF_STOPS,
     cost(
         "prompt_tokens",
         "Tokens Read",
