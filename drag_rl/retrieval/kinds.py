@@ -107,6 +107,7 @@ INDEX_KINDS: Table[type[IndexKind]] = Table(
     {
         "bm25": "drag_rl.retrieval.sparse.index:Bm25Index",
         "dense": "drag_rl.retrieval.dense.index:DenseIndex",
+        "late": "drag_rl.retrieval.late.index:LateIndex",
         "fuse": "drag_rl.retrieval.combine.fuse:FusedIndex",
         "rerank": "drag_rl.retrieval.combine.rerank:RerankIndex",
         "http": "drag_rl.retrieval.remote.index:HttpIndex",

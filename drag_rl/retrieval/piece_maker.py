@@ -91,13 +91,18 @@ _makers: list[PieceMaker] = []
 
 
 def _begin(work: Work, piece_pages: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    begin_worker()
     _makers.append(PieceMaker(work, piece_pages))
 
 
 def _make(place: Path, begin: int) -> int:
     return _makers[0].make(place, begin)
+
+
+def begin_worker() -> None:
+    """In a process that a build has spawned: leave interrupts to the parent, and end when it does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from drag_rl.errors import InputError
 from drag_rl.retrieval.late.embedder import Vectors
-from drag_rl.retrieval.late.numbers import Bits, Halves, from_bfloat16, sign_bits, words_of
+from drag_rl.retrieval.late.quantisation import Bits, Halves, from_bfloat16, sign_bits, words_of
 from drag_rl.retrieval.mapped import mapped_array
 
 VECTORS, STARTS, BITS = "page_vectors.npy", "page_starts.npy", "page_bits.npy"

@@ -1,16 +1,20 @@
 """The two short forms of vectors: bfloat16, which keeps what ranks pages, and one bit a number, for a first look.
 
-Shape letters: V vectors, E numbers of a vector, W words of 64 bits.
+Shape letters: V vectors, T vectors of a query, E numbers of a vector, W words of 64 bits, B planes of bits.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from drag_rl.retrieval.late.embedder import Vectors
+
+QUERY_BITS = 6
+"""Bits of a query's number where a page's has one: with so many the rounding is less than a hundredth of a score."""
 
 Halves = npt.NDArray[np.uint16]
 """Numbers in bfloat16, by their 16 bits: the upper half of a float32. numpy has no type for them."""
@@ -54,3 +58,24 @@ def sign_bits(numbers_VE: npt.NDArray[Any]) -> Bits:
     padded = np.zeros((count, words_of(width) * 64), dtype=np.bool_)
     padded[:, :width] = positive_VE
     return np.packbits(padded, axis=1, bitorder="little").view("<u8").astype(np.uint64, copy=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Planes:
+    """Query vectors as whole multiples of a step, in bits, as ``kernels.asymmetric`` reads them (RaBitQ's way)."""
+
+    bits: Bits
+    """Bit b of each number's multiple, in two's complement; shape (T, B, W)."""
+    steps: Vectors
+    """The step of each vector, shape (T,)."""
+    sums: npt.NDArray[np.int64]
+    """The sum of its multiples, shape (T,)."""
+
+
+def bit_planes(query_TE: Vectors) -> Planes:
+    """Query vectors in ``QUERY_BITS`` bits a number, steps chosen by each vector's largest number."""
+    most = (1 << (QUERY_BITS - 1)) - 1
+    steps_T = np.maximum(np.abs(query_TE).max(axis=1), np.float32(1e-12)) / np.float32(most)
+    multiples_TE = np.rint(query_TE / steps_T[:, None]).astype(np.int64)
+    planes = [sign_bits(np.where(multiples_TE >> plane & 1, 1.0, -1.0)) for plane in range(QUERY_BITS)]
+    return Planes(bits=np.stack(planes, axis=1), steps=steps_T, sums=multiples_TE.sum(axis=1))
