@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
+
+from pydantic_core import to_json
 
 from drag_rl.retrieval import PageTexts, Query, Ranking
 from drag_rl.service.request import Asked
@@ -25,7 +26,7 @@ def answer_of(asked: Asked, rankings: Sequence[Ranking], pages: PageTexts) -> by
     if asked.tells_ranks:
         found["ranks"] = [ranking.tracked for ranking in rankings]
         found["exact_to"] = [ranking.exact_to for ranking in rankings]
-    return json.dumps(found, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return to_json(found)
 
 
 def contents(page_id: str, body: str) -> str:

@@ -23,11 +23,11 @@ from drag_rl.service.request import Asked, read_request
 
 INDEX_HEADER = "Drag-Index"
 """Header of every answer: the fingerprint of the index that gave it."""
-WORKERS = 2
-"""Batches under way at once: while one is searched, the next is put into words."""
+WORKERS = 1
+"""Batches under way at once. What is asked while one is searched is the next; a second would halve both."""
 BATCH_QUERIES = 256
-FEW_HITS = 50
-"""So many hits are put into words at once: a thread would take longer to wake up."""
+FEW_HITS = 1024
+"""So many hits are put into words at once: a thread would have to share Python's lock with what comes in."""
 LARGE_BODY_BYTES = 64 << 10
 """A body from this size on is read off the event loop."""
 
