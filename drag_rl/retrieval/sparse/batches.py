@@ -34,9 +34,17 @@ class Batches(Generic[Asked, Answer]):
     that all threads end at about the same time.
     """
 
-    def __init__(self, answer: Callable[[Sequence[Asked]], Sequence[Answer | Exception]]) -> None:
-        """``answer`` is called in threads; an exception among its answers is raised where its question was asked."""
+    def __init__(
+        self,
+        answer: Callable[[Sequence[Asked]], Sequence[Answer | Exception]],
+        is_short: Callable[[Asked], bool] = lambda _: False,
+    ) -> None:
+        """``answer`` is called in threads; an exception among its answers is raised where its question was asked.
+
+        A lone question that ``is_short`` is answered at once: a thread would have to wake up.
+        """
         self._answer = answer
+        self._is_short = is_short
         self._waiting: WeakKeyDictionary[AbstractEventLoop, _Waiting[Asked, Answer]] = WeakKeyDictionary()
 
     async def ask(self, asked: Asked) -> Answer:
@@ -57,6 +65,14 @@ class Batches(Generic[Asked, Answer]):
 
     def _hand_out(self, loop: AbstractEventLoop, waiting: _Waiting[Asked, Answer]) -> None:
         waiting.due = False
+        if not waiting.busy and len(waiting.asked) == 1 and self._is_short(waiting.asked[0][0]):
+            asked, answer = waiting.asked.popleft()
+            try:
+                (found,) = self._answer([asked])
+            except Exception as error:  # raised where it was asked
+                found = error
+            _settle(answer, found)
+            return
         while waiting.asked and waiting.busy < THREADS:
             size = -(-len(waiting.asked) // (THREADS - waiting.busy))
             batch = [waiting.asked.popleft() for _ in range(size)]
@@ -76,13 +92,17 @@ class Batches(Generic[Asked, Answer]):
             self._hand_out_soon(loop, waiting)
         failed = None if work.cancelled() else work.exception()
         for place, (_, answer) in enumerate(batch):
-            if answer.done():  # who asked has been cancelled
-                continue
             if work.cancelled():  # the event loop is closing
                 answer.cancel()
-                continue
-            found = failed or work.result()[place]
-            if isinstance(found, BaseException):
-                answer.set_exception(found)
             else:
-                answer.set_result(found)
+                _settle(answer, failed or work.result()[place])
+
+
+def _settle(answer: Future[Answer], found: Answer | BaseException) -> None:
+    """Give an answer to who asked, unless he has been cancelled."""
+    if answer.done():
+        return
+    if isinstance(found, BaseException):
+        answer.set_exception(found)
+    else:
+        answer.set_result(found)

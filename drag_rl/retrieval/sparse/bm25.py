@@ -77,7 +77,7 @@ class Bm25:
         self.pages = pages
         self._kernels = kernels
         self._postings = Postings.open(folder)
-        self._terms = lru_cache(TEXTS_KEPT)(self._term_ids)
+        self._terms = lru_cache(TEXTS_KEPT)(self._query_terms)
         self._buffers: list[tuple[Array, ...]] = []
 
     def search(self, wanted: Sequence[Wanted]) -> list[Found]:
@@ -92,7 +92,7 @@ class Bm25:
             groups.setdefault((query.text, query.scope), []).append(place)
         order = [*chain.from_iterable(groups.values())]
         queries = [wanted[place] for place in order]
-        terms = [self._terms(text) for text, _ in groups]
+        terms = [self._terms(text)[0] for text, _ in groups]
         scopes = [_EVERYWHERE if scope is None else self.pages.rows_of(scope) for _, scope in groups]
         marks_M = [
             mark for query in queries for mark in chain(((math.nan, row) for row in query.track), query.above)
@@ -144,13 +144,14 @@ class Bm25:
 
     def postings(self, text: str) -> int:
         """How many postings a query has to go through, which is what its search takes time for."""
-        ids = self._terms(text)
-        return int((self._postings.indptr[ids + 1] - self._postings.indptr[ids]).sum())
+        return self._terms(text)[1]
 
-    def _term_ids(self, text: str) -> Array:
-        """The ids of the terms of a query that the vocabulary holds, in order, repeats kept."""
-        ids = map(self.pages.terms.vocabulary.get, self.pages.query_terms(text))
-        return np.array([term for term in ids if term is not None], dtype=np.int64)
+    def _query_terms(self, text: str) -> tuple[Array, int]:
+        """The ids of the terms of a query that the vocabulary holds, in order, repeats kept, and their postings."""
+        found = map(self.pages.terms.vocabulary.get, self.pages.query_terms(text))
+        ids = np.array([term for term in found if term is not None], dtype=np.int64)
+        indptr = self._postings.indptr
+        return ids, int((indptr[ids + 1] - indptr[ids]).sum())
 
     @property
     def _count(self) -> int:
@@ -186,5 +187,11 @@ class Bm25:
 
 
 def _ends(lengths: Iterable[int]) -> npt.NDArray[np.int64]:
-    """Where parts of some lengths begin, and where the last one ends."""
+    """Where parts of some lengths begin, and where the last one ends; not to be written to."""
+    return _ends_of(tuple(lengths))
+
+
+@lru_cache(1024)
+def _ends_of(lengths: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """Those of a lone query are mostly the same few."""
     return np.array([*accumulate(lengths, initial=0)])

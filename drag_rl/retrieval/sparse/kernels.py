@@ -1,9 +1,9 @@
 """The loops of a BM25 search, compiled.
 
-Shape letters: U units of scoring (pages, or the passages of pages), D pages, W different terms, N postings (a term and a
-unit that holds it), G groups of queries that share their scores, A terms of all groups, Q queries, S rows of all scopes,
-X rows left out, M marks, K hits of all queries. An array that ends in 1 holds where each one's part begins, and where
-the last one's ends.
+Shape letters: U units of scoring (pages, or the passages of pages), D pages, W different terms, N postings (a term and
+a unit that holds it), G groups of queries that share their scores, A terms of all groups, Q queries, S rows of all
+scopes, X rows left out, M marks, K hits of all queries. An array that ends in 1 holds where each one's part begins, and
+where the last one's ends.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def search(
     and the pages of its scope, none for all. A mark is a page and a score: what is counted are the pages of a higher
     score, or of the same and before it. A mark whose score is no number (NaN) is given its page's own.
 
-    ``pages_U`` is the page of each unit, empty where units are pages. ``scores_U`` and ``best_D`` are all 0, before
+    ``rows_N`` are unsigned: an index that cannot be negative is quicker. ``pages_U`` is the page of each unit, empty
+    where units are pages. ``scores_U`` and ``best_D`` are all 0, before
     and after; with the three after them they are this call's alone. ``best_D`` and ``found_D`` are used for passages
     only.
     """

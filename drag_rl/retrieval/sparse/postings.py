@@ -30,7 +30,7 @@ class Postings:
     indptr: Array
     """Where each term's postings begin, and where the last one's end (W + 1,)."""
     rows: Array
-    """The units that hold it, rising (N,)."""
+    """The units that hold it, rising, uint32 (N,)."""
     impacts: Array
     """What it adds to the score of each, float32 (N,)."""
     pages: Array
@@ -61,7 +61,7 @@ def write_postings(folder: Path, terms: PageTerms, passage_tokens: int = 0) -> B
         starts, pages = passage_starts(terms.page_starts, passage_tokens)
     lengths = np.diff(starts).astype(np.int32)
     indptr, most = count_postings(terms.term_ids, starts, len(terms.vocabulary))
-    rows = new_array(folder / ROWS, np.dtype(np.int32), int(indptr[-1]))
+    rows = new_array(folder / ROWS, np.dtype(np.uint32), int(indptr[-1]))
     counts = new_array(folder / COUNTS, np.min_scalar_type(int(most)), int(indptr[-1]))
     fill_postings(terms.term_ids, starts, indptr, rows, counts)
     for name, array in ((INDPTR, indptr), (LENGTHS, lengths), (PASSAGES, pages)):

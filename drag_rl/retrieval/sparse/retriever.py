@@ -13,6 +13,8 @@ from drag_rl.retrieval.sparse.recent import Recent
 QUICK_CHARS, QUICK_POSTINGS, QUICK_HITS = 1000, 20_000, 100
 """A search of so little text, through so few postings, takes no longer than handing it to a thread, a tenth of a
 millisecond: it is done at once."""
+SHORT_POSTINGS = 300_000
+"""One that goes through so few takes about a millisecond: a lone caller's is done without a thread."""
 RANKINGS_KEPT, HITS_KEPT = 4096, 100
 """So many rankings, of at most so many hits, are kept for who asks the same again."""
 
@@ -27,7 +29,7 @@ class Bm25Retriever:
         self.pages = bm25.pages
         self.fingerprint = fingerprint
         self._bm25 = bm25
-        self._batches = Batches(self._answers)
+        self._batches = Batches(self._answers, lambda asked: self._is_quick(*asked, SHORT_POSTINGS))
         self._recent: Recent[tuple[Query, int], Ranking] = Recent(RANKINGS_KEPT)
 
     async def search(self, queries: Sequence[Query], top_k: int) -> list[Ranking]:
@@ -71,9 +73,9 @@ class Bm25Retriever:
             answers[place] = rankings
         return answers
 
-    def _is_quick(self, queries: Sequence[Query], top_k: int) -> bool:
+    def _is_quick(self, queries: Sequence[Query], top_k: int, postings: int = QUICK_POSTINGS) -> bool:
         return (
             sum(len(query.text) for query in queries) <= QUICK_CHARS
             and len(queries) * top_k <= QUICK_HITS
-            and sum(self._bm25.postings(query.text) for query in queries) <= QUICK_POSTINGS
+            and sum(self._bm25.postings(query.text) for query in queries) <= postings
         )

@@ -10,6 +10,9 @@ import numpy.typing as npt
 from drag_rl.retrieval.compiled import compiled
 
 Array = npt.NDArray[Any]
+BLOCK = 256
+"""So many pages are looked at together, to see whether any of them may be a hit."""
+NO_SCORE = np.float32(0)
 
 
 @compiled
@@ -22,16 +25,24 @@ def select(values: Array, rows: Array, first: int, hit_rows: Array, hit_scores: 
     size = 0
     if len(hit_rows) == 0:
         return size
-    for place in range(len(values)):
-        score = values[place]
-        if score == 0 or (size == len(hit_rows) and score < hit_scores[0]):
-            continue
-        row = rows[place] if len(rows) else first + place
-        if size < len(hit_rows):
-            _rise(hit_rows, hit_scores, size, row, score)
-            size += 1
-        elif _worse(hit_scores[0], hit_rows[0], score, row):
-            _sink(hit_rows, hit_scores, size, row, score)
+    for begin in range(0, len(values), BLOCK):
+        end = min(begin + BLOCK, len(values))
+        least = hit_scores[0] if size == len(hit_rows) else NO_SCORE
+        wanted = False
+        for place in range(begin, end):  # without a branch, so that several are compared at once
+            wanted |= values[place] > least
+        if not wanted and (len(rows) == 0 or size < len(hit_rows)):
+            continue  # in row order, a page of equal score is worse than those that are listed
+        for place in range(begin, end):
+            score = values[place]
+            if score == 0 or (size == len(hit_rows) and score < hit_scores[0]):
+                continue
+            row = rows[place] if len(rows) else first + place
+            if size < len(hit_rows):
+                _rise(hit_rows, hit_scores, size, row, score)
+                size += 1
+            elif _worse(hit_scores[0], hit_rows[0], score, row):
+                _sink(hit_rows, hit_scores, size, row, score)
     for last in range(size - 1, 0, -1):
         row, score = hit_rows[last], hit_scores[last]
         hit_rows[last], hit_scores[last] = hit_rows[0], hit_scores[0]
