@@ -17,6 +17,7 @@ from drag_rl.retrieval.compiled import compiled
 from drag_rl.retrieval.sparse.selecting import select
 
 Array = npt.NDArray[Any]
+ZERO, ONE = np.int32(0), np.int32(1)
 MANY = 4
 """Where the postings of a query are more than one in so many units, all units are looked at."""
 
@@ -175,21 +176,22 @@ def _own_scores(best_D: Array, scope: Array, mark_rows: Array, mark_scores: Arra
 def _count_above(
     values: Array, rows: Array, first: int, mark_rows: Array, mark_scores: Array, above: Array
 ) -> None:
-    """Count what is above each mark, without a branch in the loops, so that several pages are compared at once.
+    """Count what is above each mark; in 32 bits, as scores are, so that many pages are compared at once.
 
     ``values`` are scores, 0 for none, of pages: ``rows`` or, if that is empty, all from ``first`` on.
     """
     for mark in range(len(mark_rows)):
         score = mark_scores[mark]
         row = mark_rows[mark] if score > 0 else -1
-        count = 0
+        count = ZERO
         if len(rows):
             for place in range(len(values)):
-                count += (values[place] > score) | ((values[place] == score) & (rows[place] < row))
+                better = values[place] > score or (values[place] == score and rows[place] < row)
+                count = np.int32(count + (ONE if better else ZERO))
         else:
             before = min(max(row - first, 0), len(values))
             for place in range(before):
-                count += values[place] >= score
+                count = np.int32(count + (ONE if values[place] >= score else ZERO))
             for place in range(before, len(values)):
-                count += values[place] > score
+                count = np.int32(count + (ONE if values[place] > score else ZERO))
         above[mark] = count

@@ -12,7 +12,7 @@ from drag_rl.retrieval.compiled import compiled
 Array = npt.NDArray[Any]
 BLOCK = 256
 """So many pages are looked at together, to see whether any of them may be a hit."""
-NO_SCORE = np.float32(0)
+NO_SCORE, ZERO, ONE = np.float32(0), np.int32(0), np.int32(1)
 
 
 @compiled
@@ -28,9 +28,9 @@ def select(values: Array, rows: Array, first: int, hit_rows: Array, hit_scores: 
     for begin in range(0, len(values), BLOCK):
         end = min(begin + BLOCK, len(values))
         least = hit_scores[0] if size == len(hit_rows) else NO_SCORE
-        wanted = False
-        for place in range(begin, end):  # without a branch, so that several are compared at once
-            wanted |= values[place] > least
+        wanted = ZERO
+        for place in range(begin, end):  # in 32 bits, as scores are, so that many are compared at once
+            wanted = np.int32(wanted + (ONE if values[place] > least else ZERO))
         if not wanted and (len(rows) == 0 or size < len(hit_rows)):
             continue  # in row order, a page of equal score is worse than those that are listed
         for place in range(begin, end):
