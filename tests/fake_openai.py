@@ -18,12 +18,27 @@ from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
+class Token:
+    """A token of a message, and how likely the model finds it and others in its place."""
+
+    text: str
+    log_prob: float
+    likely: dict[str, float] = field(default_factory=dict)
+    """Token -> log-probability."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Said:
     """A model's message."""
 
     text: str
     finish_reason: str = "stop"
     delay_s: float = 0.0
+    tokens: tuple[Token, ...] = ()
+    """Told where a request asks for log-probabilities."""
+    prompt_log_probs: tuple[float, ...] | None = None
+    """Of the tokens of the prompt but the first, as vLLM tells them."""
+    prompt_tokens: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +84,10 @@ class FakeServer:
         port: int = 0,
         models: Raw | None = None,
         log_prob: Callable[[dict[str, Any]], float] | None = None,
+        token_s: float = 0.0,
     ) -> None:
         """``log_prob`` says how probable the one token of an answer is, where a request wants to know."""
-        self.models, self.log_prob = models, log_prob
+        self.models, self.log_prob, self.token_s = models, log_prob, token_s
         self.say, self.parses, self.tells_stop, self.key = say, parses, tells_stop, key
         self.requests: list[dict[str, Any]] = []
         self.times: list[float] = []
@@ -113,6 +129,8 @@ class FakeServer:
                 if isinstance(said, Raw):
                     return self.answer_raw(said)
                 time.sleep(said.delay_s)
+                if isinstance(said, Said) and request.get("stream"):
+                    return self.answer_raw(streamed(outer.completion(request, said), outer.token_s))
                 if isinstance(said, Said):
                     return self.answer(200, outer.completion(request, said))
                 if said.status == 0:
@@ -159,13 +177,19 @@ class FakeServer:
             choice["finish_reason"] = "tool_calls"
         if self.tells_stop:
             choice["stop_reason"] = stopped_at
-        if self.log_prob and request.get("logprobs"):
+        if said.tokens and request.get("logprobs"):
+            choice["logprobs"] = {"content": [token_log_prob(token) for token in said.tokens]}
+        elif self.log_prob and request.get("logprobs"):
             choice["logprobs"] = {"content": [{"token": text, "logprob": self.log_prob(request)}]}
         usage = {
-            "prompt_tokens": len(str(request["messages"])) // 4,
+            "prompt_tokens": said.prompt_tokens or len(str(request["messages"])) // 4,
             "completion_tokens": len(said.text) // 4 + 1,
         }
         usage["total_tokens"] = sum(usage.values())
+        scored = said.prompt_log_probs
+        places = (
+            None if scored is None else [None, *({"7": {"logprob": value, "rank": 1}} for value in scored)]
+        )
         return {
             "id": "1",
             "object": "chat.completion",
@@ -173,7 +197,38 @@ class FakeServer:
             "model": request["model"],
             "choices": [choice],
             "usage": usage,
+            **({} if places is None else {"prompt_logprobs": places}),
         }
+
+
+def token_log_prob(token: Token) -> dict[str, Any]:
+    """A token's entry in a reply."""
+    likely = [{"token": text, "logprob": log_prob} for text, log_prob in token.likely.items()]
+    return {"token": token.text, "logprob": token.log_prob, "top_logprobs": likely}
+
+
+def streamed(whole: dict[str, Any], token_s: float) -> Raw:
+    """A completion as a stream of events, as vLLM sends it: the text in pieces, the counts of tokens last."""
+    [choice] = whole["choices"]
+    message = choice["message"]
+    rest = {name: choice[name] for name in choice.keys() - {"message", "logprobs"}}
+    deltas: list[dict[str, Any]] = [{"role": "assistant"}]
+    for name in ("reasoning", "content"):
+        text = message.get(name) or ""
+        deltas += [{name: text[start : start + 3]} for start in range(0, len(text), 3)]
+    for number, call in enumerate(message.get("tool_calls") or ()):
+        function = call["function"]
+        deltas.append(
+            {"tool_calls": [{"index": number, "function": {"name": function["name"], "arguments": ""}}]}
+        )
+        deltas.append({"tool_calls": [{"index": number, "function": {"arguments": function["arguments"]}}]})
+    events = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    events.append({"choices": [{**rest, "delta": {}, "logprobs": choice.get("logprobs")}]})
+    events.append({"choices": [], "usage": whole["usage"]})
+    lines = [f"data: {json.dumps(event)}\n\n".encode() for event in events]
+    return Raw(
+        body=[*lines, b"data: [DONE]\n\n"], headers={"Content-Type": "text/event-stream"}, pause_s=token_s
+    )
 
 
 def until_stop(said: Said, stop: Sequence[str]) -> tuple[str, str, str | None]:

@@ -18,7 +18,7 @@ from drag_rl.handoff.options import GeneratorOptions
 from drag_rl.types import Generated, Question
 
 QUESTION = Question(question_id="q", text="What needs care?", gold_page_ids=("pumps#1",))
-_PAGE = re.compile(r"<page>\n\[(.*)\]\n(.*?)\n?</page>", re.DOTALL)
+_PAGE = re.compile(r"<page>\n\[([^\n]*)\]\n(.*?)\n?</page>", re.DOTALL)
 
 
 def text_of(request: dict[str, Any]) -> str:

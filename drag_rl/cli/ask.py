@@ -65,7 +65,7 @@ def ask(
         raise InputError("--open needs --pages, the folder of pages with the images")
     options = SessionOptions(
         index=index,
-        policy=with_searcher(searcher, policy),
+        policy=replace(with_searcher(searcher, policy), timed=timings),
         generator=replace(generator, pages=policy.pages) if generator else None,
         episode=episode_config(episode),
     )

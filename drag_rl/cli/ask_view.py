@@ -125,13 +125,33 @@ class AskView:
 def timings_table(told: Told) -> Table:
     """Where the time of each iteration went, in seconds; empty where it is not told."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("iteration", "message s", "search s", "snippets s"):
-        table.add_column(heading, justify="left" if heading == "iteration" else "right")
+    for heading in (
+        "seconds",
+        "rendering",
+        "waiting",
+        "first token",
+        "decoding",
+        "search",
+        "snippets",
+        "whole",
+    ):
+        table.add_column(heading, justify="left" if heading == "seconds" else "right")
     for wrote, searched in told.iterations:
-        search = (f"{searched.search_s:.3f}", f"{searched.snippets_s:.3f}") if searched else ("", "")
-        table.add_row(
-            f"{wrote.turn.step} {wrote.turn.action.kind}", f"{wrote.generation.seconds:.3f}", *search
-        )
+        timing, search = wrote.timing, searched
+        spans = [
+            *(
+                (timing.encoding_s, timing.waiting_s, timing.first_token_s, timing.decoding_s)
+                if timing
+                else [None] * 4
+            ),
+            *((search.search_s, search.snippets_s) if search else [None] * 2),
+            wrote.generation.seconds + (search.search_s + search.snippets_s if search else 0.0),
+        ]
+        table.add_row(f"{wrote.turn.step} {wrote.turn.action.kind}", *map(_seconds, spans))
     if told.answered.by == "generator" and told.answered.answer:
-        table.add_row("generator", f"{told.answered.answer.seconds:.3f}", "", "")
+        table.add_row("generator", *[""] * 6, _seconds(told.answered.answer.seconds))
     return table
+
+
+def _seconds(span: float | None) -> str:
+    return "" if span is None else f"{span:.3f}"

@@ -18,6 +18,8 @@ COMMANDS: dict[str, str] = {
     "index": "Make pages searchable.",
     "search": "Ask an index by hand.",
     "ask": "Ask one question: search, then an answer that cites its pages.",
+    "agent": "Serve a searcher as one model behind OpenAI's chat API.",
+    "mcp": "Offer an index and a searcher as tools to other agents.",
     "doctor": "Check a set-up before any training.",
     "serve": "Let other programs search an index by HTTP.",
     "filter": "Keep the trajectories that are worth learning from.",

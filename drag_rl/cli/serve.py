@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -38,7 +37,7 @@ def serve(
         from drag_rl.service.app import service_app
         from drag_rl.service.limits import Limits
         from drag_rl.service.live_index import LiveIndex
-        from drag_rl.service.server import bound_socket, run, service_token
+        from drag_rl.service.server import bound_socket, run, service_token, url_of
     except ImportError as error:
         raise InputError(f"{EXTRA} ({error})") from error
     token = service_token()
@@ -46,17 +45,12 @@ def serve(
         live = LiveIndex(index)
         limits = Limits(concurrency=concurrency, timeout_s=timeout_s)
         app = service_app(live, limits, top_k=top_k, token=token)
-        address, bound, *_ = listening.getsockname()
+        address = listening.getsockname()[0]
         console = Console(soft_wrap=True, markup=False, highlight=False)
         pages = len(live.now.retriever.pages)
-        console.print(f"Serving {pages} pages ({live.now.kind}) of {index} at {_url(listening, bound)}")
+        console.print(f"Serving {pages} pages ({live.now.kind}) of {index} at {url_of(listening)}")
         if token is None and not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
             console.print(
                 "Everybody who reaches this address may ask: set DRAG_SERVICE_TOKEN to change that."
             )
         run(app, listening, timeout_s)
-
-
-def _url(listening: socket.socket, port: int) -> str:
-    address = str(listening.getsockname()[0])
-    return f"http://{f'[{address}]' if ':' in address else address}:{port}"

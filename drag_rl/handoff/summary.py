@@ -81,6 +81,7 @@ def iteration_of(wrote: Wrote, searched: Searched | None) -> dict[str, Any]:
         said["hits"] = [hit_of(hit) for hit in searched.turn.hits]
     return said | {
         "message_s": generation.seconds,
+        **({} if wrote.timing is None else asdict(wrote.timing)),
         "search_s": searched.search_s if searched else None,
         "snippets_s": searched.snippets_s if searched else None,
         "prompt_tokens": generation.prompt_tokens,

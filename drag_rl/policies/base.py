@@ -58,6 +58,20 @@ class EpisodeState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageTiming:
+    """Where the time of one message of a model at a server went, in seconds of wall time."""
+
+    encoding_s: float = 0.0
+    """Putting the conversation into a request: page images are rendered and packed here."""
+    waiting_s: float
+    """Until the server takes the request up: the way there, and attempts that failed."""
+    first_token_s: float
+    """From there to the first token: its queue, and reading the prompt."""
+    decoding_s: float
+    """From the first token to the last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """One assistant message."""
 
@@ -77,6 +91,8 @@ class Reply:
     """Whether the policy had stopped before, and only reads on in a ranking, to the whole budget of searches."""
     signal: float | None = None
     """What the policy compared with its threshold to decide whether it stops; None where it decided nothing."""
+    timing: MessageTiming | None = None
+    """Where the time went; None where it is not told, or where the message is made of several."""
 
 
 class ContextFull(Exception):  # noqa: N818 (a state of the episode, not a fault)

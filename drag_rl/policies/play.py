@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode, SearchRequest
-from drag_rl.policies.base import ContextFull, EpisodeState, Policy
+from drag_rl.policies.base import ContextFull, EpisodeState, MessageTiming, Policy
 from drag_rl.retrieval.base import Retriever
 from drag_rl.types import Generation, Outcome, Question, StopReason, Turn
 
@@ -23,6 +23,8 @@ class Wrote:
     turn: Turn
     """With the action that was read from it, and without what comes of it."""
     generation: Generation
+    timing: MessageTiming | None = None
+    """Where the time of the message went, where that is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,7 @@ async def playing(
         )
         generations.append(generation)
         reply = episode.step(said.text, said.finish_reason)
-        yield Wrote(turn=episode.turns[-1], generation=generation)
+        yield Wrote(turn=episode.turns[-1], generation=generation, timing=said.timing)
         if isinstance(reply, SearchRequest):
             asked = time.perf_counter()
             rankings = await retriever.search(reply.queries, reply.top_k)

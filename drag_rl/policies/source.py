@@ -50,6 +50,8 @@ class PolicyOptions:
     """Further attempts at a message."""
     consensus: int = 1
     """So many draws of each message search together; 1 draws once."""
+    timed: bool = False
+    """Whether replies are streamed, so that they tell when their first token came; what they say is the same."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the policy's own, by name; see :mod:`drag_rl.policies.settings`."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
 from collections.abc import Mapping
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from drag_rl.errors import InputError
 
@@ -33,6 +34,12 @@ def bound_socket(host: str, port: int) -> socket.socket:
         raise InputError(f"--host {host} --port {port}: cannot be used ({error.strerror})") from error
 
 
+def url_of(listening: socket.socket) -> str:
+    """The address of a listening socket."""
+    address, port, *_ = listening.getsockname()
+    return f"http://{f'[{address}]' if ':' in address else address}:{port}"
+
+
 def service_token(environment: Mapping[str, str] | None = None) -> str | None:
     """The token of the environment, None without one. Raises ``InputError`` for one that cannot be sent."""
     token = (os.environ if environment is None else environment).get(TOKEN_VARIABLE, "").strip()
@@ -41,7 +48,7 @@ def service_token(environment: Mapping[str, str] | None = None) -> str | None:
     return token or None
 
 
-def server_of(app: FastAPI, timeout_s: float) -> uvicorn.Server:
+def server_of(app: ASGIApp, timeout_s: float) -> uvicorn.Server:
     """The server; when it is told to end it finishes what has been asked, within ``timeout_s``."""
     config = uvicorn.Config(
         app,
@@ -54,9 +61,12 @@ def server_of(app: FastAPI, timeout_s: float) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def run(app: FastAPI, listening: socket.socket, timeout_s: float) -> None:
+def run(app: ASGIApp, listening: socket.socket, timeout_s: float) -> None:
     """Serve until SIGTERM or SIGINT; returns once every request that has come is answered."""
     for number in (signal.SIGTERM, signal.SIGINT):
         # The server raises what ended it once more when it is done: that end is a good one.
         signal.signal(number, lambda *_: None)
+    gc.collect()
+
+    gc.freeze()  # what is there now stays: to look through it again and again would halt all requests
     server_of(app, timeout_s).run(sockets=[listening])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import httpx2
@@ -10,6 +11,9 @@ import openai
 
 MAX_REPLY_BYTES = 16 << 20
 """Of the body of one reply, unpacked. The longest messages of today's models take a tenth of it."""
+TIMES = "drag_times"
+"""The extension of a response that tells, in seconds of ``time.perf_counter``, when its headers, the first piece of its
+body (if it has one) and its end came."""
 _UNPACKED = {"content-encoding", "content-length", "transfer-encoding", "content-type"}
 """Headers that say how to read a body; the one that is handed on is read already, and JSON or nothing."""
 
@@ -34,8 +38,9 @@ class BoundedClient(openai.DefaultAsyncHttpxClient):
         try:
             async with asyncio.timeout(limit_s):
                 response = await super().send(request, **{**options, "stream": True})
+                times = [time.perf_counter()]
                 try:
-                    body = await _bounded_body(response)
+                    body = await _bounded_body(response, times)
                 finally:
                     await response.aclose()
         except TimeoutError as error:
@@ -46,13 +51,17 @@ class BoundedClient(openai.DefaultAsyncHttpxClient):
             content=body,
             request=response.request,
             history=response.history,
+            extensions={TIMES: (*times, time.perf_counter())},
         )
 
 
-async def _bounded_body(response: httpx2.Response) -> bytes:
+async def _bounded_body(response: httpx2.Response, times: list[float]) -> bytes:
+    """The body; ``times`` gets when its first piece came."""
     body = bytearray()
     try:
         async for chunk in response.aiter_bytes():
+            if not body:
+                times.append(time.perf_counter())
             body += chunk
             if len(body) > MAX_REPLY_BYTES:
                 raise UnreadableReply(f"is longer than {MAX_REPLY_BYTES >> 20} MiB")

@@ -67,7 +67,7 @@ def test_a_searcher_and_a_generator_answer_with_citations(data, capsys):
     lines = out.splitlines()
     assert lines[0].startswith("1  seal") and "pumps#2" in lines[1]
     assert "1 search, the searcher answered." in out and "It needs care [pumps#2]." in out
-    assert "pumps, page 2" in out and "snippets s" in out and "generator" in out
+    assert "pumps, page 2" in out and "first token" in out and out.splitlines()[-1].startswith("generator")
 
 
 def test_without_a_generator_the_searcher_answers_and_made_up_pages_are_left_out(data, capsys):

@@ -9,7 +9,7 @@ import pytest
 import trajectory_lab as lab
 from fake_openai import Failure, FakeServer
 from handoff_lab import QUESTION, cites_first, given_pages, steps_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drag_rl.handoff.asking import Answered, asking
@@ -26,6 +26,7 @@ def index():
     return lab.shared_index()
 
 
+@settings(max_examples=25)
 @given(lab.scripts())
 def test_the_episode_is_the_one_that_is_played(texts):
     index = lab.shared_index()

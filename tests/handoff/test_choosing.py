@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import trajectory_lab as lab
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drag_rl.handoff.choosing import (
@@ -30,6 +30,7 @@ def outcome_of(index, *texts):
     return lab.played(index, lab.QUESTIONS[0], texts).outcome
 
 
+@settings(max_examples=40)
 @given(st.data())
 def test_every_listed_page_is_handed_on_once_in_the_order_of_reciprocal_ranks(data):
     index = lab.shared_index()

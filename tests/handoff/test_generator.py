@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+from dataclasses import replace
 
 import handoff_lab
 import pytest
@@ -10,10 +12,12 @@ import trajectory_lab as lab
 from fake_openai import Failure, FakeServer, Said
 from handoff_lab import QUESTION, cites_first, generated, given_pages, options_for, text_of
 
+from drag_rl.cli.main import main
 from drag_rl.errors import InputError
 from drag_rl.handoff.generator import Generator
 from drag_rl.handoff.options import GeneratorOptions
 from drag_rl.policies.base import PolicyFailed, ServerDown
+from drag_rl.retrieval import open_retriever
 from drag_rl.types import Question
 
 PAGES = ("pumps#1", "pumps#2", "turbines#1")
@@ -68,40 +72,40 @@ def test_an_answer_that_is_cut_off_says_so(index):
         assert generated(server, index, PAGES).finish_reason == "length"
 
 
-def test_page_images_are_sent_in_the_place_of_their_text(tmp_path, pdf_dir):
-    from drag_rl.cli.main import main
-    from drag_rl.retrieval import open_retriever
-
+@pytest.fixture(scope="module")
+def pictured(tmp_path_factory, make_pdf):
+    """Pages with images, of two documents, and an index over them."""
+    folder = tmp_path_factory.mktemp("pictured")
+    (folder / "pdfs").mkdir()
+    (folder / "pdfs" / "engine.pdf").write_bytes(make_pdf(["Turn the key.", "Oil pressure"]))
     for words in (
-        ["ingest", "--pdf-dir", pdf_dir, "--out", tmp_path / "pages"],
-        ["index", "--pages", tmp_path / "pages", "--out", tmp_path / "index"],
+        ["ingest", "--pdf-dir", folder / "pdfs", "--out", folder / "pages"],
+        ["index", "--pages", folder / "pages", "--out", folder / "index"],
     ):
         with pytest.raises(SystemExit) as stop:
             main([str(word) for word in words])
         assert not stop.value.code
-    retriever = open_retriever(tmp_path / "index")
-    for shown, has_text in (("image", False), ("both", True)):
-        with FakeServer(cites_first) as server:
-            options = options_for(server, shown=shown)
-            options = GeneratorOptions(
-                url=options.url, model="m", budget=options.budget, pages=tmp_path / "pages", retries=0
-            )
+    return folder
 
-            async def answer(options=options):
-                generator = Generator(options, retriever.pages, {})
-                try:
-                    return await generator.answer(QUESTION, ["engine#1", "manuals/rotor#2"])
-                finally:
-                    await generator.close()
 
-            import asyncio
+@pytest.mark.parametrize(("shown", "has_text"), [("image", False), ("both", True)])
+def test_page_images_are_sent_beside_or_in_the_place_of_their_text(pictured, shown, has_text):
+    retriever = open_retriever(pictured / "index")
+    with FakeServer(cites_first) as server:
+        options = replace(options_for(server, shown=shown), pages=pictured / "pages")
 
-            assert asyncio.run(answer()).citations == ("engine#1",)
-            content = server.requests[0]["messages"][-1]["content"]
-        images = [part["image_url"]["url"] for part in content if part["type"] == "image_url"]
-        assert len(images) == 2
-        assert base64.b64decode(images[0].partition(",")[2]).startswith(b"\x89PNG")
-        assert ("Turn the key" in "".join(part.get("text", "") for part in content)) == has_text
+        async def answer():
+            generator = Generator(options, retriever.pages, {})
+            try:
+                return await generator.answer(QUESTION, ["engine#1", "engine#2"])
+            finally:
+                await generator.close()
+
+        assert asyncio.run(answer()).citations == ("engine#1",)
+        content = server.requests[0]["messages"][-1]["content"]
+    images = [part["image_url"]["url"] for part in content if part["type"] == "image_url"]
+    assert len(images) == 2 and base64.b64decode(images[0].partition(",")[2]).startswith(b"\x89PNG")
+    assert ("Turn the key" in "".join(part.get("text", "") for part in content)) == has_text
 
 
 def test_the_key_comes_from_the_environment(index):

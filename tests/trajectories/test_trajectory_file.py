@@ -164,7 +164,7 @@ def test_foreign_and_garbled_files_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"t\.jsonl, line 1"):
         write(path)
     path.write_text(line + line)
-    with pytest.raises(InputError, match="row 2 repeats traj_q1_0"):
+    with pytest.raises(InputError, match="row 2 repeats question q1, sample 0"):
         write(path)
     found = json.loads(manifest_path(path).read_text())
     manifest_path(path).write_text(json.dumps(found | {"stage": "filter"}))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Self
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError
+
+from drag_rl.policies.base import MessageTiming
 
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 
@@ -102,6 +105,17 @@ class Completion(BaseModel):
     usage: Usage | None = None
     prompt_logprobs: list[dict[str, PromptToken] | None] | None = None
     """Of each token of the prompt its log-probability, by its number; only vLLM tells it, where it was asked."""
+    _timing: MessageTiming | None = PrivateAttr(None)
+
+    @property
+    def timing(self) -> MessageTiming | None:
+        """When its parts came; None where nobody took the time."""
+        return self._timing
+
+    def timed(self, timing: MessageTiming) -> Self:
+        """The same, with when its parts came: its client's own measure, never the server's word."""
+        self._timing = timing
+        return self
 
 
 def read_completion(body: bytes) -> Completion:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
+import time
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -13,7 +14,7 @@ import httpx2
 import openai
 
 from drag_rl.errors import InputError
-from drag_rl.policies.base import ContextFull, PolicyFailed, ServerDown
+from drag_rl.policies.base import ContextFull, MessageTiming, PolicyFailed, ServerDown
 from drag_rl.policies.server.completion import (
     Completion,
     NoCompletion,
@@ -22,9 +23,10 @@ from drag_rl.policies.server.completion import (
     one_line,
     read_completion,
 )
+from drag_rl.policies.server.streamed import NOT_STREAMED, STREAMED, read_stream
 from drag_rl.policies.source import Dialect
 from drag_rl.protocol import MESSAGE_TIMEOUT_S
-from drag_rl.serving.bounded_http import BoundedClient, UnreadableReply
+from drag_rl.serving.bounded_http import TIMES, BoundedClient, UnreadableReply
 
 _CONTEXT_FULL = re.compile(
     r"context[ _](length|window|size)|maximum (model|input|prompt|sequence) length|max_model_len",
@@ -56,6 +58,8 @@ class ServerSettings:
     """The option that named the address, for errors."""
     key_variable: str = "OPENAI_API_KEY"
     """The variable of the environment that holds the key, for errors."""
+    timed: bool = False
+    """Whether replies come as a stream, which tells when their first token came."""
 
 
 class ModelServer:
@@ -96,11 +100,15 @@ class ModelServer:
         Raises ServerDown when the server is gone, is not OpenAI-compatible, or refuses access; ContextFull when the
         messages are too long for the model; RequestFailed when only this request fails.
         """
-        body = {"model": self.settings.model, **request}
+        timed = self.settings.timed and not NOT_STREAMED & request.keys()
+        body = {"model": self.settings.model, **request, **(STREAMED if timed else {})}
+        asked = time.perf_counter()
         try:
             # Its own method would look through every part of every message for what it has to rename: it has not.
             response = await self._client.post("/chat/completions", cast_to=httpx2.Response, body=body)
-            return read_completion(response.content)
+            if not timed:
+                return read_completion(response.content)
+            return read_stream(response.content).timed(_timing(asked, response.extensions[TIMES]))
         except NotJson as error:
             await self._check_compatible(error)
             raise RequestFailed(f"the reply {error}") from error
@@ -156,6 +164,12 @@ class ModelServer:
 
     def _down(self, what: str) -> ServerDown:
         return ServerDown(f"{self.settings.base_url}: the server {one_line(what)}")
+
+
+def _timing(asked: float, times: tuple[float, ...]) -> MessageTiming:
+    """Where the time went from a request to the end of its reply."""
+    headers, first, end = times[0], times[1 if len(times) > 2 else 0], times[-1]
+    return MessageTiming(waiting_s=headers - asked, first_token_s=first - headers, decoding_s=end - first)
 
 
 @cache

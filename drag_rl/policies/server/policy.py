@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from drag_rl.episode import EpisodeConfig, FinishReason, Message
@@ -98,6 +98,7 @@ class ServerPolicy:
             completion_tokens=use.completion_tokens,
             log_probs=_log_probs(choice),
             uses=(use,),
+            timing=completion.timing,
         )
 
     async def complete(
@@ -116,6 +117,7 @@ class ServerPolicy:
         request_number, started = self._asked, time.perf_counter()
         try:
             sent = await asyncio.to_thread(self.encoding.messages, messages)
+            encoded = time.perf_counter()
             completion = await self.server.complete(
                 self._request(sent, tools, stop, request_number) | dict(fields or {})
             )
@@ -132,6 +134,8 @@ class ServerPolicy:
             completion_tokens=usage.completion_tokens if usage else None,
             seconds=time.perf_counter() - started,
         )
+        if completion.timing:
+            completion.timed(replace(completion.timing, encoding_s=encoded - started))
         return completion, use
 
     def _request(

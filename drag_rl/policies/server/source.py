@@ -99,6 +99,7 @@ class ServerSource(PolicySource):
                 timeout_s=options.timeout_s,
                 retries=options.retries,
                 dialect=options.dialect,
+                timed=options.timed,
             )
             try:
                 yield ServerPolicies(
