@@ -7,13 +7,16 @@ square matches "red", at that square, and nothing else has to be believed.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from drag_rl.retrieval import PageTexts, Query, Ranking, check_top_k
 from drag_rl.retrieval.late.embedder import PageVectors, Vectors
+from drag_rl.retrieval.late.heat_map import HeatMap, heat_map
+from drag_rl.types import Hit
 
 SQUARE = 32
 COLOURS = {
@@ -94,3 +97,43 @@ def _word(token: str) -> np.ndarray:
     vector = np.zeros(WIDTH, np.float32)
     vector[4 + sum(token.encode()) % (WIDTH - 4)] = 1
     return vector
+
+
+class ColourRetriever:
+    """Ranks pages by exact MaxSim, as :class:`SeesColours` sees them; every page is found by any words."""
+
+    fingerprint = "colour pages"
+
+    def __init__(self, images: Mapping[str, Image.Image], texts: Mapping[str, str] | None = None) -> None:
+        self.pages = PageTexts.of(texts or dict.fromkeys(images, ""))
+        self.embedder = SeesColours()
+        self._images = images
+
+    def page_image(self, page_id: str) -> Image.Image:
+        return self._images[page_id]
+
+    async def explain(self, query: str, page_id: str) -> HeatMap:
+        return heat_map(self.embedder, self.page_image(page_id), query)
+
+    async def score(self, query: str, page_ids: Sequence[str]) -> list[float]:
+        [query_TE] = self.embedder.embed_queries([query])
+        seen = self.embedder.embed_pages([self._images[page_id] for page_id in page_ids])
+        return [float((query_TE @ page.vectors.T).max(axis=1).sum()) for page in seen]
+
+    async def search(self, queries: Sequence[Query], top_k: int) -> list[Ranking]:
+        check_top_k(top_k)
+        return [await self._ranking(query, top_k) for query in queries]
+
+    async def _ranking(self, query: Query, top_k: int) -> Ranking:
+        self.pages.rows([*query.track, *query.without])
+        ids = [page_id for page_id in self.pages.page_ids if page_id not in query.without]
+        if query.scope is not None:
+            inside = {self.pages.page_ids[row] for row in self.pages.rows_of(query.scope)}
+            ids = [page_id for page_id in ids if page_id in inside]
+        if not query.text.strip():
+            return Ranking(hits=(), tracked=(None,) * len(query.track))
+        scores = dict(zip(ids, await self.score(query.text, ids), strict=True))
+        ranked = sorted(ids, key=lambda page_id: -scores[page_id])
+        ranks = {page_id: rank for rank, page_id in enumerate(ranked, start=1)}
+        hits = [Hit(page_id=page_id, rank=rank, score=scores[page_id]) for page_id, rank in ranks.items()]
+        return Ranking(hits=tuple(hits[:top_k]), tracked=tuple(map(ranks.get, query.track)))

@@ -27,6 +27,8 @@ PREFILTER_RECALL = 0.95
 """Of the exact best ``PREFILTER_DEPTH`` pages, what a prefilter should find at least."""
 EXACT_SCORES = 100_000
 """Pages that are scored exactly to measure a prefilter, over all queries."""
+EXACT_AT_ONCE = 32
+"""So few pages are scored exactly; of many an index may score the best by bits only."""
 REACHED = 0.9
 """Share of questions whose gold page should be among the candidates."""
 
@@ -42,7 +44,7 @@ class SeesPages(Protocol):
         """The image of a page, as the model is given it."""
 
     async def score(self, query: str, page_ids: Sequence[str]) -> list[float]:
-        """The exact score of each page."""
+        """The score of each page, by all that is stored of it, up to ``EXACT_AT_ONCE`` pages."""
 
     async def search(self, queries: Sequence[Query], top_k: int) -> list[Ranking]:
         """See :class:`drag_rl.retrieval.base.Retriever`."""
@@ -129,7 +131,9 @@ def prefilter(index: SeesPages, queries: Sequence[Query]) -> str | Doubt:
         )
     recalls = []
     for query in asked:
-        scores_D = np.array(blocking(index.score(query.text, page_ids)))
+        cuts = range(0, len(page_ids), EXACT_AT_ONCE)
+        parts = [blocking(index.score(query.text, page_ids[cut : cut + EXACT_AT_ONCE])) for cut in cuts]
+        scores_D = np.array([score for part in parts for score in part])
         exact = {page_ids[row] for row in np.argsort(-scores_D, kind="stable")[:depth]}
         [ranking] = blocking(index.search([Query(text=query.text)], depth))
         recalls.append(len(exact & {hit.page_id for hit in ranking.hits}) / depth)

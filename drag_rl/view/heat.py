@@ -12,7 +12,7 @@ import numpy as np
 from drag_rl.errors import InputError
 from drag_rl.retrieval.base import Retriever
 from drag_rl.retrieval.blocking import blocking
-from drag_rl.retrieval.late.heat_map import CannotExplainError, HeatMap, Map, explained
+from drag_rl.retrieval.late.heat_map import CannotExplainError, HeatMap, Map, explained, warmth
 from drag_rl.types import Outcome, Search
 from drag_rl.view.rollout import Rollout
 
@@ -36,8 +36,7 @@ class Heat:
     rows: int
     columns: int
     cells: str
-    """The map of the whole search and that of each word, each cell a byte, row by row, 255 where a map is strongest; in
-    base64."""
+    """The warmth of the whole search's map and of each word's, each cell a byte, row by row, in base64."""
 
     @classmethod
     def of(cls, found: Sequence[HeatMap]) -> Heat:
@@ -109,5 +108,4 @@ def make_heat(
 
 
 def _bytes(mass_RC: Map) -> bytes:
-    strongest = max(float(mass_RC.max()), 1e-12)
-    return (mass_RC / strongest * 255).round().astype(np.uint8).tobytes()
+    return (warmth(mass_RC) * 255).round().astype(np.uint8).tobytes()

@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import atomic_path
-from drag_rl.retrieval.late.heat_map import HeatMap, Map
+from drag_rl.retrieval.late.heat_map import HeatMap, Map, warmth
 
 PANEL_PIXELS = 420
 """Width and height that the image of a panel fits in."""
@@ -57,7 +57,7 @@ def claim_picture(out: Path) -> None:
 
 
 def draw_heat_map(found: HeatMap, page_id: str) -> Image.Image:
-    """The panels, under a line that names page and query; each heat is relative to the strongest of its panel."""
+    """The panels, under a line that names page and query."""
     words = found.words[: MOST_PANELS - 1]
     panels = [("whole query", f"MaxSim {found.score:.2f}", found.whole())]
     panels += [
@@ -85,9 +85,9 @@ def draw_heat_map(found: HeatMap, page_id: str) -> Image.Image:
 
 
 def tinted(image: Image.Image, mass_RC: Map) -> Image.Image:
-    """An RGB image with a map laid over it, smoothed; the strongest cell is the most opaque."""
-    cells = Image.fromarray((mass_RC / max(float(mass_RC.max()), 1e-12)).astype(np.float32), mode="F")
-    heat = np.asarray(cells.resize(image.size, Image.Resampling.BICUBIC)).clip(0.0, 1.0)[..., None]
+    """An RGB image with the warmth of a map laid over it, smoothed; the warmest cell is the most opaque."""
+    cells = Image.fromarray(warmth(mass_RC).astype(np.float32), mode="F")
+    heat = np.asarray(cells.resize(image.size, Image.Resampling.BILINEAR)).clip(0.0, 1.0)[..., None]
     opacity = STRONGEST * np.sqrt(heat)
     mixed = np.asarray(image, np.float32) * (1 - opacity) + (COOL + (HOT - COOL) * heat) * opacity
     return Image.fromarray(mixed.round().astype(np.uint8))

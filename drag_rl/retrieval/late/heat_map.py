@@ -5,6 +5,9 @@ A retriever that can explain has one method more; ``heat_map`` does the work whe
     async def explain(self, query: str, page_id: str) -> HeatMap:
         return await asyncio.to_thread(heat_map, self.embedder, self.page_image(page_id), query)
 
+The similarities are those of sentence-transformers' ``maxsim_similarity_map``, of a model in any place: its utilities
+ask the model's own processor for tokens and grid, which a server does not hand out.
+
 Shape letters: T vectors of a query, R rows and C columns of the image tokens of a page.
 """
 
@@ -88,6 +91,18 @@ class HeatMap:
             parts_T = np.ones_like(parts_T)
         together: Map = np.tensordot(parts_T / parts_T.sum(), self.mass[chosen], axes=1)
         return together
+
+
+def warmth(mass_RC: Map) -> Map:
+    """A map as it is shown, in [0, 1): what a cell has beyond an even spread, by what the strongest has.
+
+    So a word that is everywhere alike warms nothing, and one that is in one place warms that place.
+
+    >>> warmth(np.full((2, 2), 0.25, np.float32)).max(), warmth(np.array([[1, 0], [0, 0]], np.float32)).max()
+    (np.float32(0.0), np.float32(0.75))
+    """
+    warm: Map = np.maximum(mass_RC - 1 / mass_RC.size, 0.0) / mass_RC.max()
+    return warm
 
 
 def share_within(mass_RC: Map, box: Box, size: tuple[int, int]) -> float:
