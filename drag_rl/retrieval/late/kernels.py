@@ -36,7 +36,7 @@ def _ones(typing_context: Any, word: Any) -> Any:
 
 @compiled
 def hamming(
-    query_TW: Array, bits_VW: Array, starts_D1: Array, rows_C: Array, width: int, scores_C: Array
+    query_TW: Array, bits_VW: Array, starts_D1: Array, width: int, rows_C: Array, scores_C: Array
 ) -> None:
     """MaxSim of signs: the similarity of two vectors is ``(E - 2 * different bits) / E``, in [-1, 1]."""
     words = query_TW.shape[1]
