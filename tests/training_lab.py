@@ -73,6 +73,8 @@ def scripted_message(config: EpisodeConfig, turn: int, draw: random.Random) -> s
     """What a policy that knows the protocol might write: one or two searches for random words, then an answer."""
     query = " ".join(draw.sample(WORDS, draw.choice((1, 2))))
     search, answer = f"<search>{query}</search>", "<answer>It needs care.</answer>"
+    if config.enough:
+        answer = f"<enough>[{draw.randint(1, config.top_k)}]</enough>"
     if config.action_format == "tools":
         search = f'<tool_call>\n{{"name": "search", "arguments": {{"query": "{query}"}}}}\n</tool_call>'
         answer = "It needs care."

@@ -45,6 +45,7 @@ def run(folder, trajectories, rules=DEFAULT, **options):
     return kept, statistics, manifest
 
 
+MAY_STOP = lab.PLAIN.model_copy(update={"enough": True})
 GOOD = [lab.search("impeller"), lab.answer("It needs care [pumps#1].")]
 FAILS = {
     "no_error": lambda: replace_outcome(tidy(GOOD), stop_reason=StopReason.ERROR),
@@ -59,6 +60,10 @@ FAILS = {
     "honest": lambda: tidy(GOOD, hint_page_ids=("pumps#1",)),
     "answered": lambda: tidy([GOOD[0], *map(lab.search, ("seal", "rotor", "gate"))]),
     "cites_gold": lambda: tidy([GOOD[0], lab.answer("It needs care [pumps#2].")]),
+    "stopped_well": lambda: tidy(
+        GOOD, MAY_STOP, question=replace(PUMPS, gold_page_ids=("pumps#1", "lamps#4"))
+    ),
+    "no_search_after_enough": lambda: tidy([GOOD[0], lab.search("gate"), GOOD[1]], MAY_STOP),
 }
 """Rule -> a trajectory that it drops, though no rule before it in the table does."""
 

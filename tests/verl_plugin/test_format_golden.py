@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 from test_agent_loop import CALLS, ROOMY, SEARCHES, policy_texts, rollout
 
 from drag_rl.episode import EpisodeConfig
+from drag_rl.episode.prompt import action_text
 from drag_rl.star.formats.build import FormatOptions, write_training_data
 from drag_rl.types import Trajectory
 
@@ -16,6 +17,29 @@ THOUGHTS = [
     "<think>\nHm.\n</think>\n\n<search>seal</search>",
     "<answer>It needs care [pumps#1].</answer>",
 ]
+
+
+@pytest.mark.parametrize("shots", [0, 2])
+@pytest.mark.parametrize(("action_format", "texts"), [("xml", SEARCHES[:1]), ("tools", CALLS[:1])])
+def test_what_teaches_to_stop_are_the_tokens_of_a_rollout_that_did(
+    data, processor, tmp_path, action_format, texts, shots
+):
+    """The row ends as the rollout did, with mask and all, though it is the trace that says where it should end."""
+    episode = {"action_format": action_format, "shots": shots, "answer": False, "enough": True}
+    overrides = [f"drag.episode.{name}={value}" for name, value in episode.items()]
+    config = EpisodeConfig(think=False, **episode)
+    texts = [*texts, action_text("", "enough", "pumps#1", config)]
+    output, outcome, _ = rollout(data, processor, texts, *ROOMY, "data.max_prompt_length=4000", *overrides)
+    assert outcome.stop_reason == "enough" and outcome.enough.pages == ("pumps#1",)
+    assert policy_texts(output, processor.tokenizer) == [text + "<|im_end|>" for text in texts]
+    row = ours(format_one(data, tmp_path, outcome, config) / "sft_trajectory_train.parquet", processor)
+    line_end = processor.tokenizer.encode("\n")
+    assert row["input_ids"].tolist() == [*output.prompt_ids, *output.response_ids, *line_end]
+    assert [mask > 0 for mask in row["loss_mask"].tolist()] == [
+        *[False] * len(output.prompt_ids),
+        *[bool(mask) for mask in output.response_mask],
+        False,
+    ]
 
 
 @pytest.mark.parametrize("shots", [0, 2])

@@ -17,13 +17,18 @@ import numpy as np
 import pytest
 
 from drag_rl.protocol import EpisodeConfig
-from drag_rl.types import Answer, Hit, Outcome, Question, Search, StopReason, Turn
+from drag_rl.types import Answer, Enough, Hit, Outcome, Question, Search, StopReason, Turn
 from drag_rl.verl_plugin.shaping import ShapingConfig, token_rewards
 from reward.turn_credit import TurnCreditConfig, turn_credits
 
 TURNS = 3
 SEARCHES = {(1, False): 3, (2, False): 2, (2, True): 1, (3, False): 1, (3, True): 3}
 """State, of the turn and whether the gold page is found -> quarters of the policy's probability to search."""
+ENDS = {
+    "answer": TurnCreditConfig(),
+    "enough": TurnCreditConfig(weights={"gold_at_stop": 1.0, "search_cost": -0.3}),
+}
+"""How the policy ends an episode by its own decision, and the credit that it is paid."""
 SEARCH, ANSWER, OBSERVATION = 3, 2, 2
 """Tokens; the first one of a message decides which it is, the others follow from it."""
 
@@ -38,7 +43,7 @@ class Episode:
     """State, derivative of the action's log-probability by the state's logit, and place of the token that decides."""
 
 
-def episode(draws) -> Episode:
+def episode(draws, ends: str) -> Episode:
     turns, mask, decisions, found = [], [], [], False
     for step, (draw, lucky) in enumerate(draws, start=1):
         state, probability = (step, found), SEARCHES[step, found] / 4
@@ -50,37 +55,38 @@ def episode(draws) -> Episode:
             action = {"action": Search(query=f"query {step}"), "hits": pages, "gold_ranks": (rank,)}
             found = found or lucky
         else:
-            action = {"action": Answer(text="x")}
+            action = {"action": Answer(text="x") if ends == "answer" else Enough()}
         turns.append(Turn(step=step, text="", **action))
         mask += [1] * (SEARCH if searches else ANSWER)
         if not searches:
             break
         mask += [0] * OBSERVATION * (step < TURNS)
     question = Question(question_id="q", text="?", gold_page_ids=("gold#1",))
-    end = StopReason.ANSWERED if not searches else StopReason.MAX_TURNS
-    config = EpisodeConfig(top_k=1, max_turns=TURNS)
+    stopped = StopReason.ANSWERED if ends == "answer" else StopReason.ENOUGH
+    end = stopped if not searches else StopReason.MAX_TURNS
+    config = EpisodeConfig(top_k=1, max_turns=TURNS, answer=ends == "answer", enough=ends == "enough")
     outcome = Outcome(question=question, turns=tuple(turns), stop_reason=end, config=config, corpus_pages=99)
     return Episode(outcome, tuple(mask), tuple(decisions))
 
 
 @cache
-def world() -> list[Episode]:
+def world(ends: str = "answer") -> list[Episode]:
     every = product(range(4), (False, True))
-    return [episode(draws) for draws in product(every, repeat=TURNS)]
+    return [episode(draws, ends) for draws in product(every, repeat=TURNS)]
 
 
 @cache
-def batch():
+def batch(ends: str = "answer"):
     """Token rewards and mask of the world, padded at the right, ``[episodes, tokens]``."""
     import torch
 
-    episodes = world()
+    episodes = world(ends)
     rewards = token_rewards(
         ["q"] * len(episodes),
         [one.outcome for one in episodes],
         [0.0] * len(episodes),
         [one.mask for one in episodes],
-        ShapingConfig(turn_credit=TurnCreditConfig()),
+        ShapingConfig(turn_credit=ENDS[ends]),
     )
     padded = [
         torch.nn.utils.rnn.pad_sequence([torch.tensor(row, dtype=torch.float64) for row in rows], True)
@@ -98,9 +104,9 @@ def gradient(advantages) -> np.ndarray:
     return np.array(list(total.values()))
 
 
-def true_gradient() -> np.ndarray:
+def true_gradient(ends: str = "answer") -> np.ndarray:
     """Of the expected sum of credits: every token is paid for all that its episode earned."""
-    rewards, mask = batch()
+    rewards, mask = batch(ends)
     return gradient(rewards.sum(-1, keepdim=True).expand_as(mask))
 
 
@@ -135,12 +141,14 @@ def grpo(rewards, mask):
     return compute_grpo_outcome_advantage(rewards.clone(), mask, group, norm_adv_by_std_in_grpo=False)[0]
 
 
+@pytest.mark.parametrize("ends", ENDS)
 @pytest.mark.parametrize("estimator", [gae, reinforce_plus_plus, grpo])
-def test_the_expected_gradient_is_that_of_the_credits_sum(estimator):
-    found = gradient(estimator(*batch()))
-    assert is_parallel(found, true_gradient())
+def test_the_expected_gradient_is_that_of_the_credits_sum(estimator, ends):
+    """Saying ``enough`` is a decision to end like an answer: paid for gold at the stop, it is no more biased."""
+    found = gradient(estimator(*batch(ends)))
+    assert is_parallel(found, true_gradient(ends))
     if estimator is grpo:
-        np.testing.assert_allclose(found, true_gradient(), atol=1e-6)
+        np.testing.assert_allclose(found, true_gradient(ends), atol=1e-6)
 
 
 def test_a_baseline_of_each_turn_that_was_taken_would_be_biased():
