@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from drag_rl.errors import InputError
 
@@ -36,25 +36,36 @@ _ERRORS = (
 """Exceptions that reading a damaged image may raise."""
 
 
+class ImageFileError(InputError):
+    """A file that is no image, is damaged, or is too large."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"image {path} {reason}")
+        self.reason = reason
+        """What is wrong, without the path."""
+
+
 def read_image(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """The RGB image of a file; raises ``InputError`` if it is not an image, damaged, or larger than ``max_pixels``."""
+    """The RGB image of a file; raises ``ImageFileError`` if it is no image, damaged, or larger than ``max_pixels``."""
     with open_image(path, max_pixels) as image:
         return image.convert("RGB")
 
 
 @contextmanager
 def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
-    """An image whose pixels are not decoded yet; what the block finds broken in it is an ``InputError`` too."""
+    """An image whose pixels are not decoded yet; what the block finds broken in it is an ``ImageFileError`` too."""
     if not path.is_file():
-        raise InputError(f"image {path} cannot be read: there is no such file")
+        raise ImageFileError(path, "cannot be read: there is no such file")
     try:
         with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > max_pixels:
                 size = f"{image.width} x {image.height} pixels, more than {max_pixels}"
-                raise InputError(f"image {path} has {size}: make it smaller")
+                raise ImageFileError(path, f"has {size}: make it smaller")
             yield image
     except InputError:
         raise
+    except UnidentifiedImageError:
+        raise ImageFileError(path, f"cannot be read: not an image ({', '.join(FORMATS)})") from None
     except _ERRORS as error:
         said = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(f"image {path} cannot be read: {said}") from None
+        raise ImageFileError(path, f"cannot be read: {said}") from None

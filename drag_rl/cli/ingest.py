@@ -1,18 +1,16 @@
-"""``drag ingest``: read PDFs, or an OCR file, into a folder of pages."""
+"""``drag ingest``: read PDFs, images, or an OCR file, into a folder of pages."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from drag_rl.corpus import worker_pool
-from drag_rl.corpus.ingest import Ingested, ingest_ocr_file, ingest_pdfs
+from drag_rl.corpus.document_bar import document_bar
+from drag_rl.corpus.ingest import Ingested, ingest_images, ingest_ocr_file, ingest_pdfs
 from drag_rl.corpus.pages import DEFAULT_DPI
 from drag_rl.corpus.pdf_pages import NO_TESSERACT, OcrMode
 from drag_rl.corpus.tesseract import read_options
@@ -27,6 +25,13 @@ def ingest(
     pdf_dir: Annotated[
         Path | None, typer.Option(help="Folder of .pdf and .pdf.gz files, searched with its subfolders.")
     ] = None,
+    image_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of page images: a sub-folder is a document whose images, in natural order, are its pages, an "
+            "image in none is a document; the text of page.png may stand in page.txt."
+        ),
+    ] = None,
     ocr_file: Annotated[
         Path | None, typer.Option(help="JSON lines with the text of each page: file, page, text.")
     ] = None,
@@ -36,40 +41,40 @@ def ingest(
     ] = "auto",
     ocr_language: Annotated[str, typer.Option(help="Tesseract's languages, such as eng or eng+deu.")] = "eng",
     dpi: Annotated[
-        int, typer.Option(min=18, max=600, help="Resolution of page images (OCR always works at 200).")
-    ] = DEFAULT_DPI,
+        int | None,
+        typer.Option(
+            min=18,
+            max=600,
+            help="Resolution of the images of PDF pages (OCR always works at 200).",
+            show_default=str(DEFAULT_DPI),
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Documents read at a time.")] = min(
         8, os.cpu_count() or 1
     ),
 ) -> None:
-    """Read a folder of PDFs, or an OCR file, into a folder of pages.
+    """Read a folder of PDFs, a folder of images, or an OCR file, into a folder of pages.
 
     What cannot be read is listed, and kept in OUT/manifest.json; the rest goes on. A run that was stopped
     goes on where it was, and one that finds nothing changed does nothing.
     """
     console = Console(stderr=True)
-    if (pdf_dir is None) == (ocr_file is None):
-        raise InputError("give either --pdf-dir or --ocr-file")
-    refuse_overlap({"--out": out}, {"--pdf-dir": pdf_dir, "--ocr-file": ocr_file})
+    if sum(source is not None for source in (pdf_dir, image_dir, ocr_file)) != 1:
+        raise InputError("give one of --pdf-dir, --image-dir and --ocr-file")
+    if dpi is not None and pdf_dir is None:
+        raise InputError(f"--dpi {dpi}: is for PDFs; images are shown with their own pixels")
+    refuse_overlap({"--out": out}, {"--pdf-dir": pdf_dir, "--image-dir": image_dir, "--ocr-file": ocr_file})
     if ocr_file is not None:
         _report(console, ingest_ocr_file(ocr_file, out), out)
         return
-    assert pdf_dir is not None
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("documents", total=None)
-
-        def start(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        def progress(step: worker_pool.Progress) -> None:
-            where = f"{step.source.file} page {step.page_number} of {step.page_count or '?'}"
-            bar.update(task, advance=int(step.done), description=escape(where))
-
-        options = read_options(ocr, ocr_language)
-        done = ingest_pdfs(
-            pdf_dir, out, options, dpi=dpi, workers=workers, on_start=start, on_progress=progress
-        )
+    options = read_options(ocr, ocr_language)
+    with document_bar() as watch:
+        run: dict[str, Any] = {"workers": workers, **watch}
+        if image_dir is not None:
+            done = ingest_images(image_dir, out, options, **run)
+        else:
+            assert pdf_dir is not None
+            done = ingest_pdfs(pdf_dir, out, options, dpi=dpi or DEFAULT_DPI, **run)
     _report(console, done, out)
 
 

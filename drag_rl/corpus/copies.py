@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from drag_rl.corpus.image_pages import is_image
 from drag_rl.types import Page
 
 MIN_PAGE_CHARS = 200
@@ -17,6 +18,8 @@ COPIED_SHARE = 0.5
 
 def copies(pages: Iterable[Page]) -> list[set[str]]:
     """Sets of documents that are copies of each other: their files have equal bytes, or their pages equal words.
+
+    Pages that are images, with few words, are equal where their files are.
 
     Comparing words finds other editions, and a PDF that was saved twice. Takes time linear in the pages.
     """
@@ -34,9 +37,13 @@ def copies(pages: Iterable[Page]) -> list[set[str]]:
 
     for page in pages:
         root(page.doc_id)
-        if page.source_file and page.source_sha256:  # pages of an OCR file have one file for all documents
-            parents[root(page.doc_id)] = root(owners.setdefault(f"bytes {page.source_sha256}", page.doc_id))
         words = _words_key(page.text)
+        if is_image(
+            page.source_file
+        ):  # a file is a page here, not the document: two decks may share their last slide
+            words = words or page.source_sha256
+        elif page.source_file and page.source_sha256:  # pages of an OCR file have one file for all documents
+            parents[root(page.doc_id)] = root(owners.setdefault(f"bytes {page.source_sha256}", page.doc_id))
         if words and (page.doc_id, words) not in counted:
             counted.add((page.doc_id, words))
             seen[page.doc_id] += 1

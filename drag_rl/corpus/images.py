@@ -1,4 +1,4 @@
-"""Images of pages: rendered from the PDF when first asked for, then kept on disk."""
+"""Images of pages: made from the PDF or the image file when first asked for, then kept on disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from drag_rl.corpus.pages import DEFAULT_DPI, PAGES_FILE, pages_manifest, pdf_dir_of
+from drag_rl.corpus.image_pages import is_image, split_place
+from drag_rl.corpus.pages import DEFAULT_DPI, PAGES_FILE, pages_manifest, source_dir_of
 from drag_rl.corpus.redactions import read_redactions
 from drag_rl.corpus.render_request import Request, fitting_scale
 from drag_rl.corpus.renderer import PageRenderError, Renderer, shared_renderer
@@ -28,7 +29,7 @@ from drag_rl.image_file import read_image
 DEFAULT_MAX_PIXELS = 1 << 20
 """Largest image by default: a letter page at 96 dpi fits."""
 MAX_STALLS = 3
-"""After this many pages of a PDF on which the renderer died, no other page of it is tried in this process."""
+"""After this many pages of a file on which the renderer died, no other page of it is tried in this process."""
 STAND_IN = "This page cannot be shown."
 """Written on the blank image that stands for a page that cannot be rendered."""
 
@@ -68,14 +69,14 @@ class PageImages:
         pdf_dir: Path | None = None,
         renderer: Renderer | None = None,
     ) -> None:
-        """Find the pages; raises ``InputError`` if the folder of pages is unfinished or has no PDFs.
+        """Find the pages; raises ``InputError`` if the folder of pages is unfinished or has no PDFs or images.
 
-        ``cache_dir`` is ``images`` in the folder of pages by default; ``pdf_dir`` the folder that it was
-        made from. Images have the corpus's resolution, or less where that would be more than
+        ``cache_dir`` is ``images`` in the folder of pages by default; ``pdf_dir`` the folder of PDFs, or of
+        images, that it was made from. Images have the corpus's resolution, or less where that would be more than
         ``max_pixels``. ``renderer`` is by default the one that all of this process share.
         """
         manifest = pages_manifest(pages_dir)
-        found = pdf_dir or pdf_dir_of(pages_dir, manifest)
+        found = pdf_dir or source_dir_of(pages_dir, manifest)
         if found is None:
             raise InputError(
                 f"{pages_dir}: made from an OCR file, so it has no page images; use text observations"
@@ -83,7 +84,7 @@ class PageImages:
         if max_pixels < 1:
             raise InputError(f"max_pixels is {max_pixels}; it must be 1 or more")
         self._pages_dir = pages_dir
-        self._pdf_dir = found
+        self._folder = found
         self._cache_dir = cache_dir or pages_dir / "images"
         self._max_pixels = max_pixels
         self._dpi = int(manifest.config.get("dpi", DEFAULT_DPI))
@@ -135,7 +136,7 @@ class PageImages:
 
         Raises:
             PageRenderError: The page cannot be rendered within the renderer's limits, or at all.
-            InputError: The page is unknown or failed at ingest, or its PDF is gone or has changed.
+            InputError: The page is unknown or failed at ingest, or its file is gone or has changed.
         """
         source = self._source(page_id)
         path = self._file(source)
@@ -157,10 +158,15 @@ class PageImages:
         path = self._file(self._source(page_id))
         return path if path.exists() else None
 
-    def elsewhere(self, cache_dir: Path) -> PageImages:
-        """The same images in another cache folder."""
+    def page_ids(self) -> Iterator[str]:
+        """The pages that have images, in page order."""
+        return (page_id for page_id, source in self._sources.items() if source.status == "ok")
+
+    def elsewhere(self, cache_dir: Path, renderer: Renderer) -> PageImages:
+        """The same images in another cache folder, by another renderer."""
         images = copy(self)
-        images._cache_dir, images._failed, images._stalls, images.replaced = cache_dir, {}, Counter(), {}
+        images._cache_dir, images._renderer = cache_dir, renderer
+        images._failed, images._stalls, images.replaced = {}, Counter(), {}
         return images
 
     def _file(self, source: _Source) -> Path:
@@ -174,7 +180,7 @@ class PageImages:
             self._dpi,
             self._max_pixels,
             self._redactions.get(source.page_id, ()),
-            package_version("pymupdf"),
+            package_version("pillow" if is_image(source.source_file) else "pymupdf"),
         ]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
@@ -193,13 +199,14 @@ class PageImages:
             self._failed[source.page_id] = failed.read_text(encoding="utf-8")
             raise self._error(source.page_id, self._failed[source.page_id])
         if self._stalls[source.source_file] >= MAX_STALLS:
-            raise self._error(source.page_id, f"{MAX_STALLS} other pages of its PDF stalled the reader")
+            raise self._error(source.page_id, f"{MAX_STALLS} other pages of its file stalled the reader")
         try:
             with atomic_path(path) as temporary:
+                file, place = split_place(source.source_file)
                 request = Request(
-                    pdf=str(self._pdf_dir / source.source_file),
+                    file=str(self._folder / file),
                     sha256=source.source_sha256,
-                    page_number=source.page_number,
+                    page_number=place if is_image(file) else source.page_number,
                     dpi=self._dpi,
                     max_pixels=self._max_pixels,
                     boxes=self._redactions.get(source.page_id, ()),

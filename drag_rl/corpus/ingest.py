@@ -1,16 +1,18 @@
-"""From a folder of PDFs to a folder of pages."""
+"""From a folder of PDFs or of images, or a file of OCR, to a folder of pages."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from drag_rl.corpus import image_pages
+from drag_rl.corpus.image_sources import find_image_sources
 from drag_rl.corpus.ocr_file import read_ocr_file
 from drag_rl.corpus.pages import DEFAULT_DPI, PAGES_FILE, image_config, load_pages, write_pages
 from drag_rl.corpus.parts import READER_VERSION, Parts
@@ -43,34 +45,93 @@ class Ingested:
     """Whether nothing had changed, so that nothing was written."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Documents:
+    """What is to be read: documents of PDFs, or of images."""
+
+    kind: Literal["pdf_dir", "image_dir"]
+    folder: Path
+    """Where their files lie."""
+    sources: Sequence[Source]
+    """Sorted by document id."""
+    problems: Sequence[Problem] = ()
+    """What of the folder is left out."""
+    dpi: int = DEFAULT_DPI
+    """Resolution of page images."""
+
+    @property
+    def option(self) -> str:
+        """What the user calls the folder."""
+        return f"--{self.kind.replace('_', '-')} {self.folder}"
+
+    @property
+    def fingerprint(self) -> str:
+        """A fingerprint of names, bytes, and what is left out."""
+        listing = [
+            [asdict(source) for source in self.sources],
+            [asdict(problem) for problem in self.problems],
+        ]
+        return hashlib.sha256(json.dumps(listing, sort_keys=True).encode()).hexdigest()
+
+
 def ingest_pdfs(
-    pdf_dir: Path,
+    pdf_dir: Path, pages_dir: Path, options: ReadOptions, *, dpi: int = DEFAULT_DPI, **run: Any
+) -> Ingested:
+    """Read every PDF below ``pdf_dir`` into ``pages_dir``; see :func:`ingest_documents` for the rest."""
+    claim_files(pages_dir, [STAGE], [PAGES_FILE])
+    sources, problems = find_sources(pdf_dir)
+    documents = Documents(kind="pdf_dir", folder=pdf_dir, sources=sources, problems=problems, dpi=dpi)
+    return ingest_documents(documents, pages_dir, options, **run)
+
+
+def ingest_images(image_dir: Path, pages_dir: Path, options: ReadOptions, **run: Any) -> Ingested:
+    """Read every image below ``image_dir`` into ``pages_dir``; see :func:`ingest_documents` for the rest.
+
+    ``drag_rl.corpus.image_sources`` says what becomes a document.
+    """
+    claim_files(pages_dir, [STAGE], [PAGES_FILE])
+    sources, problems = find_image_sources(image_dir)
+    documents = Documents(
+        kind="image_dir", folder=image_dir, sources=sources, problems=problems, dpi=image_pages.DPI
+    )
+    return ingest_documents(documents, pages_dir, options, **run)
+
+
+def ingest_documents(
+    documents: Documents,
     pages_dir: Path,
     options: ReadOptions,
     *,
-    dpi: int = DEFAULT_DPI,
+    stage: str = STAGE,
+    config: Mapping[str, Any] | None = None,
+    option: str = "--out",
     workers: int = 1,
     on_start: Callable[[int, int], None] = lambda _done, _total: None,
     on_progress: Callable[[Progress], None] = lambda _progress: None,
 ) -> Ingested:
-    """Read every PDF below ``pdf_dir`` into ``pages_dir``, or find that this was done before.
+    """Read documents into ``pages_dir``, or find that this was done before.
 
     What cannot be read is a failed page or a problem in the manifest. The result depends on the files and
     options alone: not on ``workers``, on where the folders are, or on how often the run was killed.
-    ``on_start`` is told how many documents an earlier run has read, and how many there are.
+    ``on_start`` is told how many documents an earlier run has read, and how many there are. ``stage`` is what the
+    manifest says made the pages, and ``config`` is added to its settings; the user knows ``pages_dir`` as ``option``.
 
-    Raises ``InputError`` if there is no PDF, not one page can be read, or ``pages_dir`` is another stage's; ``OSError``
-    if nothing can be written.
+    Raises ``InputError`` if not one page can be read, or ``pages_dir`` is another stage's; ``OSError`` if nothing can
+    be written.
     """
     start_s = time.monotonic()
-    claim_files(pages_dir, [STAGE], [PAGES_FILE])
-    sources, problems = find_sources(pdf_dir)
-    inputs = {"pdf_dir": _listing_fingerprint(sources, problems)}
-    config = {name: value for name, value in asdict(options).items() if name != "tessdata"} | {
+    claim_files(pages_dir, [stage], [PAGES_FILE], option)
+    folder, sources, problems = documents.folder, documents.sources, list(documents.problems)
+    inputs = {documents.kind: documents.fingerprint}
+    settings = {name: value for name, value in asdict(options).items() if name != "tessdata"} | {
         "ocr_dpi": OCR_DPI,
         "reader_version": READER_VERSION,
+        **(config or {}),
     }
-    manifest = _finished(pages_dir, inputs, config | image_config(pages_dir, pdf_dir, dpi))
+    folders = {"pdf_dir": None, "image_dir": None, documents.kind: folder}
+    manifest = _finished(
+        pages_dir, stage, inputs, settings | image_config(pages_dir, dpi=documents.dpi, **folders)
+    )
     if manifest is not None:
         return Ingested(manifest=manifest, documents_read=0, up_to_date=True)
 
@@ -78,15 +139,15 @@ def ingest_pdfs(
     parts.folder.mkdir(parents=True, exist_ok=True)
     missing = [source for source in sources if _read(parts, source).given_up]
     on_start(len(sources) - len(missing), len(sources))
-    for progress in read_documents(pdf_dir, missing, parts, workers):
+    for progress in read_documents(folder, missing, parts, workers):
         on_progress(progress)
 
-    documents = given_up = 0
+    read = given_up = 0
     readable = False
     for source in sources:
         result = _read(parts, source)
         problems += result.problems
-        documents += bool(result.pages)
+        read += bool(result.pages)
         given_up += result.given_up
         readable = readable or any(page.status == "ok" for page in result.pages)
     if not readable:
@@ -96,24 +157,23 @@ def ingest_pdfs(
                 parts.folder.rmdir()
                 pages_dir.rmdir()
         listed = "; ".join(f"{problem.where}: {problem.reason}" for problem in problems[:3])
-        raise InputError(
-            f"--pdf-dir {pdf_dir}: not one page can be read ({len(problems)} problems: {listed})"
-        )
+        raise InputError(f"{documents.option}: not one page can be read ({len(problems)} problems: {listed})")
     manifest = write_pages(
         pages_dir,
         (page for source in sources for page in _read(parts, source).pages),
-        stage=STAGE,
-        pdf_dir=pdf_dir,
-        dpi=dpi,
+        stage=stage,
+        dpi=documents.dpi,
         inputs=inputs,
-        config=config,
+        config=settings,
         counts={
-            "documents": documents,
-            "documents_failed": len(sources) - documents,
+            "documents": read,
+            "documents_failed": len(sources) - read,
             "documents_given_up": given_up,
         },
         problems=problems,
+        option=option,
         seconds=time.monotonic() - start_s,
+        **folders,
     )
     parts.keep_only(sources)
     return Ingested(manifest=manifest, documents_read=len(missing), up_to_date=False)
@@ -132,7 +192,7 @@ def ingest_ocr_file(ocr_file: Path, pages_dir: Path) -> Ingested:
         raise InputError(f"--ocr-file {ocr_file}: {error.strerror}") from error
     inputs = {"ocr_file": digest}
     config = {"ocr_file": str(ocr_file), "reader_version": READER_VERSION}
-    manifest = _finished(pages_dir, inputs, config | image_config(pages_dir, None, DEFAULT_DPI))
+    manifest = _finished(pages_dir, STAGE, inputs, config | image_config(pages_dir, None, DEFAULT_DPI))
     if manifest is not None:
         return Ingested(manifest=manifest, documents_read=0, up_to_date=True)
     pages, problems = read_ocr_file(ocr_file, digest)
@@ -157,12 +217,12 @@ def _read(parts: Parts, source: Source) -> DocumentResult:
     )
 
 
-def _finished(pages_dir: Path, inputs: dict[str, str], config: dict[str, Any]) -> Manifest | None:
+def _finished(pages_dir: Path, stage: str, inputs: dict[str, str], config: dict[str, Any]) -> Manifest | None:
     """The manifest of an earlier run that read the same in the same way, if its result is whole."""
     try:
         manifest = read_manifest(pages_dir)
         if (
-            manifest.stage != STAGE
+            manifest.stage != stage
             or manifest.inputs != inputs
             or manifest.config != config
             or manifest.versions.get("pymupdf") != package_version("pymupdf")
@@ -173,9 +233,3 @@ def _finished(pages_dir: Path, inputs: dict[str, str], config: dict[str, Any]) -
     except InputError:
         return None
     return manifest
-
-
-def _listing_fingerprint(sources: Sequence[Source], problems: Sequence[Problem]) -> str:
-    """A fingerprint of a folder of PDFs: names, bytes, and what is left out."""
-    listing = [[asdict(source) for source in sources], [asdict(problem) for problem in problems]]
-    return hashlib.sha256(json.dumps(listing, sort_keys=True).encode()).hexdigest()

@@ -22,6 +22,10 @@ DEFAULT_DPI = 96
 """Resolution of page images unless the corpus says otherwise: a letter page is 816 x 1056 pixels."""
 
 
+PDF_DIR, IMAGE_DIR = "pdf_dir", "image_dir"
+"""Settings of the manifest: the folder of PDFs, or of images, that the pages are of."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageText:
     """What most readers need of a :class:`Page`, which takes twice as long to read."""
@@ -67,6 +71,7 @@ def write_pages(
     *,
     stage: str,
     pdf_dir: Path | None,
+    image_dir: Path | None = None,
     dpi: int = DEFAULT_DPI,
     inputs: Mapping[str, str] | None = None,
     config: Mapping[str, Any] | None = None,
@@ -79,10 +84,11 @@ def write_pages(
 ) -> Manifest:
     """Write a folder of pages: rows sorted by ``(doc_id, page_number)``, then the manifest.
 
-    ``pdf_dir`` is where page images come from (None: there are none); it is kept as given, and relative to
-    ``pages_dir``, so both may move together. Page counts are added to ``counts``. ``write_more`` writes the other files
-    of ``names`` into the folder that it is given: all appear together, see ``drag_rl.files.folders.new_files``. Raises
-    ``InputError`` if ``pages_dir``, which the user knows as ``option``, holds a file of that name from elsewhere.
+    ``pdf_dir`` or ``image_dir`` is where page images come from (both None: there are none); it is kept as given, and
+    relative to ``pages_dir``, so both may move together. Page counts are added to ``counts``. ``write_more`` writes the
+    other files of ``names`` into the folder that it is given: all appear together, see
+    ``drag_rl.files.folders.new_files``. Raises ``InputError`` if ``pages_dir``, which the user knows as ``option``,
+    holds a file of that name from elsewhere.
     """
     fingerprint = _Fingerprint()
     totals = {"pages": 0, "pages_failed": 0, "pages_ocr": 0, "pages_without_text": 0}
@@ -103,23 +109,35 @@ def write_pages(
             stage=stage,
             fingerprint=fingerprint.hexdigest(),
             inputs=inputs,
-            config={**(config or {}), **image_config(pages_dir, pdf_dir, dpi)},
+            config={**(config or {}), **image_config(pages_dir, pdf_dir, dpi, image_dir)},
             counts={**(counts or {}), **totals, "problems": len(problems)},
             problems=problems,
             seconds=seconds,
-            packages=("pymupdf",),
+            packages=("pymupdf", "pillow"),
         )
 
 
-def image_config(pages_dir: Path, pdf_dir: Path | None, dpi: int) -> dict[str, Any]:
+def image_config(
+    pages_dir: Path, pdf_dir: Path | None, dpi: int, image_dir: Path | None = None
+) -> dict[str, Any]:
     """The manifest's settings that say where page images come from."""
-    return {
-        "pdf_dir": None if pdf_dir is None else str(pdf_dir),
-        "pdf_dir_from_pages": None
-        if pdf_dir is None
-        else os.path.relpath(pdf_dir.resolve(), pages_dir.resolve()),
-        "dpi": dpi,
-    }
+    config: dict[str, Any] = {"dpi": dpi}
+    for name, folder in {PDF_DIR: pdf_dir, IMAGE_DIR: image_dir}.items():
+        if folder is not None or name == PDF_DIR:
+            config[name] = None if folder is None else str(folder)
+            config[f"{name}_from_pages"] = (
+                None if folder is None else os.path.relpath(folder.resolve(), pages_dir.resolve())
+            )
+    return config
+
+
+def source_dir_of(pages_dir: Path, manifest: Manifest | None = None) -> Path | None:
+    """The folder of PDFs, or of images, that a folder of pages was made from; None if there was none.
+
+    Raises ``InputError`` if it is no longer there.
+    """
+    config = (manifest or read_manifest(pages_dir)).config
+    return _folder_of(pages_dir, config, PDF_DIR) or _folder_of(pages_dir, config, IMAGE_DIR)
 
 
 def pdf_dir_of(pages_dir: Path, manifest: Manifest | None = None) -> Path | None:
@@ -127,16 +145,18 @@ def pdf_dir_of(pages_dir: Path, manifest: Manifest | None = None) -> Path | None
 
     Raises ``InputError`` if it is no longer there.
     """
-    config = (manifest or read_manifest(pages_dir)).config
-    if not config.get("pdf_dir"):
+    return _folder_of(pages_dir, (manifest or read_manifest(pages_dir)).config, PDF_DIR)
+
+
+def _folder_of(pages_dir: Path, config: Mapping[str, Any], name: str) -> Path | None:
+    if not config.get(name):
         return None
-    candidates = [Path(config["pdf_dir"]), pages_dir / str(config.get("pdf_dir_from_pages", ""))]
+    candidates = [Path(config[name]), pages_dir / str(config.get(f"{name}_from_pages", ""))]
     for candidate in candidates:
         if candidate.is_dir():
             return candidate
-    raise InputError(
-        f"{pages_dir}: its PDF folder {candidates[0]} is gone; put it back or run drag ingest again"
-    )
+    what = "PDF folder" if name == PDF_DIR else "folder of images"
+    raise InputError(f"{pages_dir}: its {what} {candidates[0]} is gone; put it back or run drag ingest again")
 
 
 def pages_manifest(pages_dir: Path) -> Manifest:

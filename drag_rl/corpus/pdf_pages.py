@@ -31,7 +31,7 @@ FEW_LETTERS = 50
 NO_TESSERACT = "no text layer, and Tesseract is not installed"
 """The reason of a page that waits for OCR."""
 
-_TEXT_FLAGS = pymupdf.TEXT_MEDIABOX_CLIP
+TEXT_FLAGS = pymupdf.TEXT_MEDIABOX_CLIP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +104,7 @@ def read_document(
                 reason=unreadable.get(number, ""),
             )
             pages.append(page if number in unreadable else _read_page(document, page, options))
-        problems = tuple(_problems(source.file, pages, repaired=document.is_repaired))
+        problems = (*_damage(source.file, repaired=document.is_repaired), *problems_of(source.file, pages))
     texts = join_broken_words([page.text for page in pages])
     joined = tuple(replace(page, text=text) for page, text in zip(pages, texts, strict=True))
     return DocumentResult(pages=joined, problems=problems, given_up=bool(unreadable))
@@ -121,7 +121,7 @@ def _read_page(document: Any, page: Page, options: ReadOptions) -> Page:
         loaded = document.load_page(page.page_number - 1)
         rect = loaded.rect
         page = replace(page, width_pt=float(rect.width), height_pt=float(rect.height), status="ok")
-        layer = _text_of(loaded, loaded.get_textpage(flags=_TEXT_FLAGS))
+        layer = text_of(loaded, loaded.get_textpage(flags=TEXT_FLAGS))
         if options.ocr == "off" or (options.ocr == "auto" and not _is_scan(loaded, layer)):
             # What a page draws takes as long as its text, so it is looked at only where there is none.
             blank = not is_legible(layer) and not loaded.get_bboxlog()
@@ -142,7 +142,8 @@ def _with_text(page: Page, text: str, source: Literal["pdf", "ocr"], why_none: s
     return replace(page, text=text, text_source=source)
 
 
-def _text_of(page: Any, textpage: Any) -> str:
+def text_of(page: Any, textpage: Any) -> str:
+    """The text of a ``pymupdf.Page`` in reading order, from what PyMuPDF found on it."""
     upright = page.rotation_matrix if page.rotation else None
     lines = [
         Line(
@@ -174,7 +175,7 @@ def _recognise(page: Any, options: ReadOptions) -> str:
         full=True,
         tessdata=options.tessdata,
     )
-    return _text_of(page, textpage)
+    return text_of(page, textpage)
 
 
 def _page_labels(document: Any) -> list[str]:
@@ -199,12 +200,16 @@ def _page_labels(document: Any) -> list[str]:
     return labels
 
 
-def _problems(file: str, pages: Sequence[Page], *, repaired: bool) -> Iterator[Problem]:
+def _damage(file: str, *, repaired: bool) -> Iterator[Problem]:
     warnings = clean_text(pymupdf.TOOLS.mupdf_warnings()).splitlines()
     if repaired or warnings:
         what = "damaged and repaired, pages may be missing" if repaired else "damaged in part"
         first = f" ({len(warnings)} warnings, first: {warnings[0][:150]})" if warnings else ""
         yield Problem(where=file, reason=what + first)
+
+
+def problems_of(file: str, pages: Sequence[Page]) -> Iterator[Problem]:
+    """What went wrong with the pages of a document, of which ``file`` is the name."""
     for page in pages:
         if page.status == "failed":
             yield Problem(where=page.page_id, reason=page.reason)

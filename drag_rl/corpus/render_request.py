@@ -11,17 +11,17 @@ from dataclasses import dataclass
 class Request:
     """A page to be rendered."""
 
-    pdf: str
-    """Path of the PDF."""
+    file: str
+    """Path of the PDF, or of the image."""
     sha256: str
     """SHA-256 that its bytes must have, so that it is the file that was ingested."""
     page_number: int
-    """Page number, 1-based."""
+    """Which page of the file, 1-based."""
     dpi: int
     max_pixels: int
     """Pixels of the image, at most; the resolution is lowered where it would have more."""
     boxes: Sequence[Sequence[float]]
-    """Boxes that are painted white, in points of the unrotated page."""
+    """Boxes that are painted white, in points of the unrotated page; of an image, in its pixels."""
     target: str
     """Path of the PNG to write."""
 

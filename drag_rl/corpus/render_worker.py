@@ -1,6 +1,6 @@
-"""Renders pages of PDFs in a process of its own, that may be killed; ``drag_rl.corpus.renderer`` starts it.
+"""Renders pages of PDFs and image files in a process that may be killed; ``drag_rl.corpus.renderer`` starts it.
 
-MuPDF cannot be interrupted and holds Python's lock, and a small PDF can ask for hours or for all memory. So the kernel
+MuPDF cannot be interrupted and holds Python's lock, and a small file can ask for hours or for all memory. So the kernel
 ends this process when a page takes more processor time than it may, and refuses it more memory. Requests and replies
 are JSON: a worker taken over by a hostile PDF can send nothing that acts.
 """
@@ -13,7 +13,7 @@ import resource
 import signal
 import sys
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -21,10 +21,12 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
+from drag_rl.corpus.image_pages import is_image, read_page_image
 from drag_rl.corpus.mupdf import pymupdf
 from drag_rl.corpus.render_request import Reply, Request, fitting_scale
 from drag_rl.corpus.sources import PDF_ERRORS, UnreadablePdfError, one_line, open_pdf
 from drag_rl.files.manifest import sha256_file
+from drag_rl.image_file import ImageFileError
 
 OPEN_DOCUMENTS = 4
 """Number of PDFs that are held open at a time."""
@@ -50,34 +52,57 @@ class Documents:
 
 
 class _ChangedError(Exception):
-    """The PDF has changed since it was ingested."""
+    """The file has changed since it was ingested."""
 
 
 def answer(request: Request, documents: Documents, cpu_s: float) -> Reply:
-    """Write the PNG of a page; never raises for what is in the PDF.
+    """Write the PNG of a page; never raises for what is in its file.
 
-    Opening the PDF, and the page itself, may each take ``cpu_s`` of processor time.
+    Opening the file, and the page itself, may each take ``cpu_s`` of processor time.
     """
     advice = "put it back or run drag ingest again"
     try:
         with _processor_time(cpu_s):
-            document = documents.get(request.pdf, request.sha256)
+            opened = (
+                _image(request) if is_image(request.file) else documents.get(request.file, request.sha256)
+            )
     except _ChangedError:
-        problem = f"{request.pdf}: has changed since it was ingested; {advice}"
+        problem = f"{request.file}: has changed since it was ingested; {advice}"
         return Reply(problem=problem, of_the_page=False)
     except OSError as error:
-        return Reply(problem=f"{request.pdf}: {error.strerror}; {advice}", of_the_page=False)
+        return Reply(problem=f"{request.file}: {error.strerror}; {advice}", of_the_page=False)
     except UnreadablePdfError as error:
-        return Reply(problem=f"{request.pdf}: {error}; {advice}", of_the_page=False)
+        return Reply(problem=f"{request.file}: {error}; {advice}", of_the_page=False)
     try:
         with _processor_time(cpu_s):
-            image = _render(document, request)
+            image = _picture(opened, request) if isinstance(opened, Path) else _render(opened, request)
             image.save(request.target, format="PNG")
     except OSError as error:
         return Reply(problem=f"{request.target}: cannot be written ({one_line(error)})", of_the_page=False)
+    except ImageFileError as error:
+        return Reply(problem=error.reason)
     except PDF_ERRORS as error:
         return Reply(problem=one_line(error))
     return Reply()
+
+
+def _image(request: Request) -> Path:
+    """The image file, checked; raises ``OSError`` and ``_ChangedError``."""
+    if sha256_file(Path(request.file)) != request.sha256:
+        raise _ChangedError
+    return Path(request.file)
+
+
+def _picture(path: Path, request: Request) -> Image.Image:
+    image = read_page_image(path, request.page_number)
+    scale = fitting_scale(image.width, image.height, request.dpi, request.max_pixels)
+    size = math.ceil(image.width * scale), math.ceil(image.height * scale)
+    if size != image.size:
+        image = image.resize(size, Image.Resampling.LANCZOS)
+    draw = ImageDraw.Draw(image)
+    for box in request.boxes:
+        _blank(draw, [side * scale for side in box])
+    return image
 
 
 def _render(document: Any, request: Request) -> Image.Image:
@@ -87,10 +112,13 @@ def _render(document: Any, request: Request) -> Image.Image:
     image = Image.frombytes("RGB", (pixmap.width, pixmap.height), pixmap.samples)
     draw = ImageDraw.Draw(image)
     for box in request.boxes:
-        shown = pymupdf.Rect(box) * page.rotation_matrix * scale
-        corners = math.floor(shown.x0), math.floor(shown.y0), math.ceil(shown.x1), math.ceil(shown.y1)
-        draw.rectangle(corners, fill="white")
+        _blank(draw, pymupdf.Rect(box) * page.rotation_matrix * scale)
     return image
+
+
+def _blank(draw: ImageDraw.ImageDraw, box: Sequence[float]) -> None:
+    x0, y0, x1, y1 = box
+    draw.rectangle((math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1)), fill="white")
 
 
 @contextmanager

@@ -38,7 +38,7 @@ class RenderLimits:
     wall_s: float = 120.0
     """Time on the clock, for whatever waits instead of computing."""
     memory_bytes: int = 2 << 30
-    """Address space of the worker: a PDF that wants more fails, instead of the machine."""
+    """Address space of the worker: a page that wants more fails, instead of the machine."""
 
 
 class PageRenderError(InputError):
@@ -106,7 +106,7 @@ class Renderer:
                 raise PageRenderError(f"no result within {self.limits.wall_s:g} s", stalled=True)
             return Reply(**json.loads(worker.pipe.recv_bytes(MAX_REPLY_BYTES)))
         except (TypeError, json.JSONDecodeError) as error:
-            raise PageRenderError("the PDF reader sent an invalid reply", stalled=True) from error
+            raise PageRenderError("the page reader sent an invalid reply", stalled=True) from error
         except (EOFError, OSError) as error:
             with suppress(subprocess.TimeoutExpired):
                 worker.process.wait(timeout=EXIT_TIMEOUT_S)
@@ -114,7 +114,7 @@ class Renderer:
             if code == -signal.SIGPROF:
                 reason = f"needs more than {self.limits.cpu_s:g} s of processor time"
             else:
-                reason = f"the PDF reader crashed (exit code {code})"
+                reason = f"the page reader crashed (exit code {code})"
             lasting = code not in (None, -signal.SIGKILL, -signal.SIGTERM)  # somebody else's doing
             raise PageRenderError(reason, stalled=True, lasting=lasting) from error
 

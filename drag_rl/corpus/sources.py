@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import gzip
-import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from drag_rl.corpus.clean_text import clean_text
+from drag_rl.corpus.folder_listing import files_below, printable, refusal
 from drag_rl.corpus.mupdf import pymupdf
 from drag_rl.errors import InputError
-from drag_rl.files.folders import is_work_folder
 from drag_rl.files.manifest import Problem, sha256_file
 
 SUFFIXES = (".pdf", ".pdf.gz")
@@ -70,9 +69,11 @@ def find_sources(pdf_dir: Path) -> tuple[list[Source], list[Problem]]:
         raise InputError(f"--pdf-dir {pdf_dir}: no such folder")
     sources: dict[str, Source] = {}
     problems: list[Problem] = []
-    for file in sorted(_files(pdf_dir, problems), key=lambda file: (doc_id_of(file), len(file), file)):
+    for file in sorted(
+        files_below(pdf_dir, SUFFIXES, problems), key=lambda file: (doc_id_of(file), len(file), file)
+    ):
         doc_id = doc_id_of(file)
-        reason = _refusal(pdf_dir, file)
+        reason = refusal(pdf_dir, file)
         if reason is None and doc_id in sources:
             reason = f"has the same document id as {sources[doc_id].file}, which is used; rename one"
         if reason is None:
@@ -81,10 +82,10 @@ def find_sources(pdf_dir: Path) -> tuple[list[Source], list[Problem]]:
             except OSError as error:
                 reason = f"cannot be read ({error.strerror})"
         if reason is not None:
-            problems.append(Problem(where=_printable(file), reason=reason))
+            problems.append(Problem(where=printable(file), reason=reason))
     if not sources and not problems:
         raise InputError(f"--pdf-dir {pdf_dir}: holds no .pdf or .pdf.gz file")
-    return sorted(sources.values()), problems + _copies(sources.values())
+    return sorted(sources.values()), problems + copied(sources.values())
 
 
 def open_pdf(path: Path, max_unpacked_bytes: int = MAX_UNPACKED_BYTES) -> Any:
@@ -112,37 +113,7 @@ def one_line(error: Exception) -> str:
     return clean_text(" ".join(message.split()))[:200] or type(error).__name__
 
 
-def _files(pdf_dir: Path, problems: list[Problem]) -> Iterator[str]:
-    def unreadable(error: OSError) -> None:
-        where = os.path.relpath(error.filename, pdf_dir)
-        problems.append(Problem(where=_printable(where), reason=f"folder cannot be read ({error.strerror})"))
-
-    for folder, subfolders, names in os.walk(pdf_dir, onerror=unreadable):
-        subfolders[:] = [name for name in subfolders if not is_work_folder(name)]
-        for name in subfolders:
-            path = Path(folder, name)
-            if path.is_symlink():
-                where = _printable(path.relative_to(pdf_dir).as_posix())
-                problems.append(Problem(where=where, reason="link to a folder; such links are not followed"))
-        for name in names:
-            if name.lower().endswith(SUFFIXES) and name.lower() not in SUFFIXES:
-                yield Path(folder, name).relative_to(pdf_dir).as_posix()
-
-
-def _refusal(pdf_dir: Path, file: str) -> str | None:
-    """Why a file may not be a document of the corpus, whatever is in it; None if it may."""
-    if file != _printable(file):
-        return "name has control characters or is not UTF-8; rename it"
-    path = pdf_dir / file
-    if path.is_symlink():
-        target = Path(os.path.realpath(path))
-        if not target.is_relative_to(pdf_dir.resolve()):
-            return "link that leads out of the folder; put the file itself there"
-        return "link to another file of the folder" if target.exists() else "link that leads nowhere"
-    return None if path.is_file() else "not a regular file"
-
-
-def _copies(sources: Iterable[Source]) -> list[Problem]:
+def copied(sources: Iterable[Source]) -> list[Problem]:
     """Documents that are in the corpus twice, whose copies compete for ranks."""
     first: dict[str, str] = {}
     return [
@@ -150,11 +121,6 @@ def _copies(sources: Iterable[Source]) -> list[Problem]:
         for source in sorted(sources)
         if first.setdefault(source.sha256, source.file) != source.file
     ]
-
-
-def _printable(name: str) -> str:
-    clean = name.encode("utf-8", "replace").decode()
-    return "".join(character if character.isprintable() else "\ufffd" for character in clean)
 
 
 def _unpack(path: Path, max_bytes: int) -> bytes:

@@ -23,6 +23,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from drag_rl.corpus.image_documents import read_image_document
+from drag_rl.corpus.image_sources import ImageSource, source_from
 from drag_rl.corpus.parts import Parts
 from drag_rl.corpus.pdf_pages import failed_document, read_document
 from drag_rl.corpus.sources import Source, one_line
@@ -61,11 +63,11 @@ class _Task:
 class _Worker:
     """One process and the document that it reads."""
 
-    def __init__(self, pdf_dir: Path, parts: Parts) -> None:
+    def __init__(self, folder: Path, parts: Parts) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__])
         self.pipe, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_work, args=(theirs, pdf_dir, parts), daemon=True)
+        self.process: BaseProcess = context.Process(target=_work, args=(theirs, folder, parts), daemon=True)
         self.process.start()
         theirs.close()
         self.task: _Task | None = None
@@ -82,7 +84,7 @@ class _Worker:
 
 
 def read_documents(
-    pdf_dir: Path,
+    folder: Path,
     sources: Sequence[Source],
     parts: Parts,
     workers: int,
@@ -96,7 +98,7 @@ def read_documents(
     pool: list[_Worker] = []
     try:
         while waiting or any(worker.task for worker in pool):
-            pool += [_Worker(pdf_dir, parts) for _ in range(min(workers, len(waiting)) - len(pool))]
+            pool += [_Worker(folder, parts) for _ in range(min(workers, len(waiting)) - len(pool))]
             for worker in pool:
                 if worker.task is None and waiting:
                     worker.begin(waiting.popleft())
@@ -109,7 +111,8 @@ def read_documents(
                     failure = _overdue(worker, page_timeout_s)
                 except (EOFError, OSError):
                     worker.process.join()
-                    failure = f"the PDF reader crashed (exit code {worker.process.exitcode})"
+                    reader = "image" if isinstance(task.source, ImageSource) else "PDF"
+                    failure = f"the {reader} reader crashed (exit code {worker.process.exitcode})"
                 if failure:
                     worker.stop()
                     pool.remove(worker)
@@ -155,7 +158,7 @@ def _give_up(task: _Task, failure: str, parts: Parts) -> bool:
     return True
 
 
-def _work(pipe: Connection, pdf_dir: Path, parts: Parts) -> None:
+def _work(pipe: Connection, folder: Path, parts: Parts) -> None:
     """What a worker does until its parent stops it or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _silence_libraries()
@@ -170,9 +173,14 @@ def _work(pipe: Connection, pdf_dir: Path, parts: Parts) -> None:
         while True:
             task = json.loads(pipe.recv_bytes())
             report(0, 0)
-            source = Source(**task["source"])
+            source = source_from(task["source"])
             unreadable = {int(number): reason for number, reason in task["unreadable"].items()}
-            result = read_document(pdf_dir, source, parts.options, unreadable=unreadable, on_page=report)
+            if isinstance(source, ImageSource):
+                result = read_image_document(
+                    folder, source, parts.options, unreadable=unreadable, on_page=report
+                )
+            else:
+                result = read_document(folder, source, parts.options, unreadable=unreadable, on_page=report)
             try:
                 parts.save(source, result)
             except OSError as error:

@@ -7,16 +7,13 @@ import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any, overload
 
 from drag_rl.corpus.clean_text import clean_text
-from drag_rl.corpus.pages import DEFAULT_DPI, write_pages
+from drag_rl.corpus.image_pages import DPI, read_page_image
+from drag_rl.corpus.pages import write_pages
 from drag_rl.errors import InputError
-from drag_rl.files.fingerprint import combined
-from drag_rl.files.folders import new_folder
-from drag_rl.files.manifest import sha256_file, write_manifest
 from drag_rl.retrieval.base import Query, Retriever
 from drag_rl.retrieval.blocking import blocking
 from drag_rl.retrieval.build import build_index
@@ -25,7 +22,8 @@ from drag_rl.retrieval.open import open_retriever
 from drag_rl.types import Hit, Page
 
 STAGE = "convert"
-PDFS_STAGE = "page images"
+IMAGES = "page_images"
+"""Where copies of the images of pages lie, beside the pages and the index."""
 _PAGE_ID = re.compile(r"(?P<document>.+)#(?P<number>[1-9][0-9]{0,8})", re.DOTALL)
 
 
@@ -44,8 +42,8 @@ def index_documents(
         doc_ids: An id for each text, all different. ``"manual#2"`` is page 2 of the document ``manual``; an id without
             a number after its last ``#``, such as ``"note"``, is a document of one page, whose page id is ``"note#1"``.
         texts: What is searched.
-        image_paths: An image of each page, for observations that show pages; they need a ``folder``, and documents
-            whose pages are numbered 1, 2, 3 ...
+        image_paths: An image of each page, for observations that show pages and indexes that see them; they need a
+            ``folder``, which keeps copies.
         kind: A kind of index, as of ``drag index --kind``.
         folder: Where the index goes, to be opened again or trained with: ``folder/pages`` and ``folder/index`` are
             what ``drag ingest`` and ``drag index`` would have made. None keeps all in a temporary folder that goes
@@ -129,6 +127,8 @@ def _documents(
             raise InputError(f"doc_ids: {given_id!r} is no id: give a text without control characters")
         if not isinstance(text, str):
             raise InputError(f"texts: that of {given_id!r} is no text but {type(text).__name__}")
+        if image is None and image_paths is not None:
+            raise InputError(f"image_paths: there is none for {given_id!r}; give one for each text")
         found = _PAGE_ID.fullmatch(given_id)
         page = (found["document"], int(found["number"])) if found else (given_id, 1)
         if page in of_page:
@@ -141,40 +141,27 @@ def _documents(
 
 
 def _indexed(folder: Path, documents: Sequence[_Document], kind: str, options: dict[str, Any]) -> Retriever:
-    pdfs = folder / "pdfs" if documents[0].image else None
-    pages = list(_with_images(documents, pdfs) if pdfs else map(_page, documents))
-    write_pages(folder / "pages", pages, stage=STAGE, pdf_dir=pdfs)
+    images = folder / IMAGES if documents[0].image else None
+    pages = list(_with_images(documents, images) if images else map(_page, documents))
+    write_pages(folder / "pages", pages, stage=STAGE, pdf_dir=None, image_dir=images, dpi=DPI)
     build_index(folder / "pages", folder / "index", kind, **options)
     return open_retriever(folder / "index")
 
 
-def _with_images(documents: Sequence[_Document], pdfs: Path) -> Iterator[Page]:
-    """The pages, after their images have become PDFs, one for each document."""
-    from drag_rl.corpus.image_pdfs import write_image_pdf
+def _with_images(documents: Sequence[_Document], images: Path) -> Iterator[Page]:
+    """The pages, after a copy of each image is in the folder ``images``."""
+    from drag_rl.corpus.image_store import ImageStore
 
-    pages = []
-    with new_folder(pdfs, PDFS_STAGE) as folder:
-        for place, (doc_id, group) in enumerate(groupby(documents, key=lambda document: document.doc_id)):
-            own = list(group)
-            if [document.number for document in own] != list(range(1, len(own) + 1)):
-                raise InputError(
-                    f"image_paths: the pages of {doc_id!r} must be numbered 1, 2, 3 ... without a gap"
-                )
-            name = f"{place:06}.pdf"
-            images = [document.image for document in own if document.image]
-            sizes = write_image_pdf(folder / name, images, DEFAULT_DPI)
-            digest = sha256_file(folder / name)
-            pages += [_page(document, name, digest, size) for document, size in zip(own, sizes, strict=True)]
-        write_manifest(
-            folder,
-            stage=PDFS_STAGE,
-            fingerprint=combined({page.source_file: page.source_sha256 for page in pages}),
-        )
-    return iter(pages)
+    store = ImageStore(images)
+    for document in documents:
+        assert document.image is not None  # as _documents says
+        size = read_page_image(document.image).size
+        kept = store.add(document.image.read_bytes())
+        yield _page(document, kept.file, kept.sha256, size)
 
 
 def _page(
-    document: _Document, source_file: str = "", sha256: str = "", size: tuple[float, float] = (0.0, 0.0)
+    document: _Document, source_file: str = "", sha256: str = "", size: tuple[int, int] = (0, 0)
 ) -> Page:
     return Page(
         page_id=f"{document.doc_id}#{document.number}",
@@ -182,8 +169,8 @@ def _page(
         page_number=document.number,
         label="",
         text=document.text,
-        width_pt=size[0],
-        height_pt=size[1],
+        width_pt=float(size[0]),
+        height_pt=float(size[1]),
         source_file=source_file,
         source_sha256=sha256,
         text_source="ocr" if document.text else "none",

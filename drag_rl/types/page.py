@@ -13,7 +13,7 @@ class Page:
     page_id: str
     """``"<doc_id>#<page_number>"``."""
     doc_id: str
-    """Path of the document below the PDF folder, without ``.pdf`` or ``.pdf.gz``; unique in a corpus."""
+    """Path of the document below the folder of PDFs or images, without its suffix; unique in a corpus."""
     page_number: int
     """1-based position in the file."""
     label: str
@@ -21,15 +21,16 @@ class Page:
     text: str
     """Reading-order text; empty if the page has none."""
     width_pt: float
-    """Page width in points (1/72 inch); 0 when unknown."""
+    """Page width in points (1/72 inch), of an image in pixels; 0 when unknown."""
     height_pt: float
-    """Page height in points (1/72 inch); 0 when unknown."""
+    """Page height in points (1/72 inch), of an image in pixels; 0 when unknown."""
     source_file: str
-    """Path of the source below the PDF folder, suffix included; empty when the page came from an OCR file."""
+    """Path of the source below the folder of PDFs or images, suffix included; empty when the page came from an OCR
+    file. A page of an image file that has several is named ``scan.tif#2``."""
     source_sha256: str
     """Hex SHA-256 of the source file's bytes."""
     text_source: Literal["pdf", "ocr", "none"]
-    """Where the text came from: the PDF's text layer, OCR, or nowhere."""
+    """Where the text came from: the PDF's text layer, OCR (ours or somebody's), or nowhere."""
     status: Literal["ok", "failed"]
     """``failed`` pages are kept as rows, and are neither indexed nor shown."""
     reason: str

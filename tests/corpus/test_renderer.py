@@ -69,7 +69,7 @@ def page(pdf_dir: Path, name: str, number: int) -> Page:
 
 def request(pdf: Path, target: Path) -> Request:
     look = {"page_number": 1, "dpi": 72, "max_pixels": 1 << 20, "boxes": ()}
-    return Request(pdf=str(pdf), sha256=sha256_file(pdf), target=str(target), **look)
+    return Request(file=str(pdf), sha256=sha256_file(pdf), target=str(target), **look)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
