@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from data_preprocess.converted_pages import STAGE as PAGES_STAGE
+from data_preprocess.converted_pages import write_image_pages, write_text_pages
 from data_preprocess.datasets import DATASETS
+from data_preprocess.gold_pages import with_readable_gold
+from data_preprocess.page_base import check_page_base
 from data_preprocess.question_set import FILES, STAGES, report, write_question_set
+from data_preprocess.selection import Selection
 from drag_rl.console import run_app
-from drag_rl.corpus.pages import PAGES_FILE, write_pages
+from drag_rl.corpus.copies import copies
+from drag_rl.corpus.document_bar import document_bar
+from drag_rl.corpus.pages import PAGES_FILE, load_pages
+from drag_rl.corpus.pdf_pages import OcrMode, ReadOptions
+from drag_rl.corpus.tesseract import read_options
 from drag_rl.errors import InputError
 from drag_rl.files.folders import claim_files
 from drag_rl.files.manifest import Manifest
@@ -20,15 +31,27 @@ from drag_rl.files.outputs import refuse_overlap
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-PAGES_STAGE = "convert"
 QUESTIONS_STAGE = "converted_questions"
 
 
-def convert_dataset(name: str, source: Path, out_pages: Path, out_dir: Path) -> Manifest:
+def convert_dataset(
+    name: str,
+    source: Path,
+    out_pages: Path,
+    out_dir: Path,
+    selection: Selection | None = None,
+    *,
+    options: ReadOptions | None = None,
+    workers: int = 1,
+    watch: Mapping[str, Callable[..., None]] | None = None,
+) -> Manifest:
     """Read a data set of the table and write its pages and questions; returns the manifest of the questions.
 
+    ``selection`` says which questions are wanted (None: all, in the data set's own splits). ``options``, ``workers``
+    and ``watch`` are those of ``drag ingest``, for pages that are images; without ``options`` no text is recognised.
+
     Raises ``InputError`` for an unknown name, for a source that its reader refuses, and for a gold page that is not
-    among the pages or cannot be read.
+    among the pages.
     """
     started = time.monotonic()
     if not DATASETS:
@@ -40,34 +63,47 @@ def convert_dataset(name: str, source: Path, out_pages: Path, out_dir: Path) -> 
     refuse_overlap({"--out-pages": out_pages, "--out": out_dir}, {"--source": source})
     claim_files(out_pages, [PAGES_STAGE], [PAGES_FILE], "--out-pages")
     claim_files(out_dir, STAGES, FILES)
+    selection = selection or Selection()
     dataset = read(source)
-    pages = list(dataset.pages)
-    readable = {page.page_id for page in pages if page.status == "ok"}
-    for split, questions in dataset.questions.items():
-        for question in questions:
-            if lost := [page_id for page_id in question.gold_page_ids if page_id not in readable]:
-                raise InputError(
-                    f"data set {name}: gold page {lost[0]!r} of {split} question {question.question_id!r} is not "
-                    "among its readable pages"
-                )
-    written = write_pages(
-        out_pages,
-        pages,
-        stage=PAGES_STAGE,
-        pdf_dir=None,
-        config={"dataset": name},
-        option="--out-pages",
-        seconds=time.monotonic() - started,
-    )
+    questions, left_out = selection.choose(dataset.questions, dataset.languages)
+    facts = {"dataset": name, **dataset.facts}
+    if dataset.images is None:
+        pages = list(dataset.pages)
+        questions, lost = with_readable_gold(name, questions, pages)
+        written = write_text_pages(out_pages, pages, facts, time.monotonic() - started)
+    else:
+        images = dataset.images
+        if dataset.pages_of_questions and selection.max_samples:
+            wanted = {gold for own in questions.values() for one in own for gold in one.gold_page_ids}
+            images = (image for image in images if image.page_id in wanted)
+        written = write_image_pages(
+            out_pages, images, facts, options or ReadOptions(ocr="off"), workers, watch or {}
+        )
+        pages = load_pages(out_pages)
+        questions, lost = with_readable_gold(name, questions, pages)
+    if dataset.numbered:
+        asked = (question for own in questions.values() for question in own)
+        facts |= check_page_base(name, asked, pages).facts()
+    divided: Counter[str] = Counter()
+    if selection.divides:
+        questions, divided = selection.divide(questions, copies(pages))
     return write_question_set(
         out_dir,
-        dataset.questions,
+        questions,
         stage=QUESTIONS_STAGE,
         inputs={"pages": written.fingerprint},
-        config={"dataset": name},
-        dropped=dataset.dropped,
+        config=facts | selection.settings(),
+        dropped=_sum([dataset.dropped, left_out, lost, divided]),
+        problems=dataset.problems,
         seconds=time.monotonic() - started,
     )
+
+
+def _sum(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return total
 
 
 @app.command()
@@ -77,11 +113,45 @@ def convert(
         typer.Argument(help=f"The data set's name. Known data sets: {', '.join(DATASETS) or 'none yet'}."),
     ],
     source: Annotated[Path, typer.Option(help="The file or folder where you downloaded the data set.")],
-    out_pages: Annotated[Path, typer.Option(help="Folder for the data set's pages.")],
     out: Annotated[Path, typer.Option(help="Folder for questions.{train,val,test}.parquet.")],
+    out_pages: Annotated[
+        Path | None, typer.Option(help="Folder for the data set's pages.", show_default="OUT/pages")
+    ] = None,
+    language: Annotated[
+        list[str] | None,
+        typer.Option(help="Keep the questions in this language, as the data set calls it; repeatable."),
+    ] = None,
+    max_samples: Annotated[
+        int, typer.Option(min=0, help="Keep so many questions, drawn by the seed; 0: all.")
+    ] = 0,
+    val: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of questions for val, 0 to 1, whole documents.", show_default="the data set's splits"
+        ),
+    ] = None,
+    test: Annotated[
+        float | None, typer.Option(help="Share for test.", show_default="the data set's splits")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draw and of the split.")] = 0,
+    ocr: Annotated[
+        OcrMode,
+        typer.Option(
+            help="Recognise the text of page images where the data set has none (auto), nowhere, everywhere."
+        ),
+    ] = "auto",
+    ocr_language: Annotated[str, typer.Option(help="Tesseract's languages, such as eng or eng+deu.")] = "eng",
+    workers: Annotated[int, typer.Option(min=1, help="Documents of page images read at a time.")] = 1,
 ) -> None:
-    """Convert a public data set into pages and questions; it keeps its own splits."""
-    report(Console(), out, convert_dataset(name, source, out_pages, out))
+    """Convert a public data set into pages and questions; it keeps its own splits unless shares are given."""
+    selection = Selection(
+        languages=tuple(language or ()), max_samples=max_samples, val=val, test=test, seed=seed
+    )
+    options = read_options(ocr, ocr_language)
+    with document_bar() as watch:
+        run: dict[str, Any] = {"options": options, "workers": workers, "watch": watch}
+        manifest = convert_dataset(name, source, out_pages or out / "pages", out, selection, **run)
+    report(Console(), out, manifest)
 
 
 if __name__ == "__main__":

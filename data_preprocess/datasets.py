@@ -6,27 +6,70 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from drag_rl.files.manifest import Problem
 from drag_rl.splits import Split
 from drag_rl.tables import Table
 from drag_rl.types import Page, Question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePage:
+    """A page that is an image."""
+
+    doc_id: str
+    page_number: int
+    """1-based; it need not follow on another."""
+    image: bytes
+    """The encoded image: PNG, JPEG, TIFF ...; whether it can be read is found out later."""
+    text: str = ""
+    """Its text, where the data set has one; else it is recognised, or there is none."""
+    problem: str = ""
+    """Why there is no image; empty if there is one."""
+
+    @property
+    def page_id(self) -> str:
+        """The id of the page that it becomes."""
+        return f"{self.doc_id}#{self.page_number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
     """What a reader makes of the files of a data set."""
 
-    pages: Iterable[Page]
-    """Every page of the corpus, sorted by ``(doc_id, page_number)``."""
+    pages: Iterable[Page] = ()
+    """Every page of the corpus, sorted by ``(doc_id, page_number)``; none where ``images`` are the pages."""
+    images: Iterable[ImagePage] | None = None
+    """Every page of a corpus of images, in any order, each once; read once, one after the other."""
     questions: Mapping[Split, Sequence[Question]]
     """The questions of each split that the data set has."""
     dropped: Mapping[str, int] = field(default_factory=dict)
     """What of the data set is in no question: reason -> how often."""
+    problems: list[Problem] = field(default_factory=list)
+    """A line for each row that is wrong, with its file; reading ``images`` may add to them."""
+    languages: Mapping[str, str] = field(default_factory=dict)
+    """Question id -> language, where the data set tells; so that one can be chosen."""
+    pages_of_questions: bool = False
+    """Whether a page is there for its questions only: then a selection of questions is one of pages, too."""
+    numbered: bool = False
+    """Whether gold pages are named by page numbers, whose base is to be checked against the text of the pages."""
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """What the manifests are to say of the data set: ``licence``, ``citation`` ..."""
 
 
 Reader = Callable[[Path], Dataset]
 """Reads a data set from the file or folder where the user downloaded it; raises ``InputError`` for what is wrong."""
 
 DATASETS: Table[Reader] = Table(
-    "data set", {"beir": "data_preprocess.beir:read_beir"}, group="drag_rl.datasets"
+    "data set",
+    {
+        "beir": "data_preprocess.beir:read_beir",
+        "docvqa": "data_preprocess.docvqa:read_docvqa",
+        "infographicvqa": "data_preprocess.infographicvqa:read_infographicvqa",
+        "mmdocir": "data_preprocess.mmdocir:read_mmdocir",
+        "mp-docvqa": "data_preprocess.mp_docvqa:read_mp_docvqa",
+        "slidevqa": "data_preprocess.slidevqa:read_slidevqa",
+        "vidore": "data_preprocess.vidore:read_vidore",
+    },
+    group="drag_rl.datasets",
 )
 """Name -> reader. A new data set is a new file here and a new line in this table, or an entry point of a package."""

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from drag_rl.errors import InputError
 from drag_rl.files.folders import claim_files, new_files
-from drag_rl.files.manifest import Manifest, Problem, sha256_file, write_manifest
+from drag_rl.files.manifest import MANIFEST, Manifest, Problem, sha256_file, write_manifest
 from drag_rl.questions import write_questions
 from drag_rl.splits import SPLITS, Split
 from drag_rl.types import Question
@@ -21,6 +21,7 @@ STAGES = ("questions", "user_questions", "converted_questions", "judged_question
 """Stages that write question sets; each may replace another's."""
 FILES = tuple(f"questions.{split}.parquet" for split in SPLITS)
 """Every file that they may write."""
+SHOWN_PROBLEMS = 50
 
 
 def questions_path(out_dir: Path, split: Split) -> Path:
@@ -84,5 +85,8 @@ def report(console: Console, out: Path, manifest: Manifest) -> None:
                 f"  No file for {split}: none was asked for, or there were too few whole documents."
             )
     warn = Console(stderr=True, soft_wrap=True, highlight=False)
-    for problem in manifest.problems:
+    for problem in manifest.problems[:SHOWN_PROBLEMS]:
         warn.print(f"{problem.where}: {problem.reason}", markup=False)
+    more = len(manifest.problems) - SHOWN_PROBLEMS
+    if more > 0:
+        warn.print(f"{more} more problems are listed in {out / MANIFEST}", markup=False)

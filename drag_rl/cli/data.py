@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import typer
 
-from data_preprocess import build, convert, judged_questions, pickled_labels, sample_corpus, user_questions
+from data_preprocess import (
+    build,
+    convert,
+    export,
+    judged_questions,
+    pickled_labels,
+    sample_corpus,
+    user_questions,
+)
 
 data = typer.Typer(no_args_is_help=True, help="Make pages and questions to learn from.")
-for maker in (sample_corpus, build, user_questions, judged_questions, pickled_labels, convert):
+for maker in (sample_corpus, build, user_questions, judged_questions, pickled_labels, convert, export):
     data.add_typer(maker.app)

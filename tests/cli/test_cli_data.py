@@ -8,7 +8,15 @@ import pytest
 from tiny_corpus import page_of
 from typer.main import get_command
 
-from data_preprocess import build, convert, judged_questions, pickled_labels, sample_corpus, user_questions
+from data_preprocess import (
+    build,
+    convert,
+    export,
+    judged_questions,
+    pickled_labels,
+    sample_corpus,
+    user_questions,
+)
 from data_preprocess.datasets import Dataset
 from drag_rl.cli.data import data
 from drag_rl.cli.main import main
@@ -25,6 +33,7 @@ MAKERS = {
     "qrels": judged_questions,
     "labels": pickled_labels,
     "convert": convert,
+    "export": export,
 }
 QUESTION = Question(question_id="q", text="What is round?", gold_page_ids=("moon#1",))
 
@@ -59,7 +68,7 @@ def test_a_data_set_becomes_pages_and_questions(tmp_path: Path, source: Path) ->
 
 
 def test_a_gold_page_that_is_not_there_is_named(tmp_path: Path, source: Path) -> None:
-    with pytest.raises(InputError, match="gold page 'moon#1' of test question 'q' is not among its readable"):
+    with pytest.raises(InputError, match="gold page 'moon#1' of test question 'q' is not among its pages"):
         convert.convert_dataset("lost", source, tmp_path / "pages", tmp_path / "questions")
     assert not (tmp_path / "pages").exists()
 

@@ -1,0 +1,79 @@
+"""Write the pages of a converted data set, texts or images, into a folder of pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from data_preprocess.datasets import ImagePage
+from drag_rl.corpus.image_pages import DPI
+from drag_rl.corpus.image_sources import PageFile, image_source
+from drag_rl.corpus.image_store import ImageStore
+from drag_rl.corpus.ingest import Documents, ingest_documents
+from drag_rl.corpus.pages import write_pages
+from drag_rl.corpus.pdf_pages import ReadOptions
+from drag_rl.errors import InputError
+from drag_rl.files.manifest import Manifest
+from drag_rl.types import Page
+
+STAGE = "convert"
+IMAGES = "page_images"
+"""Where the images lie in the folder of pages."""
+
+
+def write_text_pages(
+    out_pages: Path, pages: Iterable[Page], facts: Mapping[str, object], seconds: float
+) -> Manifest:
+    """Write pages of text alone; ``facts`` are what the manifest is to say of the data set."""
+    return write_pages(
+        out_pages,
+        pages,
+        stage=STAGE,
+        pdf_dir=None,
+        config=facts,
+        option="--out-pages",
+        seconds=seconds,
+    )
+
+
+def write_image_pages(
+    out_pages: Path,
+    images: Iterable[ImagePage],
+    facts: Mapping[str, object],
+    options: ReadOptions,
+    workers: int,
+    watch: Mapping[str, Callable[..., None]],
+) -> Manifest:
+    """Keep the images beside the pages, one at a time, and read them as ``drag ingest --image-dir`` does.
+
+    A killed run goes on where it was. Raises ``InputError`` for a page that is there twice, or if there is none.
+    """
+    store = ImageStore(out_pages / IMAGES)
+    documents: dict[str, dict[int, PageFile]] = {}
+    for image in images:
+        pages = documents.setdefault(image.doc_id, {})
+        if image.page_number in pages:
+            raise InputError(
+                f"page {image.page_id} is there twice; the data set's reader must number its pages"
+            )
+        if image.problem:
+            pages[image.page_number] = PageFile(
+                file="", sha256="", number=image.page_number, problem=image.problem
+            )
+        else:
+            pages[image.page_number] = store.add(image.image, image.text, image.page_number)
+    store.keep_only(page for pages in documents.values() for page in pages.values())
+    sources = [
+        image_source(doc_id, doc_id, [pages[number] for number in sorted(pages)])
+        for doc_id, pages in sorted(documents.items())
+    ]
+    return ingest_documents(
+        Documents(kind="image_dir", folder=store.folder, sources=sources, dpi=DPI),
+        out_pages,
+        options,
+        stage=STAGE,
+        config=facts,
+        option="--out-pages",
+        workers=workers,
+        **watch,
+    ).manifest

@@ -1,0 +1,57 @@
+"""Questions of visual question answering sets: one row becomes a question, or a line that says why it does not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from data_preprocess.parquet_rows import text_of, texts_of
+from data_preprocess.visual_rows import VisualRow, listed
+from drag_rl.corpus.clean_text import clean_text
+from drag_rl.files.manifest import Problem
+from drag_rl.splits import Split
+from drag_rl.types import Question
+
+
+@dataclass(slots=True)
+class VisualQuestions:
+    """The questions of a data set, by split, as its rows are read."""
+
+    data_source: str
+    splits: dict[Split, list[Question]] = field(default_factory=dict)
+    dropped: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+    _ids: set[str] = field(default_factory=set)
+
+    def add(self, row: VisualRow, gold: Sequence[str], *, question_id: Any, answers: Any = None) -> None:
+        """Take the question of a row with its gold pages; one without text or gold page is counted, and listed."""
+        text = clean_text(text_of(row.cells.get("question")))
+        if not text:
+            self.drop(row, "questions_without_text")
+        elif not gold:
+            self.drop(row, "questions_without_gold_page")
+        else:
+            own = f"{self.data_source}-{text_of(question_id)}" if text_of(question_id) else ""
+            if own and own in self._ids:
+                self.drop(
+                    row, "questions_asked_again", f"question id {text_of(question_id)!r} is there twice"
+                )
+                return
+            own = own or f"{self.data_source}-{row.where.replace(' row ', '-')}"
+            self._ids.add(own)
+            self.splits.setdefault(row.split, []).append(
+                Question(
+                    question_id=own,
+                    text=text,
+                    gold_page_ids=tuple(dict.fromkeys(gold)),
+                    answers=tuple(texts_of(listed(answers))),
+                    data_source=self.data_source,
+                )
+            )
+
+    def drop(self, row: VisualRow, reason: str, why: str = "") -> None:
+        """Leave a row out."""
+        self.dropped[reason] += 1
+        self.problems.append(Problem(where=row.where, reason=why or reason.replace("_", " ")))
