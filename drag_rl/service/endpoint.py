@@ -23,8 +23,8 @@ from drag_rl.service.request import Asked, read_request
 
 INDEX_HEADER = "Drag-Index"
 """Header of every answer: the fingerprint of the index that gave it."""
-WORKERS = 1
-"""Batches under way at once. What is asked while one is searched is the next; a second would halve both."""
+WORKERS = 2
+"""Batches under way at once: one that takes its time does not hold up all."""
 BATCH_QUERIES = 256
 FEW_HITS = 1024
 """So many hits are put into words at once: a thread would have to share Python's lock with what comes in."""
