@@ -24,6 +24,7 @@ from drag_rl.metrics.costs import searched_itself
 from drag_rl.policies.settings import PolicySettings
 from drag_rl.policies.table import policy_source
 from drag_rl.policies.tuned import Tried, Tuned, own_settings
+from drag_rl.serving.served_model import shared_server
 from drag_rl.star.collection import Collection, Progress
 from drag_rl.trajectories.rows import read_trajectories
 from drag_rl.types import Search, StopReason, Trajectory
@@ -96,7 +97,8 @@ class Tuning:
             {"--output": self.output}, {"--questions": collection.questions, "--index": collection.index}
         )
         search = self._from_signals if settings.stops_only else self._bisected
-        tried = search(settings, progress)
+        with shared_server():
+            tried = search(settings, progress)
         best = min(tried, key=self._distance)
         [interval] = intervals(np.array(best.searches, dtype=np.float64).reshape(-1, 1))
         made = read_manifest(self._path(settings, settings.bounds[1]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp
+from statistics import fmean
 
 from drag_rl.policies.server.completion import Choice, TokenLogProb
 from drag_rl.policies.server.reply_text import assistant_text
@@ -62,6 +63,22 @@ class Draft:
             if token.begin < end and (token.end > begin or token.begin >= begin)
         )
 
+    def mean_entropies(self, words: Sequence[tuple[int, int]]) -> list[float]:
+        """Of each word, from where it begins to where it ends, the mean entropy of its tokens, in nats.
+
+        The words stand in the order of the text; one without a token has 0.
+        """
+        means, first = [], 0
+        for begin, end in words:
+            while first < len(self.tokens) and self.tokens[first].end <= begin:
+                first += 1
+            last = first
+            while last < len(self.tokens) and self.tokens[last].begin < end:
+                last += 1
+            entropies = [token.entropy for token in self.tokens[first:last]]
+            means.append(fmean(entropies) if entropies else 0.0)
+        return means
+
 
 def after_thought(text: str) -> str:
     """A message without the thought at its beginning; empty if that is all there is.
@@ -101,7 +118,7 @@ def _aligned(told: Sequence[TokenLogProb], text: str, skipped: int) -> tuple[Dra
         begin = place if found < 0 else found
         end = begin if found < 0 else found + len(token.token)
         place = end
-        if end >= skipped and begin < len(text):
+        if max(begin, end - 1) >= skipped and begin < len(text):
             tokens.append(
                 DraftToken(
                     begin=max(0, begin - skipped),

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from statistics import fmean
 from typing import ClassVar
 
 from pydantic import Field
@@ -110,16 +109,14 @@ class EntropyTrigger(Prompted):
 
     def _trigger(self, draft: Draft) -> tuple[int, int] | None:
         """Where the first sentence begins that has a word above the threshold, and where that word does."""
-        words = self.retriever.pages.tokenizer.spans(draft.text)
-        content = [(begin, begin + len(word)) for begin, word, _ in words]
-        for begin, end in sentence_spans(draft.text):
-            for word_begin, word_end in content:
-                if not begin <= word_begin < end:
-                    continue
-                entropies = [token.entropy for token in draft.within(word_begin, word_end)]
-                if entropies and fmean(entropies) > self.settings.threshold:
-                    return begin, word_begin
-        return None
+        spans = self.retriever.pages.tokenizer.spans(draft.text)
+        words = [(begin, begin + len(word)) for begin, word, _ in spans]
+        threshold = self.settings.threshold
+        open_words = zip(words, draft.mean_entropies(words), strict=True)
+        first = next((begin for (begin, _), entropy in open_words if entropy > threshold), None)
+        if first is None:
+            return None
+        return max(begin for begin, _ in [(0, 0), *sentence_spans(draft.text)] if begin <= first), first
 
 
 def rarest_words(pages: PageTexts, text: str, number: int) -> str:

@@ -6,8 +6,8 @@ The paper's: the question is searched first; the model drafts 64 tokens of the a
 counts. If a token of it has a probability of 0.8 or less, the sentence without its tokens of 0.4 or less is the query,
 and the sentence is written again with what was found; else it stays as it is. It ends with the answer. Ours: no worked
 examples, ``top_k`` pages a search in place of 2, no more searches than the episode allows (then the answer is written
-to its end without), and a sentence of unlikely tokens alone is searched as it is. FlashRAG's FLARE, with one threshold
-of 0.2, is another method.
+to its end without), a sentence of unlikely tokens alone is searched as it is, and one that is written once more ends
+the answer: small models go in circles. FlashRAG's FLARE, with one threshold of 0.2, is another method.
 """
 
 from __future__ import annotations
@@ -65,7 +65,10 @@ class Flare(Prompted):
                 self._rewrites = True  # whatever its probabilities are then
                 return masked(draft.text, begin, end, tokens, self.settings.mask)
             self._rewrites = False
-            self._written.append(one_line(draft.text[begin:end]))
+            sentence = one_line(draft.text[begin:end])
+            if sentence in self._written:
+                return None
+            self._written.append(sentence)
             self._tokens += max(1, len(tokens))
             if draft.ended and len(spans) == 1:
                 return None

@@ -129,7 +129,8 @@ class Prompted(ServerPolicy):
         completion, use = await self.complete([{"role": "user", "content": prompt}], fields=fields)
         self._uses.append(use)
         choice = completion.choices[0]
-        if top is not None and not (choice.logprobs and choice.logprobs.content) and choice.message.content:
+        told = choice.logprobs and choice.logprobs.content
+        if top is not None and not told and (choice.message.content or "").strip():
             raise self._tells_nothing()
         return Draft.of(choice)
 
