@@ -163,9 +163,7 @@ def test_a_server_whose_list_of_models_is_no_json_either_is_none():
     async def ask_all(server, client):
         for name, garbage in NO_JSON.items():
             server.say, server.models = lambda _, garbage=garbage: garbage, garbage
-            with pytest.raises(
-                ServerDown, match=r"is no OpenAI-compatible one: its reply is .* is kept"
-            ) as down:
+            with pytest.raises(ServerDown, match="is no OpenAI-compatible one: its reply is ") as down:
                 await client.complete({"messages": []})
             assert "\n" not in str(down.value), name
         await client.close()
