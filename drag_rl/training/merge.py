@@ -100,7 +100,7 @@ def _merged_retriever(base: str, adapter: Path) -> Callable[[Path], None]:
     )
     fold_adapter(encoder)
     encoder.to(stored or torch.bfloat16)
-    return lambda folder: encoder.save_pretrained(str(folder), create_model_card=False)  # type: ignore[no-any-return]
+    return lambda folder: encoder.save_pretrained(str(folder), create_model_card=False)
 
 
 def _line(error: Exception) -> str:

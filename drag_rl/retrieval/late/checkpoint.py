@@ -50,13 +50,8 @@ def load_checkpoint(
     Raises:
         InputError: The folder holds no such model, or a weight is missing, unexpected or of another shape, by name.
     """
-    config, own = _config(folder), projection_width(folder)
-    if not own and not new_projection:
-        raise InputError(
-            f"--model {folder}: has no projection ({_PROJECTION_WEIGHT}), so it is no retriever model; make one of it: "
-            f"python -m drag_rl.retrieval.late.new_model --base {folder} --out DIR"
-        )
-    config.dim = own or new_projection
+    config = read_config(folder)
+    config.dim = vector_width(folder, new_projection)
     options: dict[str, Any] = {}
     if load_in_4bit:
         options["quantization_config"] = BitsAndBytesConfig(
@@ -83,7 +78,7 @@ def load_checkpoint(
             )
     except (OSError, ValueError, RuntimeError, ImportError, KeyError, SafetensorError) as error:
         raise InputError(f"--model {folder}: cannot be loaded: {_line(error)}") from error
-    missing = set(found["missing_keys"]) - ({_PROJECTION_WEIGHT} if not own else set())
+    missing = set(found["missing_keys"]) - ({_PROJECTION_WEIGHT} if not projection_width(folder) else set())
     refuse_other_weights(
         f"--model {folder}",
         missing=missing,
@@ -116,6 +111,20 @@ def refuse_other_weights(
     raise InputError(f"{what}: its weights do not fit ColQwen3: {'; '.join(said)}{hint}")
 
 
+def vector_width(folder: Path, new_projection: int = 0) -> int:
+    """Numbers of a vector of the model in a folder; ``new_projection``, if not 0, where it has no projection.
+
+    Raises ``InputError``, which tells what to do, for a base model without one.
+    """
+    width = projection_width(folder) or new_projection
+    if not width:
+        raise InputError(
+            f"--model {folder}: has no projection ({_PROJECTION_WEIGHT}), so it is no retriever model; make one of it: "
+            f"python -m drag_rl.retrieval.late.new_model --base {folder} --out DIR"
+        )
+    return width
+
+
 def projection_width(folder: Path) -> int:
     """Numbers of a vector of the projection whose weights a folder holds, a model's or an adapter's; 0: it has none."""
     shapes = [shape for name, shape in weight_shapes(folder).items() if name.endswith(_PROJECTION_WEIGHT)]
@@ -137,7 +146,8 @@ def weight_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _config(folder: Path) -> Qwen3VLConfig:
+def read_config(folder: Path) -> Qwen3VLConfig:
+    """The configuration of a model's folder. Raises ``InputError`` if it is not that of a Qwen3-VL."""
     try:
         stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         kind = stored.get("model_type")
@@ -157,13 +167,16 @@ def _config(folder: Path) -> Qwen3VLConfig:
 
 @contextmanager
 def _no_report() -> Iterator[None]:
-    """Without transformers' own table of missing weights, which we refuse anyway."""
-    level = logging.get_verbosity()
+    """Without transformers' bar, and without its table of missing weights, which we refuse anyway."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
         yield
     finally:
         logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _named(names: set[str]) -> str:

@@ -67,7 +67,7 @@ class ColQwen3Module(InputModule):  # type: ignore[misc]
         if all(isinstance(one, str) for one in inputs):
             return self.pages.queries([f"{prompt or ''}{text}" for text in inputs])
         if all(isinstance(one, Image.Image) for one in inputs):
-            return self.pages.pages(inputs)  # type: ignore[arg-type]
+            return self.pages.pages(inputs)
         kinds = sorted({type(one).__name__ for one in inputs})
         raise ValueError(f"a batch is of page images or of query texts, not of {' and '.join(kinds)}")
 
@@ -89,7 +89,7 @@ class ColQwen3Module(InputModule):  # type: ignore[misc]
         from drag_rl.retrieval.late.embedder import MultiVectorSettings
         from drag_rl.retrieval.late.loading import load_module
 
-        return load_module(MultiVectorSettings(model=model_name_or_path), trainable=True)  # type: ignore[return-value]
+        return load_module(MultiVectorSettings(model=model_name_or_path), trainable=True)
 
 
 def new_encoder(module: ColQwen3Module, device: str) -> MultiVectorEncoder:

@@ -15,7 +15,7 @@ from transformers.utils import is_flash_attn_2_available
 from drag_rl.errors import InputError
 from drag_rl.retrieval.dense.model_files import model_folder
 from drag_rl.retrieval.late.adapter import ADAPTER_CONFIG, adapter_folder, base_of, with_adapter
-from drag_rl.retrieval.late.checkpoint import load_checkpoint, projection_width
+from drag_rl.retrieval.late.checkpoint import load_checkpoint, projection_width, read_config, vector_width
 from drag_rl.retrieval.late.embedder import MultiVectorSettings
 from drag_rl.retrieval.late.encoder import ColQwen3Module, new_encoder
 from drag_rl.retrieval.late.model import DEFAULT_DIM, draw_projection
@@ -80,15 +80,22 @@ def load_processor(folder: Path, max_visual_tokens: int = 0) -> PageProcessor:
 
 
 def model_and_adapter(settings: MultiVectorSettings) -> tuple[Path, Path | None]:
-    """The folders of the model and of its adapter, downloaded if need be. Raises ``InputError`` without them."""
-    if _is_adapter(settings.model):
-        if settings.adapter:
-            raise InputError(
-                f"--model {settings.model}: is an adapter itself; give its base, or no --adapter"
-            )
-        adapter = adapter_folder(settings.model, "--model")
-        return model_folder(base_of(adapter)), adapter
-    return model_folder(settings.model), adapter_folder(settings.adapter) if settings.adapter else None
+    """The folders of the model and of its adapter, downloaded if need be.
+
+    Raises ``InputError`` without them, and for what is no retriever model by its configuration or lack of a projection.
+    """
+    adapter = adapter_folder(settings.adapter) if settings.adapter else None
+    model = settings.model
+    if _is_adapter(model):
+        if adapter:
+            raise InputError(f"--model {model}: is an adapter itself; give its base, or no --adapter")
+        adapter = adapter_folder(model, "--model")
+        model = base_of(adapter)
+    folder = model_folder(model)
+    if not is_foreign(folder):
+        read_config(folder)
+        vector_width(folder, projection_width(adapter) if adapter else 0)
+    return folder, adapter
 
 
 def is_foreign(folder: Path) -> bool:
@@ -113,7 +120,7 @@ def _device(settings: MultiVectorSettings) -> str:
 def _dtype(settings: MultiVectorSettings, device: str) -> torch.dtype:
     if settings.dtype == "auto":
         return torch.float32 if device.startswith("cpu") else torch.bfloat16
-    return getattr(torch, settings.dtype)  # type: ignore[no-any-return]
+    return getattr(torch, settings.dtype)
 
 
 def _attention(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -15,6 +15,9 @@ from drag_rl.retrieval.dense.model_files import model_fingerprint
 from drag_rl.retrieval.late.embedder import MultiVectorSettings, PageVectors, Vectors
 from drag_rl.retrieval.late.page_grid import fitted
 from drag_rl.retrieval.late.prompts import AUGMENTATION_TOKENS, PAGE_PROMPT
+
+if TYPE_CHECKING:
+    from drag_rl.retrieval.late.processor import PageProcessor
 
 QUERIES_A_BATCH = 64
 """Queries are embedded so many at a time."""
@@ -52,13 +55,11 @@ class LocalModel:
     @cached_property
     def width(self) -> int:
         """See :class:`drag_rl.retrieval.late.embedder.MultiVectorEmbedder`."""
-        from drag_rl.retrieval.late.checkpoint import projection_width
+        from drag_rl.retrieval.late.checkpoint import projection_width, vector_width
 
-        if not self._loading.is_foreign(self._folder):
-            for folder in (self._adapter, self._folder):
-                if folder and (width := projection_width(folder)):
-                    return width
-        return int(self.encoder.get_embedding_dimension())
+        if self._loading.is_foreign(self._folder):
+            return int(self.encoder.get_embedding_dimension())
+        return vector_width(self._folder, projection_width(self._adapter) if self._adapter else 0)
 
     @cached_property
     def encoder(self) -> Any:
@@ -104,7 +105,7 @@ class LocalModel:
         return rows * columns
 
     @cached_property
-    def _pages(self) -> Any:
+    def _pages(self) -> PageProcessor:
         """The processor, without the model."""
         with self._lock:
             return self._loading.load_processor(self._folder, self._settings.max_visual_tokens)

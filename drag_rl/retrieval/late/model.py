@@ -31,7 +31,7 @@ class ColQwen3(Qwen3VLModel):  # type: ignore[misc]
         self.custom_text_proj = nn.Linear(config.text_config.hidden_size, config.dim, bias=False)
         self.post_init()
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         input_ids: Tensor,
         attention_mask: Tensor,

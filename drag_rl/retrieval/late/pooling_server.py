@@ -103,7 +103,8 @@ class PoolingServer:
         return rows * columns
 
     def _page(self, image: Image.Image) -> PageVectors:
-        grid = page_grid(*image.size, self._limits)
+        width, height = image.size
+        grid = page_grid(width, height, self._limits)
         shown = {"type": "image_url", "image_url": {"url": _png(fitted(image, grid, TILE))}}
         (vectors_TE,) = self._vectors({"messages": [{"role": "user", "content": [shown]}]}, 1)
         before, after = self._around
