@@ -14,5 +14,5 @@ def counts(outcome: Outcome) -> dict[str, float]:
         "duplicate_queries": float(sum(outcome.repeated)),
         "answered": float(outcome.answer is not None),
         "enough": float(outcome.enough is not None),
-        "unknown_pages": float(len(outcome.enough.unknown)) if outcome.enough else 0.0,
+        "unknown_kept": float(len(outcome.enough.unknown)) if outcome.enough else 0.0,
     }

@@ -66,6 +66,7 @@ def test_rewards_metrics_and_the_viewer_agree_wherever_they_share_a_name(outcome
         assert rewards["first"]["ndcg@k"] == pytest.approx(metrics["first.ndcg@5"])
         assert rewards["first"]["recall@k"] == pytest.approx(metrics["first.recall@5"])
     scores = rewards["best"]
+    assert scores["gold_found"] == metrics["gold_covered"]
     assert scores["turns"] == metrics["iterations"]
     if outcome.searches:
         assert scores["duplicate_query"] == metrics["duplicate_query_rate"]
