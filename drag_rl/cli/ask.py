@@ -19,6 +19,7 @@ from drag_rl.cli.generator_options import may_ask_a_generator
 from drag_rl.cli.options import EpisodeSettings, episode_config
 from drag_rl.cli.rollout_options import plays_a_policy
 from drag_rl.cli.searcher_option import SearcherName, with_searcher
+from drag_rl.console import table_console
 from drag_rl.errors import InputError
 from drag_rl.handoff.options import GeneratorOptions
 from drag_rl.policies.base import PolicyFailed
@@ -70,7 +71,7 @@ def ask(
         episode=episode_config(episode),
     )
     startup = options.source().startup
-    console = Console(highlight=False, stderr=as_json)
+    console = Console(highlight=False, stderr=True) if as_json else table_console()
     with ExitStack() as stack:
         log = stack.enter_context(vllm_log())
         with console.status(startup) if startup else nullcontext():

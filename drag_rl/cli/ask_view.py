@@ -66,7 +66,7 @@ class AskView:
         )
 
     def _hits(self, step: Searched) -> None:
-        hits = Table.grid(padding=(0, 2))
+        hits = _columns(3)
         for hit in step.turn.hits:
             hits.add_row(
                 Text(str(hit.rank), style="dim"),
@@ -74,7 +74,7 @@ class AskView:
                 Text(plain_line(hit.snippet)),
             )
         if not step.turn.hits:
-            hits.add_row(Text("no page found", style="dim"))
+            hits.add_row("", Text("no page found", style="dim"), "")
         self._console.print(Padding(hits, (0, 0, 0, 3)))
 
     def _ended(self, outcome: Outcome) -> None:
@@ -110,7 +110,7 @@ class AskView:
 
     def _places(self, page_ids: Sequence[str]) -> None:
         """Where pages are, each with the part that fits the question."""
-        places = Table.grid(padding=(0, 2))
+        places = _columns(3)
         for page_id in page_ids:
             place = place_of(page_id)
             places.add_row(
@@ -120,6 +120,14 @@ class AskView:
             )
         if page_ids:
             self._console.print(Padding(places, (0, 0, 0, 3)))
+
+
+def _columns(number: int) -> Table:
+    """A table without lines, whose last column is cut where the terminal ends."""
+    table = Table.grid(padding=(0, 2), expand=True)
+    for column in range(number):
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1 if column == number - 1 else None)
+    return table
 
 
 def timings_table(told: Told) -> Table:

@@ -73,8 +73,11 @@ async def answered(outcome: Outcome, generator: Generator | None) -> Answered:
 
 
 def own_answer(outcome: Outcome) -> Generated | None:
-    """The searcher's answer with its citations checked against the pages that it was shown; None if it gave none."""
-    if outcome.answer is None:
+    """The searcher's answer with its citations checked against the pages that it was shown.
+
+    None if it gave none, or was to search only.
+    """
+    if outcome.answer is None or not outcome.answer_asked:
         return None
     shown = [page_id for page_id in best_first(outcome) if page_id in outcome.shown_page_ids]
     read = read_answer(outcome.answer.text, shown)
