@@ -43,7 +43,7 @@ class LateFinder:
 
         A page without a vector scores less than any that has one.
         """
-        best, whole = self._candidates(query_TE, rows)
+        best, whole = self._candidates(query_TE, np.unique(rows))
         own = dict(zip(best.tolist(), self._scorer.maxsim(query_TE, best).tolist(), strict=True))
         if not whole:
             others = np.setdiff1d(rows, best)

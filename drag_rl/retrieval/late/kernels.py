@@ -17,9 +17,13 @@ import numpy.typing as npt
 from numba import types
 from numba.extending import intrinsic
 
-from drag_rl.retrieval.compiled import compiled
+from drag_rl.retrieval.compiled import compiled, compiled_reordering
 
 Array = npt.NDArray[Any]
+BLOCK = 64
+"""Vectors of a page that are widened to float32 at a time: they stay in the first cache."""
+STEP = 16
+"""Numbers of a vector that are added up at a time."""
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -103,24 +107,74 @@ def asymmetric(
         scores_C[place] = score
 
 
-@compiled
-def maxsim(query_ET: Array, vectors_VE: Array, starts_D1: Array, rows_C: Array, scores_C: Array) -> None:
-    """MaxSim of float32 query vectors with page vectors in bfloat16, added up in float32."""
-    width, tokens = query_ET.shape
-    words = np.empty(width, np.uint32)
-    vector_E = words.view(np.float32)
-    sims = np.empty(tokens, np.float32)
-    best = np.empty(tokens, np.float32)
+@compiled_reordering
+def maxsim(query_TE: Array, vectors_VE: Array, starts_D1: Array, rows_C: Array, scores_C: Array) -> None:
+    """MaxSim of query vectors with page vectors in bfloat16, in float32.
+
+    Query vectors are filled up with zeros to a multiple of ``STEP`` numbers. Some page vectors at a time are widened
+    and turned, so that a number of the query meets as many of theirs as the processor takes at once.
+    """
+    tokens, width = query_TE.shape
+    words = np.zeros((width, BLOCK), np.uint32)
+    block_EB = words.view(np.float32)
+    sims_B = np.empty(BLOCK, np.float32)
+    best_T = np.empty(tokens, np.float32)
     for place in range(len(rows_C)):
         begin, end = starts_D1[rows_C[place]], starts_D1[rows_C[place] + 1]
-        best[:] = -np.inf
-        for vector in range(begin, end):
+        best_T[:] = -np.inf
+        for first in range(begin, end, BLOCK):
+            for number in range(BLOCK):
+                vector = min(first + number, end - 1)  # the last one again and again changes no maximum
+                for e in range(vectors_VE.shape[1]):
+                    words[e, number] = np.uint32(vectors_VE[vector, e]) << np.uint32(16)
+            for token in range(tokens):
+                sims_B[:] = 0
+                for e in range(0, width, STEP):
+                    for number in range(BLOCK):
+                        part = np.float32(0)
+                        for more in range(STEP):
+                            part += query_TE[token, e + more] * block_EB[e + more, number]
+                        sims_B[number] += part
+                for number in range(BLOCK):
+                    best_T[token] = max(best_T[token], sims_B[number])
+        scores_C[place] = best_T.sum()
+
+
+@compiled_reordering
+def maxsim_of_rounded(
+    sims_VS: Array, query_TE: Array, vectors_VE: Array, starts_C: Array, ends_C: Array, scores_C: Array
+) -> None:
+    """MaxSim given the similarities rounded to bfloat16, by their bits as int16, with S places for T vectors.
+
+    Rounding keeps order, so that the best vector of a page is one of those whose rounded similarity is the best: those
+    few alone are multiplied anew, in float32. The places that are left over in ``sims_VS`` are 0.
+    """
+    tokens, width = query_TE.shape
+    places = sims_VS.shape[1]
+    most_S = np.empty(places, np.int16)
+    words = np.empty(width, np.uint32)
+    vector_E = words.view(np.float32)
+    best_T = np.empty(tokens, np.float32)
+    for page in range(len(scores_C)):
+        most_S[:] = -1  # any negative similarity is less, as a signed number
+        for vector in range(starts_C[page], ends_C[page]):
+            for place in range(places):
+                most_S[place] = max(most_S[place], sims_VS[vector, place])
+        most_S[tokens:] = -1
+        best_T[:] = -np.inf
+        for vector in range(starts_C[page], ends_C[page]):
+            nearest = np.uint16(1)
+            for place in range(places):
+                nearest = min(nearest, np.uint16(sims_VS[vector, place] ^ most_S[place]))
+            if nearest > 0 and most_S[:tokens].min() >= 0:
+                continue
             for e in range(width):
                 words[e] = np.uint32(vectors_VE[vector, e]) << np.uint32(16)
-            sims[:] = 0
-            for e in range(width):
-                for token in range(tokens):
-                    sims[token] += vector_E[e] * query_ET[e, token]
             for token in range(tokens):
-                best[token] = max(best[token], sims[token])
-        scores_C[place] = best.sum() if end > begin else -np.inf
+                # Of negative similarities alone the bits do not tell the order: all of them are multiplied anew.
+                if sims_VS[vector, token] == most_S[token] or most_S[token] < 0:
+                    similarity = np.float32(0)
+                    for e in range(width):
+                        similarity += vector_E[e] * query_TE[token, e]
+                    best_T[token] = max(best_T[token], similarity)
+        scores_C[page] = best_T.sum()

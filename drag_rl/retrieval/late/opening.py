@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -47,8 +48,13 @@ def open_late(index: LateIndex, folder: Path, manifest: Manifest) -> LateRetriev
 
 def scorer_of(index: LateIndex, store: Store) -> Scorer:
     """What scores the pages of a store. Raises ``InputError`` for a device that is not there."""
-    if index.search_device == "cpu":
-        return CpuScorer(store, index.prefilter)
-    from drag_rl.retrieval.late.torch_scorer import TorchScorer
+    if index.search_device != "cpu":
+        from drag_rl.retrieval.late.torch_scorer import TorchScorer
 
-    return TorchScorer(store, index.search_device, index.prefilter)
+        return TorchScorer(store, index.search_device, index.prefilter)
+    with suppress(ImportError):  # where a server embeds, there need be no torch
+        from drag_rl.retrieval.late.bfloat16_scorer import Bfloat16Scorer, multiplies_bfloat16
+
+        if multiplies_bfloat16():
+            return Bfloat16Scorer(store, index.prefilter)
+    return CpuScorer(store, index.prefilter)

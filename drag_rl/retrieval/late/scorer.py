@@ -14,10 +14,11 @@ from itertools import pairwise
 from typing import Any, Literal, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from drag_rl.retrieval.late import kernels
 from drag_rl.retrieval.late.embedder import Vectors
-from drag_rl.retrieval.late.quantisation import bit_planes, sign_bits
+from drag_rl.retrieval.late.quantisation import bit_planes, from_bfloat16, sign_bits, to_bfloat16
 from drag_rl.retrieval.late.store import Store
 from drag_rl.retrieval.ranked_pages import Rows, Scores
 
@@ -31,7 +32,10 @@ class Scorer(Protocol):
     """Scores pages of a store. The score of a page is the same whichever others are asked for."""
 
     def maxsim(self, query_TE: Vectors, rows: Rows) -> Scores:
-        """The sum of each query vector's best inner product, of the stored vectors; minus infinity without any (C,)."""
+        """The sum of each query vector's best inner product with a page's stored ones, minus infinity without any (C,).
+
+        Query vectors are rounded to bfloat16, as the stored ones are; products are added up in float32.
+        """
 
     def first_look(self, query_TE: Vectors, rows: Rows) -> Scores:
         """About the same, in about the same range, by the bits of the pages; only of a store that has them (C,)."""
@@ -46,8 +50,9 @@ class CpuScorer:
 
     def maxsim(self, query_TE: Vectors, rows: Rows) -> Scores:
         """See :class:`Scorer`."""
-        query_ET = np.ascontiguousarray(query_TE.T, dtype=np.float32)
-        return self._scores(kernels.maxsim, (query_ET, self._store.vectors, self._store.starts), rows)
+        rounded_TE = from_bfloat16(to_bfloat16(query_TE))
+        filled_TE = np.pad(rounded_TE, ((0, 0), (0, -self._store.width % kernels.STEP)))
+        return self._scores(kernels.maxsim, (filled_TE, self._store.vectors, self._store.starts), rows)
 
     def first_look(self, query_TE: Vectors, rows: Rows) -> Scores:
         """See :class:`Scorer`."""
@@ -66,20 +71,24 @@ class CpuScorer:
     def _scores(self, kernel: Callable[..., object], given: tuple[Any, ...], rows: Rows) -> Scores:
         rows_C = np.ascontiguousarray(rows, np.int64)
         scores_C = np.empty(len(rows_C), np.float32)
-        ends = np.cumsum(self._store.starts[rows_C + 1] - self._store.starts[rows_C])
-        vectors = int(ends[-1]) if len(ends) else 0
-        parts = max(1, min(_usable_cpus(), vectors // VECTORS_A_THREAD))
-        cuts = [0, *np.searchsorted(ends, [vectors * part // parts for part in range(1, parts)]), len(rows_C)]
-        some = [slice(begin, end) for begin, end in pairwise(cuts)]
 
-        def score(part: slice) -> None:
-            kernel(*given, rows_C[part], scores_C[part])
+        def score(some: slice) -> None:
+            kernel(*given, rows_C[some], scores_C[some])
 
-        if parts == 1:
-            score(some[0])
-        else:
-            list(_threads().map(score, some))
+        in_threads(score, self._store.starts[rows_C + 1] - self._store.starts[rows_C])
         return scores_C
+
+
+def in_threads(work: Callable[[slice], None], sizes_C: npt.NDArray[np.int64]) -> None:
+    """Do the work of C pages of so many vectors, in equal parts, one for each CPU where there are many."""
+    ends = np.cumsum(sizes_C)
+    vectors = int(ends[-1]) if len(ends) else 0
+    parts = max(1, min(_usable_cpus(), vectors // VECTORS_A_THREAD))
+    if parts == 1:
+        work(slice(0, len(ends)))
+        return
+    cuts = [0, *np.searchsorted(ends, [vectors * part // parts for part in range(1, parts)]), len(ends)]
+    list(_threads().map(work, [slice(begin, end) for begin, end in pairwise(cuts)]))
 
 
 @cache

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from drag_rl.errors import InputError
 from drag_rl.retrieval.late.embedder import Vectors
+from drag_rl.retrieval.late.quantisation import from_bfloat16, to_bfloat16
 from drag_rl.retrieval.late.scorer import FirstLook
 from drag_rl.retrieval.late.store import Store
 from drag_rl.retrieval.ranked_pages import Rows, Scores
@@ -41,7 +42,7 @@ class TorchScorer:
 
     def maxsim(self, query_TE: Vectors, rows: Rows) -> Scores:
         """See :class:`drag_rl.retrieval.late.scorer.Scorer`; products in float32."""
-        return self._scores(self._sent(query_TE), rows, self._vectors)
+        return self._scores(self._sent(from_bfloat16(to_bfloat16(query_TE))), rows, self._vectors)
 
     def first_look(self, query_TE: Vectors, rows: Rows) -> Scores:
         """See :class:`drag_rl.retrieval.late.scorer.Scorer`; asymmetric without any rounding of the query."""

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from drag_rl.retrieval.late import bfloat16_scorer
 from drag_rl.retrieval.late import scorer as scorer_module
+from drag_rl.retrieval.late.bfloat16_scorer import Bfloat16Scorer
 from drag_rl.retrieval.late.finder import SPARE_PAGES, LateFinder
 from drag_rl.retrieval.late.quantisation import bit_planes, from_bfloat16, sign_bits, to_bfloat16
 from drag_rl.retrieval.late.scorer import CpuScorer
@@ -49,6 +51,11 @@ def random_store(shape: Shape) -> tuple[Store, np.ndarray]:
     return store_of(vectors_of(draw, sum(counts), width), counts), vectors_of(draw, 1 + seed % 9, width)
 
 
+def exact(store: Store, query: np.ndarray) -> np.ndarray:
+    """MaxSim of all that is stored, in float64."""
+    return by_numpy(store, from_bfloat16(to_bfloat16(query)), from_bfloat16(store.vectors))
+
+
 def by_numpy(store: Store, query: np.ndarray, of_page: np.ndarray) -> np.ndarray:
     """MaxSim page by page; ``of_page`` are the vectors of all pages."""
     pages = np.split(of_page.astype(np.float64), store.starts[1:-1])
@@ -58,6 +65,7 @@ def by_numpy(store: Store, query: np.ndarray, of_page: np.ndarray) -> np.ndarray
 @given(numbers=arrays(np.float32, st.integers(1, 40), elements=st.floats(-4, 4, width=32)))
 def test_bfloat16_is_the_nearest(numbers: np.ndarray) -> None:
     import torch
+
     halves = to_bfloat16(numbers.reshape(1, -1))
     assert torch.equal(
         torch.from_numpy(numbers).bfloat16().view(torch.int16), torch.from_numpy(halves[0].view(np.int16))
@@ -65,11 +73,25 @@ def test_bfloat16_is_the_nearest(numbers: np.ndarray) -> None:
     assert from_bfloat16(halves)[0] == pytest.approx(numbers, rel=2**-8, abs=1e-37)
 
 
-@given(shape=shapes)
-def test_maxsim_is_that_of_numpy(shape: Shape) -> None:
+@pytest.mark.parametrize("scorer", [CpuScorer, Bfloat16Scorer])
+@given(shape=shapes, sign=st.sampled_from([1, -1]))
+def test_maxsim_is_that_of_numpy(scorer: type[CpuScorer], shape: Shape, sign: int) -> None:
     store, query = random_store(shape)
-    found = CpuScorer(store).maxsim(query, np.arange(len(store)))
-    assert found == pytest.approx(by_numpy(store, query, from_bfloat16(store.vectors)), abs=1e-5)
+    if sign < 0:  # nothing is alike: all similarities are negative
+        query = -np.abs(query)
+        store = store_of(np.abs(from_bfloat16(store.vectors)), np.diff(store.starts).tolist())
+    rows = np.arange(len(store))
+    assert scorer(store).maxsim(query, rows) == pytest.approx(exact(store, query), abs=1e-5)
+    assert scorer(store).maxsim(query, rows[::-1]) == pytest.approx(exact(store, query)[::-1], abs=1e-5)
+
+
+def test_chunks_of_pages_score_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, query = random_store((5, 128, [70, 0, 64, 1, 300, 90] * 4))
+    rows = np.random.default_rng(0).permutation(len(store))
+    whole = Bfloat16Scorer(store).maxsim(query, rows)
+    monkeypatch.setattr(bfloat16_scorer, "VECTORS_AT_ONCE", 128)
+    assert np.array_equal(Bfloat16Scorer(store).maxsim(query, rows), whole)
+    assert Bfloat16Scorer(store).maxsim(query, rows[:0]).shape == (0,)
 
 
 @given(shape=shapes)
@@ -91,8 +113,8 @@ def test_asymmetric_is_the_product_of_numbers_and_signs(shape: Shape) -> None:
     planes = bit_planes(query)
     rounded = np.rint(query / planes.steps[:, None]) * planes.steps[:, None] / np.sqrt(store.width)
     assert found == pytest.approx(by_numpy(store, rounded, signs), abs=1e-4)
-    exact = by_numpy(store, query / np.sqrt(store.width), signs)
-    assert found == pytest.approx(exact, abs=0.02 * len(query))
+    unrounded = by_numpy(store, query / np.sqrt(store.width), signs)
+    assert found == pytest.approx(unrounded, abs=0.02 * len(query))
 
 
 @given(shape=shapes)
@@ -112,8 +134,7 @@ def test_torch_gives_the_same_scores(shape: Shape) -> None:
 def test_a_page_scores_the_same_whichever_others_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     store, query = random_store((7, 128, [70, 0, 64, 1, 65, 90] * 20))
     rows = np.arange(len(store))
-    for look in ("hamming", "asymmetric"):
-        scorer = CpuScorer(store, look)
+    for scorer in (CpuScorer(store), CpuScorer(store, "asymmetric"), Bfloat16Scorer(store)):
         for scores in (scorer.maxsim, scorer.first_look):
             together = scores(query, rows)
             alone = np.concatenate([scores(query, rows[row : row + 1]) for row in rows])
@@ -129,7 +150,7 @@ def finder_of(store: Store, rescored: int | None) -> LateFinder:
 
 def test_rescoring_all_pages_is_an_exact_search() -> None:
     store, query = random_store((3, 128, [40] * 120))
-    wanted = by_numpy(store, query, from_bfloat16(store.vectors))
+    wanted = exact(store, query)
     order = np.argsort(-wanted, kind="stable").tolist()
     for rescored in (None, 120, 88):
         ranked, exact_to = finder_of(store, rescored).found(query)(None, 120)
@@ -148,13 +169,13 @@ def test_only_the_best_by_bits_are_rescored() -> None:
     scope = np.arange(20)
     ranked, exact_to = within(scope, 120)
     assert exact_to is None and sorted(row for row, _ in ranked.best(120)) == scope.tolist()
-    wanted = by_numpy(store, query, from_bfloat16(store.vectors))
+    wanted = exact(store, query)
     assert [row for row, _ in ranked.best(3)] == np.argsort(-wanted[:20], kind="stable")[:3].tolist()
 
 
 def test_candidates_are_scored_by_maxsim_and_many_by_bits_first() -> None:
     store, query = random_store((3, 128, [40] * 119 + [0]))
-    wanted = by_numpy(store, query, from_bfloat16(store.vectors))
+    wanted = exact(store, query)
     rows = np.arange(120)[::-1]
     every = finder_of(store, None).scores(query, rows)
     assert every[1:] == pytest.approx(wanted[::-1][1:], abs=1e-5) and np.isfinite(every).all()
