@@ -141,7 +141,7 @@ def _write_beir(
 def _write_mteb(
     folder: Path, pages: Iterator[tuple[str, str]], splits: Splits, images: PageImages | None
 ) -> None:
-    schema = _CORPUS.append(pa.field("image", _IMAGE)) if images else _CORPUS
+    schema = _with_images(_CORPUS) if images else _CORPUS
     (folder / "corpus").mkdir()
     with pq.ParquetWriter(folder / "corpus" / "test-00000-of-00001.parquet", schema) as writer:
         batch: list[dict[str, object]] = []
@@ -162,6 +162,15 @@ def _write_mteb(
             path.parent.mkdir(exist_ok=True)
             pq.write_table(pa.Table.from_pylist(rows, schema=kind), path)
     (folder / "README.md").write_text(_card([SPLIT_NAMES[split] for split in splits]), encoding="utf-8")
+
+
+def _with_images(schema: pa.Schema) -> pa.Schema:
+    """The schema with a column of images, and with the metadata by which ``datasets`` decodes them."""
+    features = {name: {"dtype": "string", "_type": "Value"} for name in schema.names} | {
+        "image": {"_type": "Image"}
+    }
+    told = json.dumps({"info": {"features": features}})
+    return schema.append(pa.field("image", _IMAGE)).with_metadata({"huggingface": told})
 
 
 def _card(splits: Sequence[str]) -> str:

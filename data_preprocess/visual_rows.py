@@ -121,7 +121,7 @@ def document(name: object) -> str:
 def listed(cell: object) -> list[Any]:
     """A cell that holds a list, or one that is written as text, as on the hub.
 
-    >>> listed(["a"]), listed("['a', \"b\"]"), listed("a"), listed(None)
+    >>> listed(["a"]), listed("['a', 'b']"), listed("a"), listed(None)
     (['a'], ['a', 'b'], ['a'], [])
     """
     if isinstance(cell, str) and cell.strip().startswith("["):

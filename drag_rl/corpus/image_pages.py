@@ -87,7 +87,7 @@ def _pages(image: Image.Image) -> list[int]:
     pages = []
     for position in range(count):
         image.seek(position)
-        if not int(image.tag_v2.get(_SUBFILE_TYPE, 0)) & (_REDUCED | _MASK):  # type: ignore[attr-defined]
+        if not int(image.tag_v2.get(_SUBFILE_TYPE, 0)) & (_REDUCED | _MASK):
             pages.append(position)
     return pages or [0]
 

@@ -202,11 +202,11 @@ class PageImages:
             raise self._error(source.page_id, f"{MAX_STALLS} other pages of its file stalled the reader")
         try:
             with atomic_path(path) as temporary:
-                file, place = split_place(source.source_file)
+                name, place = split_place(source.source_file)
                 request = Request(
-                    file=str(self._folder / file),
+                    file=str(self._folder / name),
                     sha256=source.source_sha256,
-                    page_number=place if is_image(file) else source.page_number,
+                    page_number=place if is_image(name) else source.page_number,
                     dpi=self._dpi,
                     max_pixels=self._max_pixels,
                     boxes=self._redactions.get(source.page_id, ()),

@@ -122,15 +122,15 @@ def ingest_documents(
     start_s = time.monotonic()
     claim_files(pages_dir, [stage], [PAGES_FILE], option)
     folder, sources, problems = documents.folder, documents.sources, list(documents.problems)
-    inputs = {documents.kind: documents.fingerprint}
+    inputs: dict[str, str] = {documents.kind: documents.fingerprint}
     settings = {name: value for name, value in asdict(options).items() if name != "tessdata"} | {
         "ocr_dpi": OCR_DPI,
         "reader_version": READER_VERSION,
         **(config or {}),
     }
-    folders = {"pdf_dir": None, "image_dir": None, documents.kind: folder}
+    pdf_dir, image_dir = (folder if documents.kind == kind else None for kind in ("pdf_dir", "image_dir"))
     manifest = _finished(
-        pages_dir, stage, inputs, settings | image_config(pages_dir, dpi=documents.dpi, **folders)
+        pages_dir, stage, inputs, settings | image_config(pages_dir, pdf_dir, documents.dpi, image_dir)
     )
     if manifest is not None:
         return Ingested(manifest=manifest, documents_read=0, up_to_date=True)
@@ -173,7 +173,8 @@ def ingest_documents(
         problems=problems,
         option=option,
         seconds=time.monotonic() - start_s,
-        **folders,
+        pdf_dir=pdf_dir,
+        image_dir=image_dir,
     )
     parts.keep_only(sources)
     return Ingested(manifest=manifest, documents_read=len(missing), up_to_date=False)
