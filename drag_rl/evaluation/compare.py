@@ -84,6 +84,8 @@ class Comparison:
     corpus_pages: int
     policies: dict[str, str]
     """Name -> what it is."""
+    costs: dict[str, str]
+    """Name -> what a question took, in a line."""
     pairs: tuple[Pair, ...]
 
 
@@ -102,6 +104,7 @@ def compare(paths: Sequence[Path], results: Sequence[Results], *, across_indexes
         split=base.split,
         corpus_pages=base.corpus_pages,
         policies={name: _description(result) for name, result in zip(names, results, strict=True)},
+        costs={name: costs_line(result) for name, result in zip(names, results, strict=True)},
         pairs=tuple(_pair(name, base, other) for name, other in zip(names[1:], others, strict=True)),
     )
 
@@ -207,5 +210,4 @@ def _description(results: Results) -> str:
         parts.append(f"generator {generator.get('model')} with {generator.get('pages')} pages")
     if results.samples > 1:
         parts.append(f"{results.samples} samples")
-    parts.append(costs_line(results))
     return ", ".join(part for part in parts if part)

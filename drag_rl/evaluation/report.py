@@ -101,7 +101,8 @@ def _comparison_lines(comparison: Comparison, everything: bool) -> Iterator[str]
     yield ""
     yield f"{comparison.questions} questions ({comparison.split}), {comparison.corpus_pages} pages."
     yield ""
-    yield from (f"- {one_line(name)}: {one_line(what)}" for name, what in comparison.policies.items())
+    for name, what in comparison.policies.items():
+        yield f"- {one_line(name)}: {one_line(what)}; {one_line(comparison.costs[name])}"
     for pair in comparison.pairs:
         yield ""
         yield f"## {one_line(pair.name)}"

@@ -35,12 +35,14 @@ def _parts(comparison: Comparison, everything: bool) -> Iterator[RenderableType]
     yield Text(f"{comparison.questions} questions ({split}), {comparison.corpus_pages} pages.")
     base = plain_line(comparison.base)
     yield Text(f"Base: {base} ({plain_line(comparison.policies[comparison.base])})")
+    yield Text(plain_line(comparison.costs[comparison.base]), style="dim")
     for pair in comparison.pairs:
         yield ""
         name = plain_line(pair.name)
         yield Text.assemble(
             (f"{name} against {base}", "bold"), f" ({plain_line(comparison.policies[pair.name])})"
         )
+        yield Text(plain_line(comparison.costs[pair.name]), style="dim")
         if pair.notes:
             yield Text(f"Not only the policy differs: {plain_line('; '.join(pair.notes))}.", style="yellow")
         yield _table(comparison, pair, everything)
