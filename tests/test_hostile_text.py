@@ -34,10 +34,14 @@ from drag_rl.corpus import clean_text, ocr_file, reading_order, sources
 from drag_rl.episode import EpisodeConfig, actions, neutral, observation, prompt
 from drag_rl.errors import InputError
 from drag_rl.evaluation import report
+from drag_rl.handoff import prompt as handoff_prompt
+from drag_rl.handoff import reading
+from drag_rl.handoff.choosing import GivenPage
 from drag_rl.metrics import answers
 from drag_rl.policies.baselines import baseline
-from drag_rl.policies.server import completion, model_server, reply_text
+from drag_rl.policies.server import completion, model_server, reply_text, streamed
 from drag_rl.retrieval import PageTexts, snippet, tokenizer, window
+from drag_rl.service.agent import request
 from drag_rl.serving import vllm_process
 from drag_rl.star import rationalise
 from drag_rl.types import Answer, Outcome, Question, Search, StopReason, Turn
@@ -168,6 +172,12 @@ def episode(text: str) -> Outcome:
     return asked.outcome()
 
 
+def told(text: str) -> object:
+    """A conversation with a generator about a page and a question that are the text."""
+    question = Question(question_id="q", text=text, gold_page_ids=("d#1",))
+    return handoff_prompt.messages_for(question, [GivenPage(page_id=f"{text}#1", text=text, image=False)])
+
+
 def outcome(text: str) -> Outcome:
     """An episode whose thought, query and answer are the text."""
     turns = (
@@ -233,6 +243,15 @@ READERS: dict[str, Callable[[str], object]] = {
         Question(question_id="q", text=text, gold_page_ids=("d#1",)), EpisodeConfig()
     ),
     "an episode": episode,
+    "what a generator is told": told,
+    "a generator's answer": lambda text: reading.read_answer(text, ["a#1", "a]#1"]),
+    "a stream of events": lambda text: refused(streamed.read_stream, text.encode(errors="replace")),
+    "events in a stream": lambda text: refused(
+        streamed.read_stream, f"data: {json.dumps({'choices': [{'delta': {'content': text}}]})}\n\n".encode()
+    ),
+    "a question to the agent": lambda text: refused(
+        request.read_ask_request, json.dumps({"messages": [{"role": "user", "content": text}]}).encode()
+    ),
     "query_key": types.query_key,
     "assistant_text": lambda text: reply_text.assistant_text(choice(text), ["</search>", "</answer>"]),
     "copies_words": lambda text: rationalise.copies_words(text, text[1:]),
