@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from installed import installed
 from PIL import Image
 
 from drag_rl.corpus.image_pages import DPI
+from drag_rl.corpus.images import PageImages
 from drag_rl.corpus.pages import write_pages as write_pages_dir
 from drag_rl.corpus.renderer import PageRenderError
 from drag_rl.files.fingerprint import combined, fingerprint_files
@@ -206,6 +207,10 @@ def write_pages(pages_dir: Path, texts: Mapping[str, str]) -> Path:
         pages.append(page)
     pages.sort(key=lambda page: (page.doc_id, page.page_number))
     write_pages_dir(pages_dir, pages, stage="ingest", pdf_dir=None, image_dir=images, dpi=DPI)
+    shown = PageImages(pages_dir)
+    for page in pages:  # by the renderer of this process: an index that finds no image starts its own
+        with suppress(PageRenderError):
+            shown.path(page.page_id)
     return pages_dir
 
 

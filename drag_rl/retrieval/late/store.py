@@ -1,7 +1,7 @@
 """The vectors of a late index on disk: memory-mapped, for any number of readers, without a lock.
 
-``page_vectors.npy`` has all vectors in bfloat16, page after page, ``page_starts.npy`` where each page's begin, and
-``page_bits.npy`` a bit for each number, which is a thirty-second of float32. Opening takes the same time however many
+``image_vectors.npy`` has all vectors in bfloat16, page after page, ``image_starts.npy`` where each page's begin, and
+``image_bits.npy`` a bit for each number, which is a thirty-second of float32. Opening takes the same time however many
 pages there are.
 
 Shape letters: D pages, V vectors of all pages, E numbers of a vector, W words of 64 bits.
@@ -21,7 +21,7 @@ from drag_rl.retrieval.late.embedder import Vectors
 from drag_rl.retrieval.late.quantisation import Bits, Halves, from_bfloat16, sign_bits, words_of
 from drag_rl.retrieval.mapped import mapped_array
 
-VECTORS, STARTS, BITS = "page_vectors.npy", "page_starts.npy", "page_bits.npy"
+VECTORS, STARTS, BITS = "image_vectors.npy", "image_starts.npy", "image_bits.npy"
 VECTORS_AT_ONCE = 1 << 16
 
 Starts = npt.NDArray[np.int64]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -148,6 +149,15 @@ def test_pages_without_an_image_are_named_and_not_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("tiles")
+def test_images_are_rendered_and_not_kept(tmp_path: Path) -> None:
+    write_pages(tmp_path / "pages", TEXTS)
+    shutil.rmtree(tmp_path / "pages" / "images")
+    build_index(tmp_path / "pages", tmp_path / "index", "late", model=MODEL, pool=1)
+    assert found_by(open_retriever(tmp_path / "index"), "yellow leaf")[0] == "dog#2"
+    assert not list((tmp_path / "pages").rglob("*.png")) and not list(tmp_path.glob(".drag-*"))
+
+
+@pytest.mark.usefixtures("tiles")
 def test_batches_hold_more_of_smaller_pages(tmp_path: Path) -> None:
     texts = {f"a#{n}": "word " * (4 if n < 9 else 16) for n in range(1, 13)}
     indexed(tmp_path, texts, adapter="batches", batch_size=1)
@@ -244,7 +254,7 @@ def test_an_index_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     (index / "manifest.json").write_text(kept)
     starts = (index / STARTS).read_bytes()
     (index / STARTS).write_bytes(starts[:-8] + bytes(8))
-    with pytest.raises(InputError, match=r"page_starts.npy: truncated or changed; run drag index again"):
+    with pytest.raises(InputError, match=r"image_starts.npy: truncated or changed; run drag index again"):
         open_retriever(index)
     with pytest.raises(InputError, match="its vectors do not fit its pages; run drag index again"):
         Store.open(index, len(TEXTS))

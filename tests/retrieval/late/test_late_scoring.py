@@ -196,6 +196,6 @@ def test_a_store_is_written_in_parts_and_opened_where_it_lies(tmp_path: Path) ->
     again = Store.open(tmp_path, 4)
     assert np.array_equal(again.vectors, made.vectors) and np.array_equal(again.bits, made.bits)
     assert len(again) == 4 and again.of_page(1).shape == (0, 96)
-    assert (tmp_path / "page_vectors.npy").stat().st_size < again.vectors.size * 4 * 0.51
+    assert (tmp_path / "image_vectors.npy").stat().st_size < again.vectors.size * 4 * 0.51
     with pytest.raises(ValueError, match="there are 5 vectors, and the pages have 94"):
         write_store(tmp_path, np.diff(made.starts), parts[:1], 96, binary=False)
