@@ -65,7 +65,7 @@ def settings_of(settings: Sequence[str] | None, option: str, example: str) -> di
 
 def _file(path: Path, option: str, example: str) -> dict[str, Any]:
     if path.suffix not in {".yaml", ".yml", ".json"}:
-        raise InputError(f"{option} {path}: is neither key=value nor a .yaml file")
+        raise InputError(f"{option} {path}: is neither key=value nor a .yaml or .json file")
     try:
         found = _yaml(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
