@@ -6,9 +6,12 @@ import json
 import shutil
 import subprocess
 
+import image_files
 import pymupdf
 import pytest
 
+from drag_rl.corpus.image_documents import read_image_document
+from drag_rl.corpus.image_sources import find_image_sources
 from drag_rl.corpus.ocr_file import read_ocr_file
 from drag_rl.corpus.pdf_pages import NO_TESSERACT, read_document
 from drag_rl.corpus.sources import find_sources
@@ -137,3 +140,23 @@ def test_scanned_pages_are_recognised(tmp_path, make_pdf, monkeypatch):
     off = read_document(folder, source, read_options("off")).pages[0]
     assert (off.text, off.reason) == ("", "no legible text layer")
     assert off.reason != NO_TESSERACT
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dpi", [90, 200])
+def test_images_of_pages_are_recognised_where_no_text_is_beside_them(tmp_path, make_pdf, monkeypatch, dpi):
+    monkeypatch.setenv("TESSDATA_PREFIX", tessdata(tmp_path))
+    written = "The rotor brake must be released before the engine is started."
+    folder = tmp_path / "scans" / "deck"
+    folder.mkdir(parents=True)
+    with pymupdf.open(stream=make_pdf([written]), filetype="pdf") as source:
+        for name in ("1.png", "2.png"):
+            source[0].get_pixmap(dpi=dpi).save(folder / name)
+    (folder / "2.txt").write_text("Its own words")
+    image_files.page().save(folder / "3.png")
+    (source,), _ = find_image_sources(tmp_path / "scans")
+    pages = read_image_document(tmp_path / "scans", source, read_options("auto")).pages
+    assert [page.text.replace("\n", " ") for page in pages] == [written, "Its own words", ""]
+    assert pages[2].reason == "OCR found no text"
+    forced = read_image_document(tmp_path / "scans", source, read_options("force")).pages
+    assert forced[1].text.replace("\n", " ") == written
