@@ -25,8 +25,11 @@ def explained(tmp_path, pdf_dir, monkeypatch) -> Path:
 
 
 PAINTED = """(canvas) => { const {width, height} = canvas;
-    const data = canvas.getContext('2d').getImageData(0, 0, width, height).data;
+    const copy = new OffscreenCanvas(width, height).getContext('2d');
+    copy.drawImage(canvas, 0, 0);
+    const data = copy.getImageData(0, 0, width, height).data;
     return [...Array(width * height).keys()].filter((cell) => data[4 * cell + 3] > 100); }"""
+"""The cells of a map that are warm."""
 
 
 def shot(page, name: str) -> None:
