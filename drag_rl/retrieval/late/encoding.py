@@ -75,7 +75,7 @@ def write_page_vectors(
     made_from = combined(
         {
             "pages": sha256_file(folder / TEXTS),
-            "images": sha256(keys_D).hexdigest(),
+            "images": sha256(keys_D.tobytes()).hexdigest(),
             "model": embedder.fingerprint,
             "settings": how,
         }
@@ -137,7 +137,8 @@ def _encode(
 
 def _join(folder: Path, pieces: Path, pages: PageTexts, width: int, *, binary: bool) -> None:
     paths = [Work.path(pieces, begin) for begin in range(0, len(pages), PIECE)]
-    counts, unseen = [], {}
+    counts: list[npt.NDArray[np.int64]] = []
+    unseen: dict[str, str] = {}
     for number, path in enumerate(paths):
         piece = Encoded.read(path)
         counts.append(piece.counts)

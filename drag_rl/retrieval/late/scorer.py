@@ -14,7 +14,6 @@ from itertools import pairwise
 from typing import Any, Literal, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from drag_rl.retrieval.late import kernels
 from drag_rl.retrieval.late.embedder import Vectors
@@ -79,7 +78,7 @@ class CpuScorer:
         return scores_C
 
 
-def in_threads(work: Callable[[slice], None], sizes_C: npt.NDArray[np.int64]) -> None:
+def in_threads(work: Callable[[slice], None], sizes_C: Rows) -> None:
     """Do the work of C pages of so many vectors, in equal parts, one for each CPU where there are many."""
     ends = np.cumsum(sizes_C)
     vectors = int(ends[-1]) if len(ends) else 0

@@ -44,7 +44,8 @@ class Store:
         vectors, starts = mapped_array(folder / VECTORS), mapped_array(folder / STARTS)
         bits = mapped_array(folder / BITS) if (folder / BITS).is_file() else None
         whole = (
-            (vectors.dtype, starts.dtype) == (np.uint16, np.int64)
+            vectors.dtype == np.uint16
+            and starts.dtype == np.int64
             and vectors.ndim == 2
             and starts.shape == (pages + 1,)
             and (int(starts[0]), int(starts[-1])) == (0, len(vectors))

@@ -19,6 +19,7 @@ from drag_rl.retrieval.late.embedder import Vectors
 from drag_rl.retrieval.late.quantisation import from_bfloat16, to_bfloat16
 from drag_rl.retrieval.late.scorer import FirstLook
 from drag_rl.retrieval.late.store import Store
+from drag_rl.retrieval.page_terms import ranges
 from drag_rl.retrieval.ranked_pages import Rows, Scores
 
 VECTORS_AT_ONCE = 1 << 18
@@ -42,58 +43,43 @@ class TorchScorer:
 
     def maxsim(self, query_TE: Vectors, rows: Rows) -> Scores:
         """See :class:`drag_rl.retrieval.late.scorer.Scorer`; products in float32."""
-        return self._scores(self._sent(from_bfloat16(to_bfloat16(query_TE))), rows, self._vectors)
+        return self._scores(from_bfloat16(to_bfloat16(query_TE)), rows, self._vectors)
 
     def first_look(self, query_TE: Vectors, rows: Rows) -> Scores:
         """See :class:`drag_rl.retrieval.late.scorer.Scorer`; asymmetric without any rounding of the query."""
         width = self._store.width
         if self._look == "hamming":
-            query_TE = np.where(np.signbit(query_TE), np.float32(-1), np.float32(1)) / np.float32(width)
-        else:
-            query_TE = query_TE / np.float32(math.sqrt(width))
-        return self._scores(self._sent(query_TE), rows, self._signs)
+            signs_TE = np.where(np.signbit(query_TE), -1.0, 1.0).astype(np.float32)
+            return self._scores(signs_TE / np.float32(width), rows, self._signs)
+        return self._scores(query_TE / np.float32(math.sqrt(width)), rows, self._signs)
 
-    def _sent(self, query_TE: Vectors) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(query_TE, np.float32)).to(self._device)
-
-    @torch.inference_mode()
-    def _scores(self, query_TE: Tensor, rows: Rows, read: Callable[[Rows, Rows], Tensor]) -> Scores:
-        """MaxSim, chunk by chunk; ``read`` gives the vectors of begins and ends as float32, shape (V, E)."""
+    def _scores(self, query_TE: Vectors, rows: Rows, read: Callable[[Rows], Tensor]) -> Scores:
+        """MaxSim, chunk by chunk; ``read`` gives some vectors of the store as float32, shape (V, E)."""
+        asked_TE = torch.from_numpy(np.ascontiguousarray(query_TE, np.float32)).to(self._device)
         scores_C = np.full(len(rows), -np.inf, np.float32)
         for places in self._chunks(rows):
             begins = self._store.starts[rows[places]]
             counts = self._store.starts[rows[places] + 1] - begins
-            of_page = np.repeat(np.arange(len(places)), counts)
-            where = (
-                np.arange(len(of_page))
-                - np.repeat(np.cumsum(counts) - counts, counts)
-                + np.repeat(begins, counts)
-            )
-            sims_TV = query_TE @ read(where, counts).T
-            best_TC = torch.full((len(query_TE), len(places)), -math.inf, device=self._device)
-            index_TV = torch.from_numpy(of_page).to(self._device).expand(len(query_TE), -1)
-            best_TC.scatter_reduce_(1, index_TV, sims_TV, "amax")
-            scores_C[places] = best_TC.sum(dim=0).cpu().numpy()
+            of_page = torch.from_numpy(np.repeat(np.arange(len(places)), counts)).to(self._device)
+            with torch.inference_mode():
+                sims_TV = asked_TE @ read(ranges(begins, counts)).T
+                best_TC = torch.full((len(asked_TE), len(places)), -math.inf, device=self._device)
+                best_TC.scatter_reduce_(1, of_page.expand(len(asked_TE), -1), sims_TV, "amax")
+                scores_C[places] = best_TC.sum(dim=0).cpu().numpy()
         return scores_C
 
     def _chunks(self, rows: Rows) -> Iterator[Rows]:
         """Places in ``rows``, so many at a time that their vectors are about ``VECTORS_AT_ONCE``."""
-        ends = np.cumsum(self._store.starts[rows + 1] - self._store.starts[rows])
-        cuts = (
-            np.unique(np.searchsorted(ends, np.arange(VECTORS_AT_ONCE, ends[-1], VECTORS_AT_ONCE)))
-            if len(ends)
-            else []
-        )
-        yield from (places for places in np.split(np.arange(len(rows)), cuts) if len(places))
+        chunk = np.cumsum(self._store.starts[rows + 1] - self._store.starts[rows]) // VECTORS_AT_ONCE
+        if len(rows):
+            yield from np.split(np.arange(len(rows)), np.flatnonzero(np.diff(chunk)) + 1)
 
-    def _vectors(self, where: Rows, counts: Rows) -> Tensor:
-        del counts
+    def _vectors(self, where: Rows) -> Tensor:
         halves = torch.from_numpy(self._store.vectors[where].view(np.int16)).to(self._device)
         return halves.view(torch.bfloat16).float()
 
-    def _signs(self, where: Rows, counts: Rows) -> Tensor:
+    def _signs(self, where: Rows) -> Tensor:
         """The bits of vectors as 1 and -1."""
-        del counts
         if self._bits is None:
             raise ValueError("the store has no bits")
         bytes_VB = self._bits[torch.from_numpy(where).to(self._device)]
