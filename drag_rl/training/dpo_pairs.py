@@ -16,7 +16,7 @@ from trl.trainer.dpo_trainer import DataCollatorForVisionPreference
 
 from drag_rl.errors import InputError
 from drag_rl.image_file import open_image, read_image
-from drag_rl.training.sft_dataset import with_image_parts
+from drag_rl.training.sft_dataset import with_image_parts, without_nulls
 
 COLUMNS = ("prompt", "chosen", "rejected")
 """Columns that a file of pairs must have; ``images`` (paths) and ``tools`` are optional."""
@@ -64,7 +64,7 @@ def _pair(row: Mapping[str, Any], processor: Any) -> Pair:
     tokenizer = getattr(processor, "tokenizer", processor)
     prompt = processor.apply_chat_template(
         [with_image_parts(message) for message in row["prompt"]],
-        tools=row.get("tools"),
+        tools=without_nulls(row.get("tools")),
         tokenize=False,
         add_generation_prompt=True,
     )

@@ -179,7 +179,21 @@ def _read(path: Path) -> list[dict[str, Any]]:
     if missing:
         raise InputError(f"{path}: has no column {missing[0]!r}; make the file with `drag format`")
     rows = table.select([*needed, *({"tools"} & set(table.column_names))]).to_pylist()
-    return [{"tools": None, **row, "row": f"{path}:{number}"} for number, row in enumerate(rows)]
+    return [
+        {**row, "tools": without_nulls(row.get("tools")), "row": f"{path}:{number}"}
+        for number, row in enumerate(rows)
+    ]
+
+
+def without_nulls(value: Any) -> Any:
+    """A value of a parquet file as it was written: there each of several tools has the parameters of all, as nulls.
+
+    >>> without_nulls([{"query": {"type": "string"}, "pages": None}, None])
+    [{'query': {'type': 'string'}}, None]
+    """
+    if isinstance(value, dict):
+        return {name: without_nulls(part) for name, part in value.items() if part is not None}
+    return [without_nulls(part) for part in value] if isinstance(value, list) else value
 
 
 def with_image_parts(message: Mapping[str, Any]) -> dict[str, Any]:
