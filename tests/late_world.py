@@ -1,7 +1,7 @@
 """A world that can be searched by eye alone: pages of symbols, questions that name them, and a model that learns both.
 
 56 symbols are random patterns of 32 x 32 pixels. A page shows five of them on a grid of 5 x 5 places, has no text, and
-is a page of a PDF like any other. A question names three of them, and one page of all shows those three. The pages of
+is a page of a PDF like any other. A question names four of them, and one page of all shows those four. The pages of
 ``held-out`` show combinations that no page of ``train`` shows.
 """
 
@@ -28,13 +28,15 @@ from drag_rl.types import Question
 ROOT = Path(__file__).resolve().parent.parent
 SYMBOLS = 56
 SHOWN = 5
-NAMED = 3
+NAMED = 4
 PLACES = 5
 """Rows and columns of a page."""
 CELL_PIXELS = 32
 """Of a place, and of an image token of the model."""
 CELL_POINTS = CELL_PIXELS * 72 / 96
-PAGES = {"train": 600, "held-out": 120}
+PAGES = {"train": 1500, "held-out": 150}
+QUESTIONS = {"train": 3, "held-out": 1}
+"""Of each page, at most."""
 SPLITS = {"train": "train", "held-out": "val"}
 NAMES = (  # noqa: SIM905 (a list of 56 strings would be a page long)
     "amber birch cedar delta ember fjord grove heron iris jade kelp lotus maple north olive pearl quartz raven sable "
@@ -50,10 +52,11 @@ TRAINING = (
     "projection_learning_rate=1e-3",
     "max_grad_norm=1.0",
     "batch_size=32",
+    "warmup_steps=20",
     "epochs=1000",
-    "max_steps=400",
+    "max_steps=300",
     "evaluation.steps=50",
-    "save_steps=200",
+    "save_steps=150",
     "logging_steps=10",
 )
 """Options with which a tiny model of random weights learns to see: ``bash scripts/run_retriever.sh ...``."""
@@ -115,10 +118,10 @@ def make_world(folder: Path) -> Path:
             pdf.save(pdfs / f"{document}.pdf", deflate=True)
     ingest_pdfs(pdfs, folder / "pages", ReadOptions(ocr="off"))
     named = Counter(
-        triple
+        names
         for pages in documents.values()
         for places in pages
-        for triple in combinations(sorted(places), NAMED)
+        for names in combinations(sorted(places), NAMED)
     )
     places_of = {}
     draw = random.Random(1)
@@ -127,13 +130,11 @@ def make_world(folder: Path) -> Path:
         for number, places in enumerate(pages, start=1):
             page_id = f"{document}#{number}"
             places_of[page_id] = places
-            alone = [triple for triple in combinations(sorted(places), NAMED) if named[triple] == 1]
-            asked = list(draw.choice(alone)) if alone else []
-            draw.shuffle(asked)
-            if asked:
+            alone = [names for names in combinations(sorted(places), NAMED) if named[names] == 1]
+            for names in draw.sample(alone, min(len(alone), QUESTIONS[document])):
                 question = Question(
-                    question_id=page_id,
-                    text=" ".join(asked),
+                    question_id=f"{page_id} {' '.join(names)}",
+                    text=" ".join(draw.sample(names, NAMED)),
                     gold_page_ids=(page_id,),
                     answers=(),
                     data_source="symbols",
