@@ -95,7 +95,7 @@ class LateInteractionLoss(CachedMultiVectorMultipleNegativesRankingLoss):  # typ
             self._scores(queries, query_mask, pages), questions=len(queries), pages=len(columns) - 1
         )
         if with_backward:
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             return loss.detach()
         return loss
 

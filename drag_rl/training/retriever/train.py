@@ -32,7 +32,6 @@ def train_retriever(task: Task, options: RetrieverOptions) -> Path:
             same model.
     """
     import torch
-    from accelerate import PartialState
     from datasets import Dataset
 
     from drag_rl.retrieval.late.embedder import MultiVectorSettings
@@ -50,7 +49,7 @@ def train_retriever(task: Task, options: RetrieverOptions) -> Path:
     claim_folder(result, STAGE)
     on_cpu = not torch.cuda.is_available()
     arguments = training_arguments(options, task.run, on_cpu=on_cpu, evaluates=task.val is not None)
-    ranks = PartialState()
+    ranks = arguments.distributed_state
     pages = Pages.open(task.pages)
     with ranks.main_process_first():  # which renders the page images
         questions, dropped = usable_questions(read_questions(task.train), pages, task.train)

@@ -59,7 +59,7 @@ class RetrieverTrainer(MultiVectorEncoderTrainer):  # type: ignore[misc]
         """No model card."""
 
 
-class EpochOrder(Sampler[int]):
+class EpochOrder(Sampler[int]):  # type: ignore[misc]
     """All rows, shuffled by the seed and the epoch that it is when somebody begins to read them."""
 
     def __init__(self, rows: int, seed: int, epoch: Callable[[], int]) -> None:
