@@ -15,6 +15,7 @@ from training_lab import LEARN, train
 
 from drag_rl.errors import InputError
 from drag_rl.retrieval import Query, build_index, open_retriever
+from drag_rl.retrieval.late.new_model import create_retriever_model
 from drag_rl.retrieval.open import holds_model
 from drag_rl.service.app import service_app
 from drag_rl.service.live_index import LiveIndex
@@ -24,12 +25,13 @@ from reward.table import RewardConfig, compute_reward
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
-KINDS = ("dense", "ivf", "ivfpq", "hnsw", "fuse", "rerank", "http")
-WITH_MODEL = {"dense", "ivf", "ivfpq", "hnsw", "fuse", "rerank"}
+SEEING = ("late", "late-scan", "two-stage", "fused-then-late", "fused-with-late")
+KINDS = ("dense", "ivf", "ivfpq", "hnsw", "fuse", "rerank", "http", *SEEING)
+WITH_MODEL = {*KINDS} - {"http"}
 
 
 @pytest.fixture(scope="module")
-def indexes(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def indexes(data: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with an index of each kind, of the same 25 pages; its server runs as long as the tests."""
     folder, pages = tmp_path_factory.mktemp("indexes"), data / "pages"
     dense = {"kind": "dense", "model": small_model()}
@@ -40,6 +42,14 @@ def indexes(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
     both = (str(data / "index"), str(folder / "dense"))
     build_index(None, folder / "fuse", "fuse", part=both)
     build_index(None, folder / "rerank", "rerank", part=both[:1], model=small_model(), candidates=5)
+    create_retriever_model(str(tiny), folder / "retriever")
+    seeing = {"kind": "late", "model": str(folder / "retriever")}
+    build_index(pages, folder / "late", **seeing, binary=False, pool=1)
+    build_index(pages, folder / "late-scan", **seeing, rescore_ratio=2)
+    words, fused, late = str(data / "index"), str(folder / "fuse"), str(folder / "late")
+    build_index(None, folder / "two-stage", "rerank", part=(words, late), candidates=5)
+    build_index(None, folder / "fused-then-late", "rerank", part=(fused, late), candidates=5)
+    build_index(None, folder / "fused-with-late", "fuse", part=(words, late))
     with running(service_app(LiveIndex(data / "index"))) as url:
         build_index(None, folder / "http", "http", url=url)
         yield folder
@@ -47,9 +57,12 @@ def indexes(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_rollout_searches_an_index_of_any_kind(data, indexes, processor, kind):
-    _, outcome, _ = rollout(data, processor, SEARCHES, f"drag.index={indexes / kind}", *ROOMY)
+    shows = "image" if kind in SEEING else "text"
+    options = [f"drag.index={indexes / kind}", f"drag.episode.observation={shows}"]
+    _, outcome, _ = rollout(data, processor, SEARCHES, *options, *ROOMY)
     check_ranks([outcome], indexes / kind)
     assert holds_model(indexes / kind) == (kind in WITH_MODEL)
+    assert any(turn.image_page_ids for turn in outcome.turns) == (shows == "image")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +80,7 @@ def test_on_a_cluster_shards_are_searched_and_a_model_is_loaded_once_a_node(
     data, indexes, processor, tmp_path
 ):
     build_index(data / "pages", tmp_path / "sharded", "sharded", shards=2)
-    for index in (tmp_path / "sharded", indexes / "fuse"):
+    for index in (tmp_path / "sharded", indexes / "fuse", indexes / "two-stage"):
         _, outcome, _ = rollout(data, processor, SEARCHES, f"drag.index={index}", *ROOMY)
         check_ranks([outcome], index)
     node, alone = retriever_of_node(indexes / "fuse"), open_retriever(indexes / "fuse")
@@ -80,8 +93,10 @@ def test_on_a_cluster_shards_are_searched_and_a_model_is_loaded_once_a_node(
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("kind", ["fuse", "http"])
+@pytest.mark.parametrize("kind", ["fuse", "http", "two-stage"])
 def test_grpo_over_an_index_that_holds_a_model_or_is_elsewhere(model, data, indexes, tmp_path, kind):
+    """Of the one that sees pages, images are shown, and the reward is the rank after its second stage."""
+    shows = "image" if kind in SEEING else "text"
     run = train(
         "grpo",
         model=model,
@@ -93,12 +108,16 @@ def test_grpo_over_an_index_that_holds_a_model_or_is_elsewhere(model, data, inde
             "trainer.total_training_steps=2",
             "trainer.val_before_train=false",
             "trainer.test_freq=-1",
+            "data.max_response_length=1200",
+            f"drag.episode.observation={shows}",
             f"drag.index={indexes / kind}",
         ],
     )
     assert run.returncode == 0, run.log[-3000:]
     check_learning(run, model, steps=2)
     rows = run.trajectories()
+    given = [turn["image_page_ids"] for row in rows for turn in row["outcome"]["turns"]]
+    assert any(given) == (shows == "image")
     outcomes = [outcome_of(row) for row in rows]
     check_ranks(outcomes, indexes / kind)
     rewards = [compute_reward(outcome, RewardConfig())[0] for outcome in outcomes]
