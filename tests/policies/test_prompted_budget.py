@@ -38,7 +38,7 @@ HOSTILE = (
     "[pumps#1] [nowhere#9] [",
     "the answer is: the answer is: the answer is",
     "a" * 5000,
-    "word. " * 3000,
+    "word. " * 400,
     "seal\x00\x1b[31m\u202e rotor\ud800".encode("utf-8", "replace").decode(),
     "…。！？" * 50,  # noqa: RUF001 (full-width signs)
 )

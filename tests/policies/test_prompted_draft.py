@@ -14,7 +14,7 @@ from scipy.stats import entropy
 from drag_rl.episode import EpisodeConfig
 from drag_rl.policies.prompted.draft import Draft, least_entropy
 from drag_rl.policies.prompted.page_clusters import clusters
-from drag_rl.policies.prompted.prompted import as_query
+from drag_rl.policies.prompted.reading import as_query
 from drag_rl.policies.prompted.sentences import first_sentence, sentence_spans
 from drag_rl.policies.prompted.speculative import subsets_of
 from drag_rl.policies.server.completion import Choice

@@ -24,7 +24,8 @@ from pydantic import Field
 
 from drag_rl.policies.base import EpisodeState
 from drag_rl.policies.prompted.draft import Draft
-from drag_rl.policies.prompted.prompted import TOP, Prompted, last_pages, one_line, with_pages
+from drag_rl.policies.prompted.prompted import TOP, Prompted
+from drag_rl.policies.prompted.reading import last_pages, one_line, with_pages
 from drag_rl.policies.prompted.sentences import first_sentence, sentence_spans
 from drag_rl.policies.settings import PolicySettings
 from drag_rl.retrieval.page_texts import PageTexts

@@ -17,7 +17,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from drag_rl.policies.base import EpisodeState
-from drag_rl.policies.prompted.prompted import Prompted, last_pages, one_line, with_pages
+from drag_rl.policies.prompted.prompted import Prompted
+from drag_rl.policies.prompted.reading import last_pages, one_line, with_pages
 from drag_rl.policies.settings import PolicySettings
 
 

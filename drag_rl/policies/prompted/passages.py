@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drag_rl.policies.base import EpisodeState
-from drag_rl.policies.prompted.prompted import with_pages
+from drag_rl.policies.prompted.reading import with_pages
 from drag_rl.retrieval.base import Retriever
 
 PASSAGE_TOKENS = 128

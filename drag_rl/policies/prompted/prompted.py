@@ -9,29 +9,29 @@ the other baselines do; its answer is the one that it had when it stopped, and t
 
 from __future__ import annotations
 
-import asyncio
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import exp
 from typing import Any, ClassVar
 
 from drag_rl.citations import citations_in
-from drag_rl.episode import EpisodeConfig, neutralise
+from drag_rl.episode import EpisodeConfig, Message, neutralise
 from drag_rl.episode.observation import shown_as
 from drag_rl.episode.prompt import action_text
 from drag_rl.errors import InputError
 from drag_rl.policies.base import EpisodeState, Reply
-from drag_rl.policies.baselines.baseline import again, allowed, enough, pages_shown, shortened
+from drag_rl.policies.baselines.baseline import again, enough, pages_shown, shortened
+from drag_rl.policies.prompted.at_once import at_once
 from drag_rl.policies.prompted.draft import Draft
+from drag_rl.policies.prompted.reading import as_query, one_line, pages_of, with_pages
+from drag_rl.policies.server.completion import Completion
 from drag_rl.policies.server.policy import ServerPolicy
 from drag_rl.policies.settings import PolicySettings
 from drag_rl.policies.source import PolicyOptions
 from drag_rl.types import Hit
 from drag_rl.types.trajectory import ModelUse, added_up
 
-QUERY_CHARS = 8000
-"""Characters of a query, at most: a method searches what its paper searches, but nothing is without end."""
 ANSWER_CHARS = 2000
 """Characters of an answer, at most."""
 ANSWER_TOKENS = 64
@@ -108,6 +108,19 @@ class Prompted(ServerPolicy):
             signal=self.signal,
         )
 
+    async def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[Message] | None = None,
+        stop: Sequence[str] = (),
+        fields: Mapping[str, Any] | None = None,
+    ) -> tuple[Completion, ModelUse]:
+        """As that of every policy behind a server; what it took is counted."""
+        completion, use = await super().complete(messages, tools=tools, stop=stop, fields=fields)
+        self._uses.append(use)
+        return completion, use
+
     async def draft(
         self,
         prompt: str,
@@ -126,8 +139,7 @@ class Prompted(ServerPolicy):
             fields["max_tokens"] = min(max_tokens, self.max_tokens)
         if top is not None:
             fields |= {"logprobs": True, "top_logprobs": top}
-        completion, use = await self.complete([{"role": "user", "content": prompt}], fields=fields)
-        self._uses.append(use)
+        completion, _ = await self.complete([{"role": "user", "content": prompt}], fields=fields)
         choice = completion.choices[0]
         told = choice.logprobs and choice.logprobs.content
         if top is not None and not told and (choice.message.content or "").strip():
@@ -136,14 +148,13 @@ class Prompted(ServerPolicy):
 
     async def drafts(self, prompt: str, number: int, **options: Any) -> list[str]:
         """So many texts for one prompt, drawn at once with seeds of their own; those that are empty are left out."""
-        written = await asyncio.gather(*(self.draft(prompt, **options) for _ in range(number)))
+        written = await at_once(self.draft(prompt, **options) for _ in range(number))
         return [text for draft in written if (text := one_line(draft.text))]
 
     async def probability_of_yes(self, prompt: str, **fields: Any) -> float:
         """``P(yes) / (P(yes) + P(no))`` of the first token, in either case; a half where neither is a likely one."""
         fields |= {"logprobs": True, "top_logprobs": TOP, "max_tokens": 1}
-        completion, use = await self.complete([{"role": "user", "content": prompt}], fields=fields)
-        self._uses.append(use)
+        completion, _ = await self.complete([{"role": "user", "content": prompt}], fields=fields)
         told = completion.choices[0].logprobs
         if told is None or told.content is None:
             raise self._tells_nothing()
@@ -188,39 +199,6 @@ class Prompted(ServerPolicy):
         if cited is None or set(citations_in(text, shown)) & set(shown.values()):
             return text or "No page found."
         return f"{text} [{neutralise(cited)}]".strip()
-
-
-def as_query(text: str, config: EpisodeConfig) -> str:
-    """A text as queries that an episode takes, one a line where it allows several: never empty, never without end."""
-    lines = text.split("\n") if config.queries_per_turn > 1 else [text]
-    queries = [allowed(shortened(one_line(line), QUERY_CHARS), config) for line in lines if line.strip()]
-    return "\n".join(queries[: config.queries_per_turn]) or "?"
-
-
-def one_line(text: str) -> str:
-    """A text without control characters, its words one space apart."""
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
-
-
-def pages_of(state: EpisodeState, at_most: int | None = None) -> tuple[Hit, ...]:
-    """The pages that all searches so far have found, each once, in the order of their finding."""
-    found: dict[str, Hit] = {}
-    for turn in state.turns:
-        for hit in turn.hits:
-            found.setdefault(hit.page_id, hit)
-    return tuple(found.values())[:at_most]
-
-
-def last_pages(state: EpisodeState) -> tuple[Hit, ...]:
-    """The pages that the last search has found."""
-    return state.turns[-1].hits if state.turns else ()
-
-
-def with_pages(state: EpisodeState, pages: Sequence[Hit]) -> str:
-    """The beginning of a prompt: pages, as far as the episode shows them, and the question; tags in both are inert."""
-    lines = [f"[{shown_as(hit.page_id)}] {neutralise(one_line(hit.snippet))}" for hit in pages]
-    listed = "Pages:\n" + "\n".join(lines) + "\n\n" if lines else ""
-    return f"{listed}Question: {neutralise(one_line(state.question.text))}\n"
 
 
 def _total(counts: Sequence[int | None]) -> int | None:

@@ -16,7 +16,8 @@ from pydantic import Field
 
 from drag_rl.policies.base import EpisodeState
 from drag_rl.policies.prompted.passages import PASSAGE_TOKENS, embeds, passage_prompt
-from drag_rl.policies.prompted.prompted import Prompted, one_line
+from drag_rl.policies.prompted.prompted import Prompted
+from drag_rl.policies.prompted.reading import one_line
 from drag_rl.policies.settings import PolicySettings
 
 

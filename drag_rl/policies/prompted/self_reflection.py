@@ -12,7 +12,6 @@ that draft. Each page found costs four short calls.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from math import exp
 from statistics import fmean
@@ -21,7 +20,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from drag_rl.policies.base import EpisodeState
-from drag_rl.policies.prompted.prompted import Prompted, last_pages, one_line, with_pages
+from drag_rl.policies.prompted.at_once import at_once
+from drag_rl.policies.prompted.prompted import Prompted
+from drag_rl.policies.prompted.reading import last_pages, one_line, with_pages
 from drag_rl.policies.settings import PolicySettings
 from drag_rl.types import Hit
 
@@ -92,7 +93,7 @@ class SelfReflection(Prompted):
         pages = last_pages(state)
         if self._turns_judged < len(state.turns):
             self._turns_judged = len(state.turns)
-            self._judged += await asyncio.gather(*(self._draft(state, page) for page in pages))
+            self._judged += await at_once(self._draft(state, page) for page in pages)
         return max(
             self._judged[len(self._judged) - len(pages) :], key=lambda judged: judged.score, default=None
         )

@@ -14,7 +14,6 @@ where a search shows new pages only. It needs vLLM, which scores a given text (`
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
@@ -26,8 +25,10 @@ from drag_rl.episode import EpisodeConfig
 from drag_rl.errors import InputError
 from drag_rl.policies.base import EpisodeState
 from drag_rl.policies.baselines.baseline import again
+from drag_rl.policies.prompted.at_once import at_once
 from drag_rl.policies.prompted.page_clusters import clusters
-from drag_rl.policies.prompted.prompted import Prompted, one_line, pages_of, with_pages
+from drag_rl.policies.prompted.prompted import Prompted
+from drag_rl.policies.prompted.reading import one_line, pages_of, with_pages
 from drag_rl.policies.settings import PolicySettings
 from drag_rl.policies.source import PolicyOptions
 from drag_rl.types import Hit
@@ -88,7 +89,7 @@ class SpeculativeRag(Prompted):
         if not subsets:
             return await self.read_answer(state, ())
         known = await self._read(_question(state))
-        verified = await asyncio.gather(*(self._draft(state, subset, known) for subset in subsets))
+        verified = await at_once(self._draft(state, subset, known) for subset in subsets)
         self._best = max(verified, key=lambda draft: draft.score)
         return self._best.answer
 
@@ -129,8 +130,7 @@ class SpeculativeRag(Prompted):
             "add_generation_prompt": False,
             "continue_final_message": True,
         }
-        completion, use = await self.complete(messages, fields=fields | self._verifier())
-        self._uses.append(use)
+        completion, _ = await self.complete(messages, fields=fields | self._verifier())
         if completion.prompt_logprobs is None:
             raise InputError(
                 f"{self.server.settings.base_url}: tells no prompt_logprobs, which --policy speculative-rag needs; "
@@ -141,11 +141,8 @@ class SpeculativeRag(Prompted):
 
     async def _read(self, prompt: str) -> int:
         """How many tokens a prompt has, up to where the reply begins."""
-        completion, use = await self.complete(
-            [{"role": "user", "content": prompt}], fields={"max_tokens": 1} | self._verifier()
-        )
-        self._uses.append(use)
-        del completion
+        messages = [{"role": "user", "content": prompt}]
+        _, use = await self.complete(messages, fields={"max_tokens": 1} | self._verifier())
         return use.prompt_tokens or 0
 
     def _verifier(self) -> dict[str, Any]:

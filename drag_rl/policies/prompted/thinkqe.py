@@ -19,7 +19,8 @@ from pydantic import Field
 
 from drag_rl.policies.base import EpisodeState
 from drag_rl.policies.prompted.passages import PASSAGE_TOKENS
-from drag_rl.policies.prompted.prompted import Prompted, last_pages, with_pages
+from drag_rl.policies.prompted.prompted import Prompted
+from drag_rl.policies.prompted.reading import last_pages, with_pages
 from drag_rl.policies.settings import PolicySettings
 
 
