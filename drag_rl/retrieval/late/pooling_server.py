@@ -90,12 +90,11 @@ class PoolingServer:
 
     def query_tokens(self, text: str) -> list[str]:
         """See :class:`drag_rl.retrieval.late.embedder.MultiVectorEmbedder`."""
-        from tokenizers import decoders
-
-        pieces = self._tokenized(plain_query(text)).get("token_strs") or []
-        decoder = decoders.ByteLevel()
-        own = [decoder.decode([str(piece)]).strip() for piece in pieces]
-        return own + [""] * AUGMENTATION_TOKENS
+        own = plain_query(text)
+        pieces = self._tokenized(own).get("token_strs")
+        if not isinstance(pieces, list):
+            raise self._server.failed("it does not tell tokens (POST /tokenize)")
+        return pieces_of(own, [str(piece) for piece in pieces]) + [""] * AUGMENTATION_TOKENS
 
     def visual_tokens(self, width: int, height: int) -> int:
         """See :class:`drag_rl.retrieval.late.embedder.MultiVectorEmbedder`."""
@@ -150,6 +149,21 @@ class PoolingServer:
     def _tokenized(self, text: str) -> dict[str, Any]:
         asked = {"model": self._settings.served_model, "prompt": text, "add_special_tokens": False}
         return self._server.answer("POST", "/tokenize", json={**asked, "return_token_strs": True})
+
+
+def pieces_of(text: str, tokens: Sequence[str]) -> list[str]:
+    """The part of a text that each of its tokens stands for; a token of byte-level BPE has a character for each byte.
+
+    >>> pieces_of("an ö", ["an", "Ġ", "Ã", "¶"])
+    ['an', '', 'ö', 'ö']
+    """
+    places = [place for place, character in enumerate(text) for _ in character.encode("utf-8", "replace")]
+    pieces, begin = [], 0
+    for token in tokens:
+        span = places[begin : begin + len(token)]
+        pieces.append(text[span[0] : span[-1] + 1].strip() if span else "")
+        begin += len(token)
+    return pieces
 
 
 def _together(ask: Callable[[_In], _Out], inputs: Sequence[_In]) -> list[_Out]:
