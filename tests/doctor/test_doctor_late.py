@@ -5,17 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from colour_pages import COLOURS, ColourRetriever, SeesColours, page_image
+from late_lab import MODEL, tiles_installed, write_pages
 
 from drag_rl.doctor import index as index_checks
 from drag_rl.doctor import late
 from drag_rl.doctor.check import Doubt
+from drag_rl.doctor.examine import examine_parts
 from drag_rl.doctor.searching import gold_reachable
+from drag_rl.doctor.setup import SetUp
 from drag_rl.errors import InputError
-from drag_rl.retrieval import Query
+from drag_rl.questions import write_questions
+from drag_rl.retrieval import Query, build_index
 from drag_rl.retrieval.combine.rerank import RerankedRetriever
 from drag_rl.retrieval.late.embedder import PageVectors
 from drag_rl.types import Question
 
+WORDS = ("fox", "whale", "tree", "leaf", "rotor", "seal")
 IMAGES = {f"{name}#1": page_image({(number % 4, number % 3): name}) for number, name in enumerate(COLOURS)}
 QUESTIONS = [
     Question(question_id=name, text=f"the {name} one", gold_page_ids=(f"{name}#1",)) for name in COLOURS
@@ -162,3 +167,30 @@ def test_candidates_that_reach_gold_are_counted_and_reranking_that_harms_is_said
 
 def test_pages_without_text_are_looked_for_by_their_question(index):
     assert gold_reachable(index, QUESTIONS).startswith("6 gold pages are found")
+
+
+@pytest.mark.slow  # every check, episodes of all probes included
+def test_a_two_stage_index_of_page_images_is_well_in_every_check(tmp_path):
+    texts = {f"doc#{number}": f"page {word} and {word}s" for number, word in enumerate(WORDS, start=1)}
+    write_pages(tmp_path / "pages", texts)
+    questions = [
+        Question(question_id=word, text=f"{word} and", gold_page_ids=(f"doc#{number}",))
+        for number, word in enumerate(WORDS, start=1)
+    ]
+    write_questions(tmp_path / "questions.parquet", questions, "train")
+    with tiles_installed(tmp_path):
+        build_index(tmp_path / "pages", tmp_path / "words")
+        build_index(tmp_path / "pages", tmp_path / "late", "late", model=MODEL, pool=1)
+        parts = (str(tmp_path / "words"), str(tmp_path / "late"))
+        build_index(None, tmp_path / "best", "rerank", part=parts, candidates=3)
+        set_up = SetUp(
+            index=tmp_path / "best", pages=tmp_path / "pages", questions=tmp_path / "questions.parquet"
+        )
+        checks = {check.name: check for check in examine_parts(set_up)}
+    assert {name: check.detail for name, check in checks.items() if not check.ok} == {}
+    assert checks["index"].detail.startswith("rerank of bm25, late, 6 pages")
+    seen = ["page images", "visual model", "prefilter", "candidates"]
+    assert {name: checks[name].status for name in seen} == dict.fromkeys(seen, "ok")
+    assert "embedder" not in checks
+    assert checks["prefilter"].detail == "6 queries find 100.0% of the exact best 6 pages"
+    assert "candidates for 100.0% of the questions" in checks["candidates"].detail

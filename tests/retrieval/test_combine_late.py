@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,16 +12,19 @@ import pytest
 from conformance import RetrieverConformance, page_ids, search
 from late_lab import MODEL, TILE, opened, tiles_installed, write_pages
 from PIL import Image
+from service_lab import running
 from test_conformance import built
 
 from drag_rl.cli.main import main
-from drag_rl.retrieval import Query, Retriever, open_retriever
+from drag_rl.retrieval import Query, Retriever, build_index, open_retriever
 from drag_rl.retrieval.combine.fuse import FusedRetriever
 from drag_rl.retrieval.combine.rerank import RerankedRetriever
 from drag_rl.retrieval.late.heat_map import Explains, share_within
 from drag_rl.retrieval.late.retriever import LateRetriever
 from drag_rl.retrieval.open import holds_model
 from drag_rl.retrieval.sparse.index import Bm25Index
+from drag_rl.service.app import service_app
+from drag_rl.service.live_index import LiveIndex
 
 
 class _Composed(RetrieverConformance):
@@ -118,6 +122,24 @@ def test_why_a_page_matched_is_told_through_every_composition(world: Path, name:
     boxes = [(0, TILE, TILE, 2 * TILE), (TILE, 0, 2 * TILE, TILE)]
     for number, box in enumerate(boxes):
         assert share_within(found.of_word(number), box, found.image.size) > 0.9
+
+
+@pytest.mark.parametrize("name", ["late", "best", "both"])
+def test_it_is_served_with_the_same_hits_and_ranks(world: Path, tmp_path: Path, name: str) -> None:
+    queries = [Query(text="blue fox", track=("dog#3",)), Query(text="leaf", scope="dog", track=("dog#2",))]
+    with running(service_app(LiveIndex(world / name))) as url:
+        build_index(None, tmp_path / "remote", "http", url=url)
+        assert search(open_retriever(tmp_path / "remote"), queries, 3) == search(
+            open_retriever(world / name), queries, 3
+        )
+
+
+def test_asking_query_after_query_by_hand(
+    world: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("blue fox\nyellow leaf\n"))
+    assert drag("search", "--index", world / "late", "--interactive", "--top-k", 1) == 0
+    assert [word for word in capsys.readouterr().out.split() if "#" in word] == ["cat#2", "dog#2"]
 
 
 @pytest.mark.parametrize("name", ["best", "both"])
