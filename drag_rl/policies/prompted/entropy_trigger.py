@@ -73,7 +73,8 @@ class EntropyTrigger(Prompted):
                 continue
             trigger = self._trigger(draft)
             if trigger is None:
-                grew = self._add(draft, draft.text)
+                limit = min(self.max_tokens, self.settings.answer_tokens)
+                grew = self._add(draft, draft.text, tokens=0 if draft.ended else limit)
                 if draft.ended or not grew:
                     return None
                 continue
@@ -101,11 +102,11 @@ class EntropyTrigger(Prompted):
         )
         return await self.draft(prompt, max_tokens=self.settings.answer_tokens, top=TOP)
 
-    def _add(self, draft: Draft, text: str) -> bool:
-        """Keep the beginning of a draft; returns whether it says anything."""
+    def _add(self, draft: Draft, text: str, tokens: int = 0) -> bool:
+        """Keep the beginning of a draft, of so many tokens or more; returns whether it says anything."""
         added = one_line(text)
         self._text = f"{self._text} {added}".strip()
-        self._tokens += max(bool(added), len(draft.within(0, len(text))))
+        self._tokens += max(bool(added), tokens, len(draft.within(0, len(text))))
         return bool(added)
 
     def _trigger(self, draft: Draft) -> tuple[int, int] | None:
