@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from itertools import pairwise
 
 import numpy as np
@@ -241,3 +242,36 @@ def test_colours_are_told_apart_by_the_stand_in():
     vectors = SeesColours().embed_queries(list(COLOURS))
     cosines = np.array([[float(one[0] @ other[0]) for other in vectors] for one in vectors])
     assert np.all(cosines - 2 * np.eye(len(COLOURS)) < 0.8)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_model_that_has_learnt_to_see_points_at_the_word(late_world):
+    """On held-out pages, of combinations that it was never shown: which part of a word's map lies on its symbol."""
+    from late_world import CELL_PIXELS
+    from late_world import page_image as symbols_at
+
+    from drag_rl.retrieval.late.embedder import MultiVectorSettings, open_multi_vector_embedder
+
+    places = json.loads((late_world / "places.json").read_text())
+    held_out = [page_id for page_id in places if page_id.startswith("held-out")][:30]
+    embedder = open_multi_vector_embedder(
+        MultiVectorSettings(model=str(late_world / "run" / "model"), device="cpu", dtype="float32")
+    )
+    shares, elsewhere = [], []
+    for page_id in held_out:
+        names, image = list(places[page_id]), symbols_at(places[page_id])
+        found = heat_map(embedder, image, " ".join(names))
+        boxes = [
+            tuple(CELL_PIXELS * side for side in (column, row, column + 1, row + 1))
+            for row, column in places[page_id].values()
+        ]
+        assert [word.text for word in found.words] == names
+        for number in range(len(names)):
+            on = [share_within(found.of_word(number), box, image.size) for box in boxes]
+            shares.append(on[number])
+            elsewhere.append(sum(on) - on[number])
+    assert len(shares) >= 100
+    said = f"of {len(shares)} words: {np.mean(shares):.3f} on the right box, {np.mean(elsewhere):.3f} on the others"
+    print(said)  # noqa: T201
+    assert np.mean(shares) >= 0.8, said
