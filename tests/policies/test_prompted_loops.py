@@ -304,10 +304,11 @@ def test_speculative_rag_takes_the_draft_that_the_verifier_believes_most(server)
         return f"Rationale: the pages say {name}.\nAnswer: {name}"
 
     server.say = say
-    trajectory = server.play("speculative-rag", verifier="large", drafts=4)
+    trajectory = server.play("speculative-rag", verifier="large", drafts=9)
     assert queries(trajectory) == [QUESTION.text] * BUDGET  # one search, read on to the budget
     best = max(scores, key=lambda name: scores[name][0] + log(scores[name][1]))
     assert best == "three" and trajectory.outcome.answer.text.startswith("three [")
     assert all(prompt.count("\n[") == 2 for prompt in asked["drafts"]) and len(set(asked["drafts"])) == 4
+    # Four drafts of two pages are as many as nine pages allow.
     uses = {use.model: use.calls for use in trajectory.uses}
     assert uses == {"m": 4, "large": 1 + 2 * 4}

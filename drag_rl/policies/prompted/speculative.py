@@ -3,13 +3,14 @@
 Source: Wang et al. 2024, "Speculative RAG: Enhancing Retrieval Augmented Generation through Drafting" (arXiv
 2407.08223).
 
-The paper's: one search; the pages are clustered; 5 subsets of 2 pages, one of each cluster, are drawn; a small
+The paper's: one search; its 10 pages are clustered; 5 subsets of 2, one page of each cluster, are drawn; a small
 model, trained for it, drafts a rationale and an answer from each subset at once; a larger one scores each draft by the
 probability of rationale and answer given the question, times the probability of "Yes" to whether the rationale supports
 the answer, without reading a page; the best draft is the answer. Ours: the drafter is not trained, and is the verifier
 too unless another model of the server is named; pages are clustered by their words (spherical k-means over tf-idf), not
-by embeddings; the subsets are taken in the order of ranks, not drawn; and the one search reads as deep as the budget,
-where a search shows new pages only. It needs vLLM, which scores a given text (``prompt_logprobs``).
+by embeddings; the subsets are taken in the order of ranks, not drawn, and all together have no more pages than were
+found; and the one search reads as deep as the budget, where a search shows new pages only. It needs vLLM, which scores
+a given text (``prompt_logprobs``).
 """
 
 from __future__ import annotations
@@ -85,7 +86,10 @@ class SpeculativeRag(Prompted):
 
     async def answer(self, state: EpisodeState) -> str:
         """The answer of the draft that the verifier believes most."""
-        subsets = subsets_of(self._clustered(state), self.settings.drafts)
+        most = max(
+            1, len(pages_of(state)) // self.settings.pages
+        )  # the drafts together read no more than was found
+        subsets = subsets_of(self._clustered(state), min(self.settings.drafts, most))
         if not subsets:
             return await self.read_answer(state, ())
         known = await self._read(_question(state))
