@@ -28,14 +28,14 @@ STEP = 16
 
 @intrinsic  # type: ignore[untyped-decorator]
 def _ones(typing_context: Any, word: Any) -> Any:
-    """How many bits of a word are 1: one instruction of the processor, on eight words at a time where it can."""
+    """How many bits of a word are 1: one instruction of the processor, on several words at a time where it can."""
     del typing_context, word
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         del context, signature
         return builder.ctpop(arguments[0])
 
-    return types.int64(types.uint64), generate
+    return types.uint64(types.uint64), generate
 
 
 @compiled
@@ -43,26 +43,32 @@ def hamming(
     query_TW: Array, bits_VW: Array, starts_D1: Array, width: int, rows_C: Array, scores_C: Array
 ) -> None:
     """MaxSim of signs: the similarity of two vectors is ``(E - 2 * different bits) / E``, in [-1, 1]."""
-    words = query_TW.shape[1]
+    words = bits_VW.shape[1]
+    apart_WV = np.empty((words, _most(starts_D1, rows_C)), np.uint64)
+    different_V = np.empty(apart_WV.shape[1], np.uint64)
     for place in range(len(rows_C)):
-        begin, end = starts_D1[rows_C[place]], starts_D1[rows_C[place] + 1]
-        if begin == end:
+        page = bits_VW[starts_D1[rows_C[place]] : starts_D1[rows_C[place] + 1]]
+        if len(page) == 0:
             scores_C[place] = -np.inf
             continue
-        different = 0
+        _set_apart(page, apart_WV)
+        different = np.int64(0)
         for token in range(len(query_TW)):
-            least = 64 * words
-            if words == 2:  # the usual 128 numbers: the compiler takes several vectors at a time
-                first, second = query_TW[token, 0], query_TW[token, 1]
-                for vector in range(begin, end):
-                    least = min(least, _ones(first ^ bits_VW[vector, 0]) + _ones(second ^ bits_VW[vector, 1]))
-            else:
-                for vector in range(begin, end):
-                    bits = 0
-                    for word in range(words):
-                        bits += _ones(query_TW[token, word] ^ bits_VW[vector, word])
+            least = np.uint64(64 * words)
+            if words == 2:  # the usual 128 numbers
+                mine, yours = query_TW[token, 0], query_TW[token, 1]
+                for vector in range(len(page)):
+                    bits = _ones(mine ^ apart_WV[0, vector]) + _ones(yours ^ apart_WV[1, vector])
                     least = min(least, bits)
-            different += least
+            else:
+                different_V[:] = 0
+                for word in range(words):
+                    mine = query_TW[token, word]
+                    for vector in range(len(page)):
+                        different_V[vector] += _ones(mine ^ apart_WV[word, vector])
+                for vector in range(len(page)):
+                    least = min(least, different_V[vector])
+            different += np.int64(least)
         scores_C[place] = len(query_TW) - 2.0 * different / width
 
 
@@ -82,29 +88,59 @@ def asymmetric(
     negative; ``sums_T`` are the sums of these multiples. So the product is ``2 * sum(weight * ones) - sum``, in steps.
     """
     tokens, planes, words = planes_TBW.shape
+    apart_WV = np.empty((words, _most(starts_D1, rows_C)), np.uint64)
+    totals_V = np.empty(apart_WV.shape[1], np.int64)
+    for place in range(len(rows_C)):
+        page = bits_VW[starts_D1[rows_C[place]] : starts_D1[rows_C[place] + 1]]
+        if len(page) == 0:
+            scores_C[place] = -np.inf
+            continue
+        _set_apart(page, apart_WV)
+        score = 0.0
+        for token in range(tokens):
+            totals_V[:] = 0
+            _add_ones(planes_TBW[token, planes - 1], apart_WV, len(page), planes - 1, totals_V)
+            for vector in range(len(page)):
+                totals_V[vector] = -totals_V[vector]
+            for plane in range(planes - 1):
+                _add_ones(planes_TBW[token, plane], apart_WV, len(page), plane, totals_V)
+            best = totals_V[0]
+            for vector in range(len(page)):
+                best = max(best, totals_V[vector])
+            score += steps_T[token] * (2 * best - sums_T[token])
+        scores_C[place] = score
+
+
+@compiled
+def _add_ones(mask_W: Array, apart_WV: Array, vectors: int, plane: int, totals_V: Array) -> None:
+    """Add to each vector's total how many of its ones are in a mask, shifted to the place of a plane."""
+    if len(mask_W) == 2:  # the usual 128 numbers
+        first, second = mask_W[0], mask_W[1]
+        for vector in range(vectors):
+            bits = _ones(first & apart_WV[0, vector]) + _ones(second & apart_WV[1, vector])
+            totals_V[vector] += np.int64(bits) << plane
+        return
+    for word in range(len(mask_W)):
+        mask = mask_W[word]
+        for vector in range(vectors):
+            totals_V[vector] += np.int64(_ones(mask & apart_WV[word, vector])) << plane
+
+
+@compiled
+def _most(starts_D1: Array, rows_C: Array) -> int:
+    """How many vectors the largest of some pages has."""
     most = 1
     for row in rows_C:
         most = max(most, starts_D1[row + 1] - starts_D1[row])
-    totals = np.empty(most, np.int64)
-    for place in range(len(rows_C)):
-        begin, end = starts_D1[rows_C[place]], starts_D1[rows_C[place] + 1]
-        if begin == end:
-            scores_C[place] = -np.inf
-            continue
-        score = 0.0
-        for token in range(tokens):
-            totals[: end - begin] = 0
-            for plane in range(planes):
-                weight = 1 << plane if plane < planes - 1 else -(1 << plane)
-                for word in range(words):
-                    mask = planes_TBW[token, plane, word]
-                    for vector in range(end - begin):
-                        totals[vector] += weight * _ones(mask & bits_VW[begin + vector, word])
-            best = totals[0]
-            for vector in range(1, end - begin):
-                best = max(best, totals[vector])
-            score += steps_T[token] * (2 * best - sums_T[token])
-        scores_C[place] = score
+    return most
+
+
+@compiled
+def _set_apart(page_VW: Array, apart_WV: Array) -> None:
+    """The first words of a page's vectors side by side, then their second ones ...: so the processor takes several."""
+    for vector in range(len(page_VW)):
+        for word in range(page_VW.shape[1]):
+            apart_WV[word, vector] = page_VW[vector, word]
 
 
 @compiled_reordering
@@ -120,13 +156,16 @@ def maxsim(query_TE: Array, vectors_VE: Array, starts_D1: Array, rows_C: Array, 
     sims_B = np.empty(BLOCK, np.float32)
     best_T = np.empty(tokens, np.float32)
     for place in range(len(rows_C)):
-        begin, end = starts_D1[rows_C[place]], starts_D1[rows_C[place] + 1]
+        page = vectors_VE[starts_D1[rows_C[place]] : starts_D1[rows_C[place] + 1]]
         best_T[:] = -np.inf
-        for first in range(begin, end, BLOCK):
+        for first in range(0, len(page), BLOCK):
+            block = page[first : first + BLOCK]
             for number in range(BLOCK):
-                vector = min(first + number, end - 1)  # the last one again and again changes no maximum
-                for e in range(vectors_VE.shape[1]):
-                    words[e, number] = np.uint32(vectors_VE[vector, e]) << np.uint32(16)
+                vector = (
+                    number if number < len(block) else 0
+                )  # the first one again and again changes no maximum
+                for e in range(page.shape[1]):
+                    words[e, number] = np.uint32(block[vector, e]) << np.uint32(16)
             for token in range(tokens):
                 sims_B[:] = 0
                 for e in range(0, width, STEP):
