@@ -10,7 +10,7 @@ import typer
 
 def merge(
     adapter_path: Annotated[
-        Path, typer.Option(help="PEFT adapter: RUN/adapter of run_sft.sh or run_dpo.sh.")
+        Path, typer.Option(help="PEFT adapter: RUN/adapter of run_sft.sh, run_dpo.sh or run_retriever.sh.")
     ],
     output_path: Annotated[Path, typer.Option(help="Folder for the merged model.")],
     base: Annotated[

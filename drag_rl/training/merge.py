@@ -110,9 +110,7 @@ def _line(error: Exception) -> str:
 def _adapter_config(adapter: Path) -> dict[str, str]:
     for name in ADAPTER_FILES:
         if not (adapter / name).is_file():
-            raise InputError(
-                f"--adapter-path {adapter}: has no {name}; give RUN/adapter of scripts/run_sft.sh"
-            )
+            raise InputError(f"--adapter-path {adapter}: has no {name}; give RUN/adapter of a training")
     try:
         config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

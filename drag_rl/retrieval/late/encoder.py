@@ -85,11 +85,13 @@ class ColQwen3Module(InputModule):  # type: ignore[misc]
 
     @classmethod
     def load(cls, model_name_or_path: str, **_: Any) -> Self:
-        """The module that :meth:`save` wrote, with its adapter ready to train: for trainings that go on."""
-        from drag_rl.retrieval.late.embedder import MultiVectorSettings
-        from drag_rl.retrieval.late.loading import load_module
+        """The module that :meth:`save` wrote, in the type that it was stored in, an adapter ready to train.
 
-        return load_module(MultiVectorSettings(model=model_name_or_path), trainable=True)
+        This is for sentence-transformers, which then moves it to a device; we load by ``load_encoder``.
+        """
+        from drag_rl.retrieval.late.loading import load_stored_module
+
+        return load_stored_module(model_name_or_path)
 
 
 def new_encoder(module: ColQwen3Module, device: str) -> MultiVectorEncoder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,6 +68,14 @@ def load_module(
     if adapter:
         model = with_adapter(model, adapter, trainable=trainable)
     return ColQwen3Module(model, pages)
+
+
+def load_stored_module(model: str) -> ColQwen3Module:
+    """The module of a model or adapter on the CPU, in the type that the model is stored in, an adapter to train."""
+    settings = MultiVectorSettings(model=model, device="cpu")
+    stored = read_config(model_and_adapter(settings)[0]).dtype or torch.float32
+    dtype = str(stored).removeprefix("torch.")
+    return load_module(replace(settings, dtype=dtype), trainable=True)  # type: ignore[arg-type]
 
 
 def load_processor(folder: Path, max_visual_tokens: int = 0) -> PageProcessor:

@@ -74,6 +74,18 @@ def test_sentence_transformers_opens_the_folder(
     assert encoder.get_embedding_dimension() == 128 and encoder.max_seq_length == 32_768
 
 
+def test_what_is_stored_in_bfloat16_stays_so(tiny_late_model: Path, tmp_path: Path) -> None:
+    from sentence_transformers import MultiVectorEncoder
+
+    save_encoder(load(tiny_late_model, dtype="bfloat16"), tmp_path / "half")
+    assert {weight.dtype for weight in load_file(tmp_path / "half" / "model.safetensors").values()} == {
+        torch.bfloat16
+    }
+    again = MultiVectorEncoder(str(tmp_path / "half"), device="cpu", trust_remote_code=True)
+    assert {weight.dtype for weight in again.parameters()} == {torch.bfloat16}
+    assert load(tmp_path / "half").dtype == torch.float32  # on the CPU
+
+
 def test_a_head_that_is_not_tied_is_not_missed(tiny_model: Path, tmp_path: Path) -> None:
     """vLLM would look for its weights."""
     from transformers import Qwen3VLForConditionalGeneration
