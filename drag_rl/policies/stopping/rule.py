@@ -95,15 +95,15 @@ class StopRule(ABC):
                 own = Reply(text=action_text("", "answer", self.answer(state), state.config))
         reply = own or await self.searcher.reply(state)
         uses, self.uses = added_up([*self.uses, *reply.uses]), []
-        return replace(reply, signal=confidence, uses=uses, **_tokens(reply, uses))
+        read, written = _tokens(reply, uses)
+        return replace(reply, signal=confidence, uses=uses, prompt_tokens=read, completion_tokens=written)
 
 
-def _tokens(reply: Reply, uses: tuple[ModelUse, ...]) -> dict[str, int | None]:
+def _tokens(reply: Reply, uses: tuple[ModelUse, ...]) -> tuple[int | None, int | None]:
     """What was read and written for a message in all; as the searcher tells it where no model was asked."""
     if not uses:
-        return {"prompt_tokens": reply.prompt_tokens, "completion_tokens": reply.completion_tokens}
-    total = uses[0]
-    read, written = total.prompt_tokens, total.completion_tokens
+        return reply.prompt_tokens, reply.completion_tokens
+    read, written = uses[0].prompt_tokens, uses[0].completion_tokens
     for use in uses[1:]:
         read, written = plus(read, use.prompt_tokens), plus(written, use.completion_tokens)
-    return {"prompt_tokens": read, "completion_tokens": written}
+    return read, written
