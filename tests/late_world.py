@@ -80,11 +80,11 @@ def page_image(places: Mapping[str, Place]) -> Image.Image:
     return page
 
 
-def draw_pages(seed: int = 0) -> dict[str, list[dict[str, Place]]]:
+def draw_pages(counts: Mapping[str, int] = PAGES) -> dict[str, list[dict[str, Place]]]:
     """Document -> for each of its pages, the symbols on it and their places; no set of symbols twice."""
-    draw, seen = random.Random(seed), set()
+    draw, seen = random.Random(0), set()
     documents: dict[str, list[dict[str, Place]]] = {}
-    for document, count in PAGES.items():
+    for document, count in counts.items():
         documents[document] = []
         while len(documents[document]) < count:
             names = frozenset(draw.sample(NAMES, SHOWN))
@@ -97,9 +97,9 @@ def draw_pages(seed: int = 0) -> dict[str, list[dict[str, Place]]]:
     return documents
 
 
-def make_world(folder: Path) -> Path:
+def make_world(folder: Path, counts: Mapping[str, int] = PAGES) -> Path:
     """``pdfs``, ``pages``, ``questions.{train,val}.parquet``, and ``places.json``: page id -> symbol -> place."""
-    documents = draw_pages()
+    documents = draw_pages(counts)
     pdfs = folder / "pdfs"
     pdfs.mkdir(parents=True)
     for document, pages in documents.items():
@@ -144,6 +144,11 @@ def make_world(folder: Path) -> Path:
         write_questions(folder / f"questions.{split}.parquet", questions, split)
     (folder / "places.json").write_text(json.dumps(places_of))
     return folder
+
+
+def make_small_world(folder: Path) -> Path:
+    """The same with few pages: too few to learn from."""
+    return make_world(folder, {"train": 40, "held-out": 10})
 
 
 def new_model(folder: Path) -> Path:

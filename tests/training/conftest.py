@@ -102,5 +102,5 @@ def symbol_pages():
 
 @pytest.fixture(scope="session")
 def symbols(tmp_path_factory):
-    """The world of symbols: its folder of pages and its questions, without a model."""
-    return built_once(tmp_path_factory, "symbols", late_world.make_world)
+    """A small world of symbols: its folder of pages and its questions, without a model."""
+    return built_once(tmp_path_factory, "symbols", late_world.make_small_world)
