@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -96,6 +97,18 @@ def test_it_is_known_by_all_that_its_vectors_depend_on(tiny_late_model: Path, tm
     same = LocalModel(MultiVectorSettings(model=str(tiny_late_model), batch_size=3, attention="eager"))
     assert same.fingerprint == models[0].fingerprint
     assert all(model.width == 128 for model in models)
+
+
+def test_vectors_that_are_no_numbers_are_refused(tiny_late_model: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = Path(shutil.copytree(tiny_late_model, tmp_path / "model"))
+    weights = load_file(folder / "model.safetensors")
+    weights["custom_text_proj.weight"][0, 0] = np.nan
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    broken = LocalModel(MultiVectorSettings(model=str(folder), device="cpu"))
+    with pytest.raises(InputError, match="gives vectors that are no numbers"):
+        broken.embed_queries(["one"])
 
 
 def test_a_model_that_is_not_there_is_refused_at_once() -> None:

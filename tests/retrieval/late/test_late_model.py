@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from late_adapter import make_adapter
 from PIL import Image
 
+from drag_rl.errors import InputError
 from drag_rl.retrieval.late.embedder import MultiVectorSettings
 from drag_rl.retrieval.late.loading import load_encoder
 
@@ -137,6 +139,13 @@ def test_each_kind_of_attention_gives_the_same(
     assert difference(vectors(other, page_images[:2], "document"), expected) < 1e-5
 
 
+def test_attention_that_is_not_there_is_refused(late_settings: MultiVectorSettings) -> None:
+    with pytest.raises(InputError, match=r"cannot be loaded: .*[Ff]lash"):
+        load_encoder(
+            MultiVectorSettings(model=late_settings.model, device="cpu", attention="flash_attention_2")
+        )
+
+
 def test_bfloat16_sees_nearly_the_same(
     encoder: Any, late_settings: MultiVectorSettings, page_images: Any
 ) -> None:
@@ -150,7 +159,6 @@ def test_bfloat16_sees_nearly_the_same(
 def test_weights_in_four_bits_load_on_the_cpu(
     encoder: Any, late_settings: MultiVectorSettings, page_images: list[Image.Image], tmp_path: Path
 ) -> None:
-    from drag_rl.errors import InputError
     from drag_rl.retrieval.late.saving import save_encoder
 
     small = load_encoder(MultiVectorSettings(model=late_settings.model, device="cpu", load_in_4bit=True))
@@ -167,3 +175,28 @@ def test_weights_in_four_bits_load_on_the_cpu(
     with pytest.raises(InputError, match="4 bits cannot be saved"):
         save_encoder(small, tmp_path / "small")
     assert not (tmp_path / "small").exists()
+
+
+@pytest.mark.slow
+def test_an_adapter_goes_onto_weights_in_four_bits(
+    late_settings: MultiVectorSettings, page_images: list[Image.Image], tmp_path: Path
+) -> None:
+    from drag_rl.retrieval.late.saving import save_encoder
+
+    adapter = str(make_adapter(Path(late_settings.model), tmp_path / "adapter"))
+    whole, small = (
+        load_encoder(
+            MultiVectorSettings(model=late_settings.model, adapter=adapter, device="cpu", load_in_4bit=less)
+        )
+        for less in (False, True)
+    )
+    expected = vectors(whole, page_images[:1], "document")
+    seen = vectors(small, page_images[:1], "document")
+    assert (seen[0] * expected[0]).sum(1).mean() > 0.9
+    with pytest.raises(InputError, match="4 bits cannot be saved or merged"):
+        save_encoder(small, tmp_path / "merged", merge=True)
+    save_encoder(small, tmp_path / "again")
+    again = load_encoder(
+        MultiVectorSettings(model=late_settings.model, adapter=str(tmp_path / "again"), device="cpu")
+    )
+    assert difference(vectors(again, page_images[:1], "document"), expected) < 1e-6

@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from drag_rl.errors import InputError
+from drag_rl.retrieval.late import new_model
 from drag_rl.retrieval.late.embedder import MultiVectorSettings
 from drag_rl.retrieval.late.loading import load_encoder
 from drag_rl.retrieval.late.new_model import create_retriever_model
@@ -104,7 +105,9 @@ def test_a_head_that_is_not_tied_is_not_missed(tiny_model: Path, tmp_path: Path)
     assert load(tmp_path / "late").get_embedding_dimension() == 16
 
 
-def test_a_seed_draws_the_projection(tiny_model: Path, tiny_late_model: Path, tmp_path: Path) -> None:
+def test_a_seed_draws_the_projection(
+    tiny_model: Path, tiny_late_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for seed, same in ((0, True), (1, False)):
         out = tmp_path / str(seed)
         assert create_retriever_model(str(tiny_model), out, seed=seed, max_visual_tokens=64)
@@ -113,7 +116,8 @@ def test_a_seed_draws_the_projection(tiny_model: Path, tiny_late_model: Path, tm
             for folder in (out, tiny_late_model)
         )
         assert torch.equal(one, other) is same
-        assert not create_retriever_model(str(tiny_model), out, seed=seed, max_visual_tokens=64)
+        new_model._main(base=str(tiny_model), out=out, seed=seed, max_visual_tokens=64)
+        assert capsys.readouterr().out == f"{out}: up to date\n"
     with pytest.raises(InputError, match="is a retriever model already"):
         create_retriever_model(str(tiny_late_model), tmp_path / "again")
     (tmp_path / "mine").mkdir()
