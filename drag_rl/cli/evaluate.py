@@ -53,6 +53,9 @@ def evaluate(
             f"{', '.join(FAMILIES)} at any cutoff up to {MAX_CUTOFF}; repeat it for more.",
         ),
     ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Print every metric that applies; all are in the results' file.")
+    ] = False,
     trec: Annotated[
         Path | None, typer.Option(help="Folder for TREC run and qrels files (ir_measures reads them).")
     ] = None,
@@ -82,7 +85,7 @@ def evaluate(
     with episode_bar() as progress:
         results = evaluation.run(progress)
     say = Console(soft_wrap=True, highlight=False)
-    say.print(results_table(results), markup=False)
+    say.print(results_table(results, everything=everything), markup=False)
     say.print(f"results: {output}", markup=False, soft_wrap=True)
 
 

@@ -32,16 +32,19 @@ STOPPING = (
 LEGEND = f"{BRIEF_LEGEND} W/L/T: questions won, lost, tied."
 
 
-def results_table(results: Results) -> str:
+def results_table(results: Results, *, everything: bool = False) -> str:
     """The short table of one policy, with the metrics that were asked for beside those that are always taken.
 
-    Where it may say that it has enough, also those of its stops, and their risk against their coverage.
+    With ``everything`` it holds every metric that applies. Where the policy may say that it has enough, it holds also
+    those of its stops, and their risk against their coverage.
     """
     stops = may_stop(results)
     more = [*(STOPPING if stops else ()), *results.names[len(METRICS) :]]
+    shown = {} if everything else SHORT_TABLE
+    listed = results.names if everything else more
     rows = [
         [label, with_interval(METRICS[name], aggregate), str(aggregate.n)]
-        for name, label in (SHORT_TABLE | {name: METRICS[name].label for name in more}).items()
+        for name, label in (shown | {name: METRICS[name].label for name in listed}).items()
         if (aggregate := results.aggregate[name]).n
     ]
     model = plain_line(results.model)
