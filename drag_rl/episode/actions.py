@@ -93,7 +93,7 @@ _TAGS_WITH_ENOUGH = re.compile(r"</?(?:think|search|answer|enough|information)>"
 _EXPECTED = {"xml": "one <search> or <answer>", "tools": "one <tool_call> or a plain answer"}
 _EXPECTED_WITH_ENOUGH = "one <search>, <answer> or <enough>"
 _NO_PAGES = re.compile(r"<enough ?/>")
-_SEARCH_OPENING = re.compile(r"<(search|tool_call)>")
+_SEARCH_OPENING = re.compile(r"<(search|enough|tool_call)>")
 _CONTROL_CHARS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -159,10 +159,10 @@ def parse_action(
 
 
 def search_spans(text: str) -> list[tuple[int, int]]:
-    """Where the searches of a message begin and end, tags included; one that is never closed is none.
+    """Where the searches of a message, or what ends them, begin and end, tags included; what is never closed is none.
 
-    >>> search_spans("<think>a</think><search>b</search> <search>c")
-    [(16, 34)]
+    >>> search_spans("<think>a</think><search>b</search> <search>c"), search_spans("So <enough>[a#1]</enough>")
+    ([(16, 34)], [(3, 25)])
     """
     spans: list[tuple[int, int]] = []
     unclosed: set[str] = set()
