@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import socket
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import openai
@@ -290,3 +293,57 @@ def test_one_that_only_searches_lists_its_pages(data):
         )
     assert said.choices[0].message.content.splitlines()[:2] == ["Pages found, best first:", "[pumps#2]"]
     assert said.drag["answered_by"] == "nobody"
+
+
+def test_a_body_that_does_not_come_is_waited_for_only_so_long(data):
+    with serving(data, body_timeout_s=0.3) as (url, *_):
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=5) as slow:
+            slow.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+            assert b" 408 " in slow.recv(4096)
+
+
+@pytest.mark.slow
+def test_a_thousand_questions_and_those_who_leave_take_nothing_that_stays(data):
+    """Two hundred at once; every fifth leaves; a body of 100 MB."""
+
+    async def crowd(url, questions, at_once):
+        room = asyncio.Semaphore(at_once)
+        async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="n", max_retries=0, timeout=60) as asking:
+
+            async def one(number):
+                async with room:
+                    messages = [{"role": "user", "content": lab.QUESTIONS[number % 20].text}]
+                    try:
+                        stream = await asking.chat.completions.create(
+                            model="drag", messages=messages, stream=True
+                        )
+                        if number % 5 == 0:
+                            await anext(aiter(stream))
+                            await stream.close()
+                            return "left"
+                        return [chunk async for chunk in stream][-1].drag["answered_by"]
+                    except openai.InternalServerError as error:
+                        return error.status_code
+
+            return Counter(await asyncio.gather(*map(one, range(questions))))
+
+    with serving(data, concurrency=64) as (url, *_):
+        here = psutil.Process()
+        asyncio.run(
+            crowd(url, 200, 200)
+        )  # what is loaded at first sight, and as many connections as are ever kept
+        assert idle(url)
+        before, open_before = here.memory_info().rss, here.num_fds()
+        assert asyncio.run(crowd(url, 1000, 32)) == {"generator": 800, "left": 200}
+        at_once = asyncio.run(crowd(url, 200, 200))
+        assert at_once["generator"] >= 48 and sum(at_once.values()) == 200
+        assert set(at_once) <= {"generator", "left", 503}
+        try:
+            status = post(url, b" " * 100_000_000)[0]
+        except URLError:  # it is refused while it is still being sent
+            status = 413
+        assert status == 413 and idle(url)
+        gc.collect()
+        assert here.memory_info().rss - before < 150 << 20, "100 MB of it are this test's own body"
+        assert here.num_fds() <= open_before + 40, "two hundred and forty have left"
