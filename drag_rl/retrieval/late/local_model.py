@@ -94,7 +94,7 @@ class LocalModel:
         with self._lock:
             if not self._loading.is_foreign(self._folder):
                 return self._pages.query_pieces(text)
-            ids = self.encoder.preprocess([text], task="query")["input_ids"][0].tolist()
+            ids = self._features([text], "query")["input_ids"][0].tolist()
             tokenizer = self.encoder.tokenizer
             special = set(tokenizer.all_special_ids)
             return ["" if token in special else tokenizer.decode([token]).strip() for token in ids]
@@ -122,6 +122,13 @@ class LocalModel:
         if batch:
             yield batch
 
+    def _features(self, inputs: Sequence[Any], task: str) -> dict[str, Any]:
+        """What the model reads of a batch, with the prompt that a model of sentence-transformers may have."""
+        features: dict[str, Any] = self.encoder.preprocess(
+            list(inputs), prompt=self.encoder.prompts.get(task), task=task
+        )
+        return features
+
     def _embedded(self, inputs: Sequence[Any], task: str) -> list[Vectors]:
         """The vectors of one batch: those of image tokens for pages, of all that is no padding for queries."""
         import torch
@@ -129,7 +136,7 @@ class LocalModel:
 
         with self._lock, torch.inference_mode():
             try:
-                features = self.encoder.preprocess(list(inputs), task=task)
+                features = self._features(inputs, task)
                 batch_to_device(features, self.encoder.device)
                 seen = self.encoder(features, task=task)
                 kept = seen["attention_mask"].bool()

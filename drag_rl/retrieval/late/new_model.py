@@ -78,6 +78,9 @@ def _main(
     ] = MAX_VISUAL_TOKENS,
 ) -> None:
     """Give a base Qwen3-VL a projection: an untrained retriever model."""
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
     built = create_retriever_model(base, out, dim=dim, seed=seed, max_visual_tokens=max_visual_tokens)
     typer.echo(f"{out}: {'built' if built else 'up to date'}")
 

@@ -206,7 +206,9 @@ def test_a_model_that_only_sentence_transformers_knows_is_opened_by_it(
     from drag_rl.retrieval.late.local_model import LocalModel
 
     torch.manual_seed(0)
-    foreign = MultiVectorEncoder(str(tiny_model), device="cpu", local_files_only=True)
+    foreign = MultiVectorEncoder(
+        str(tiny_model), device="cpu", local_files_only=True, prompts={"query": "find: "}
+    )
     foreign.save_pretrained(str(tmp_path / "foreign"))
     settings = MultiVectorSettings(model=str(tmp_path / "foreign"), device="cpu")
     model = LocalModel(settings)
