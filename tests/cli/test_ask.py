@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import trajectory_lab as lab
+import vllm_stand_in
+from collect_lab import make_data
 from fake_openai import Failure, FakeServer, Said
 from handoff_lab import cites_first, given_pages
 
@@ -188,6 +190,25 @@ def test_text_of_models_and_pages_cannot_write_to_the_terminal(data, capsys):
             capsys, data, *at(small, "--generator", large.url, "--generator-model", "b"), QUESTION
         )
     assert "\x1b" not in out and "\x07" not in out and "[bold]x[/bold]\nand" in out
+
+
+@pytest.mark.slow  # imports, and three processes that start
+def test_a_model_is_served_for_one_question_and_leaves_nothing(tmp_path, capsys, monkeypatch):
+    started = vllm_stand_in.install(monkeypatch, tmp_path)
+    make_data(tmp_path)
+    for folder in ("base", "mine", "temporary"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    adapter = {"r": 8, "base_model_name_or_path": str(tmp_path / "base")}
+    (tmp_path / "mine" / "adapter_config.json").write_text(json.dumps(adapter))
+    for searcher in (tmp_path / "base", tmp_path / "mine"):
+        words = "--searcher", searcher, "--episode", "think=false", "--json", "What of the seal?"
+        code, out, err = ask(capsys, tmp_path, *words)
+        assert code == 0, err
+        told = json.loads(out)
+        assert told["searcher"]["model"] == searcher.name and told["answer"] == "It needs care."
+    assert started.read_text().count("\n") == 2 and not vllm_stand_in.running(started)
+    assert not list((tmp_path / "temporary").iterdir())
 
 
 @pytest.mark.slow
