@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from drag_rl.corpus.clean_text import clean_text
+
 BEFORE_IMAGE = "<|im_start|>user\n<|vision_start|>"
 IMAGE_TOKEN = "<|image_pad|>"
 AFTER_IMAGE = "<|vision_end|>Describe the image.<|im_end|><|endoftext|>"
@@ -43,5 +45,5 @@ def query_prompt(text: str) -> str:
 
 
 def plain_query(text: str) -> str:
-    """A query's own part of :func:`query_prompt`."""
-    return _CONTROL.sub("\u2039", text[:MAX_QUERY_CHARS])
+    """A query's own part of :func:`query_prompt`, as clean as page texts are. Idempotent."""
+    return _CONTROL.sub("\u2039", clean_text(text[:MAX_QUERY_CHARS]))

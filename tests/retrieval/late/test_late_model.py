@@ -15,7 +15,13 @@ from drag_rl.errors import InputError
 from drag_rl.retrieval.late.embedder import MultiVectorSettings
 from drag_rl.retrieval.late.loading import load_encoder
 
-TEXTS = ["Saving a workspace.", "Größe", "a longer question about packages, files and pages " * 3, "首都", ""]
+TEXTS = [
+    "Saving a workspace.",
+    "Größe",
+    "a longer question about packages, files and pages, " * 3 + "say",
+    "首都",
+    "",
+]
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,11 @@ def test_messages_are_written_as_we_write_them() -> None:
     assert written([{"type": "text", "text": "why?"}]) == written("why?") == query_prompt("why?")
 
 
-@given(st.lists(st.one_of(st.sampled_from(SPECIAL), st.text(max_size=5)), max_size=8).map("".join))
+@given(
+    st.lists(st.one_of(st.sampled_from(SPECIAL), st.text(st.characters(), max_size=5)), max_size=8).map(
+        "".join
+    )
+)
 def test_no_text_of_a_query_becomes_a_special_token(processor: PageProcessor, text: str) -> None:
     batch = processor.queries([text])
     ids = batch["input_ids"][0].tolist()
@@ -74,6 +78,11 @@ def test_each_token_of_a_query_has_its_piece_of_the_text(processor: PageProcesso
 
 def test_a_query_is_cut() -> None:
     assert len(plain_query("x" * 100_000)) == MAX_QUERY_CHARS
+
+
+def test_what_no_tokenizer_takes_is_taken_out(processor: PageProcessor) -> None:
+    assert plain_query(" a\ud800b\x00 u\u0308 ") == "ab \u00fc"
+    assert processor.query_pieces("\ud800")[-AUGMENTATION_TOKENS:] == [""] * 10
 
 
 def test_rows_are_padded_on_the_left(processor: PageProcessor) -> None:
