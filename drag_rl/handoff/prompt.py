@@ -40,7 +40,7 @@ def messages_for(question: Question, given: Sequence[GivenPage] | None) -> list[
     parts: list[Message] = []
     text = NO_PAGES if given is not None and not given else ""
     for page in given or ():
-        text += f"<page>\n[{_inert(shown_as(page.page_id))}]\n"
+        text += f"<page>\n[{given_as(page.page_id)}]\n"
         if page.image:
             parts += [{"type": "text", "text": text}, {"type": "image", "page_id": page.page_id}]
             text = "\n"
@@ -52,6 +52,15 @@ def messages_for(question: Question, given: Sequence[GivenPage] | None) -> list[
         {"role": "system", "content": WITHOUT_PAGES if given is None else WITH_PAGES},
         {"role": "user", "content": content},
     ]
+
+
+def given_as(page_id: str) -> str:
+    """What a page is called between its markers, and how it is to be cited.
+
+    >>> given_as("a  <page> manual#1")
+    'a ‹page> manual#1'
+    """
+    return _inert(shown_as(page_id))
 
 
 def _inert(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from drag_rl.citations import checked_citations
 from drag_rl.episode.observation import shown_as
-from drag_rl.handoff.prompt import REFUSAL
+from drag_rl.handoff.prompt import REFUSAL, given_as
 
 _REFUSED = re.compile(rf"[\W_]*{REFUSAL}[*_\"']*\s*(?:$|[.!:;,\n(-])", re.IGNORECASE)
 
@@ -24,7 +24,7 @@ class ReadAnswer(NamedTuple):
 
 
 def read_answer(message: str, page_ids: Sequence[str]) -> ReadAnswer:
-    """Read the message of a generator that was given some pages.
+    """Read the message of a model that was given some pages.
 
     >>> read_answer("<think>Look.</think>170 knots [ch47#42], or so [ch99#1].", ["ch47#42"])
     ReadAnswer(text='170 knots [ch47#42], or so.', citations=('ch47#42',), dropped_citations=('ch99#1',), refused=False)
@@ -32,7 +32,9 @@ def read_answer(message: str, page_ids: Sequence[str]) -> ReadAnswer:
     (True, '')
     """
     said = _after_thought(message)
-    text, cited, dropped = checked_citations(said, {shown_as(page_id): page_id for page_id in page_ids})
+    # A searcher knows a page by the name that an observation showed, a generator by that between its markers.
+    names = {name: page_id for page_id in page_ids for name in (shown_as(page_id), given_as(page_id))}
+    text, cited, dropped = checked_citations(said, names)
     return ReadAnswer(text.strip(), cited, dropped, _REFUSED.match(text) is not None)
 
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from drag_rl.citations import citations_in
 from drag_rl.episode.observation import shown_as
-from drag_rl.handoff.prompt import REFUSAL
+from drag_rl.handoff.prompt import REFUSAL, given_as
 from drag_rl.handoff.reading import read_answer
 
-PAGES = ("manual#1", "manual#12", "a  b#3", "odd] name#4", "notes [draft]#5", "<search>#6")
+PAGES = ("manual#1", "manual#12", "a  b#3", "odd] name#4", "notes [draft]#5", "<search>#6", "<page>#7")
 PARTS = st.sampled_from(
     [
         *(f"[{shown_as(page)}]" for page in PAGES),
@@ -25,16 +25,17 @@ PARTS = st.sampled_from(
 def test_nothing_is_cited_that_was_not_given(message, pages):
     read = read_answer(message, sorted(pages))
     assert set(read.citations) <= pages
-    shown = {shown_as(page): page for page in pages}
+    shown = {name: page for page in pages for name in (shown_as(page), given_as(page))}
     assert set(citations_in(read.text, shown)) <= pages
     assert not set(read.dropped_citations) & set(shown)
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_is_cited_by_what_it_was_shown_as(page):
-    read = read_answer(f"So it is [{shown_as(page)}; secret#9].", [page])
+@pytest.mark.parametrize("name_of", [shown_as, given_as])
+def test_a_page_is_cited_by_what_it_was_shown_as(page, name_of):
+    read = read_answer(f"So it is [{name_of(page)}; secret#9].", [page])
     assert read.citations == (page,) and read.dropped_citations == ("secret#9",)
-    assert read.text == f"So it is [{shown_as(page)}]."
+    assert read.text == f"So it is [{name_of(page)}]."
 
 
 @pytest.mark.parametrize(
