@@ -15,6 +15,7 @@ from drag_rl.errors import InputError
 BATCH_ROWS = 8
 """Rows that are held at a time; one may have an image of many megabytes."""
 READ_BYTES = 1 << 20
+"""Bytes read at a time. With Arrow's own buffering ahead, all that was read stays in memory until the end."""
 
 
 def columns_of(path: Path) -> list[str]:
@@ -32,7 +33,7 @@ def parquet_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[t
     """
     number = 0
     try:
-        with pq.ParquetFile(path, buffer_size=READ_BYTES) as file:
+        with pq.ParquetFile(path, buffer_size=READ_BYTES, pre_buffer=False) as file:
             batches = file.iter_batches(
                 BATCH_ROWS, columns=None if columns is None else list(columns), use_threads=False
             )

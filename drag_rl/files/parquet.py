@@ -72,7 +72,7 @@ def iter_rows(path: Path, row_type: type[Row]) -> Iterator[Row]:
     schema = schema_of(row_type)
     hints = get_type_hints(row_type)
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, pre_buffer=False) as file:  # which would keep all that was read
             _check_schema(path, file.schema_arrow, schema)
             for batch in file.iter_batches(ROW_GROUP_ROWS, columns=schema.names):
                 columns = [
