@@ -128,6 +128,22 @@ def test_the_keyboard_does_it_all(browser, small):
     page.close()
 
 
+def test_an_end_by_enough_names_the_pages_that_it_keeps(browser, tmp_path):
+    config = EpisodeConfig(think=False, answer=False, enough=True)
+    episode = Driven(lab.QUESTIONS[0], lab.shared_index(), config)
+    episode.commit(episode.step(lab.search("impeller"), "stop"))
+    assert episode.step("<enough>[pumps#1; pumps#2; made-up#9]</enough>", "stop") == "enough"
+    path = lab.write(tmp_path / "t.jsonl", [Trajectory(outcome=episode.outcome())], config)
+    page, seen = look(browser, report(tmp_path / "r.html", path))
+    page.locator(".row").first.click()
+    last = page.locator("#detail li.turn.enough")
+    kept = [mark.get_attribute("title") for mark in last.locator(".cite").all()]
+    assert kept == ["gold page", "not a gold page", "not a gold page, and never shown"]
+    assert "keeps" in last.inner_text().lower() and "enough" in page.locator(".row").first.inner_text()
+    page.screenshot(path=tmp_path / "enough.png")
+    assert not seen.said and not page.evaluate(NO_OVERFLOW)
+
+
 def test_a_trajectory_shows_its_turns_citations_and_group(browser, small):
     page, _ = look(browser, small, place="#r=1")
     turns = page.locator(".turn")
