@@ -101,7 +101,7 @@ def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(symbols, untraine
 @pytest.mark.parametrize(
     "options",
     [
-        ("loss.name=infonce", "mini_batch_size=3"),
+        ("loss.name=infonce", "loss.temperature=0.5", "mini_batch_size=3"),
         ("loss.name=pairwise", "loss.temperature=1.0"),
     ],
     ids=["infonce-cached", "pairwise"],
@@ -209,7 +209,7 @@ def test_what_cannot_be_trained_is_one_line(symbols, here, tmp_path, options, ta
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_base_model_is_given_a_projection_which_its_adapter_holds(tiny_model, symbols, here):
+def test_a_base_model_is_given_a_projection_which_its_adapter_holds(tiny_model, here):
     adapter = here("max_steps=1", "batch_size=2", model=str(tiny_model))
     encoder = load_encoder(MultiVectorSettings(model=str(tiny_model), adapter=str(adapter), device="cpu"))
     assert encoder.encode_query("amber").shape[1] == 128

@@ -48,7 +48,10 @@ def train_retriever(task: Task, options: RetrieverOptions) -> Path:
     result = task.run / ("adapter" if options.lora.r or task.adapter else "model")
     claim_folder(result, STAGE)
     on_cpu = not torch.cuda.is_available()
-    arguments = training_arguments(options, task.run, on_cpu=on_cpu, evaluates=task.val is not None)
+    checkpoint = last_checkpoint(task.run / "checkpoints")
+    arguments = training_arguments(
+        options, task.run, on_cpu=on_cpu, evaluates=task.val is not None, goes_on=checkpoint is not None
+    )
     ranks = arguments.distributed_state
     pages = Pages.open(task.pages)
     with ranks.main_process_first():  # which renders the page images
@@ -92,9 +95,6 @@ def train_retriever(task: Task, options: RetrieverOptions) -> Path:
     )
     if ranks.is_main_process:
         typer.echo(f"{len(rows)} rows of {len(questions)} questions; left out: {json.dumps(dropped)}")
-    checkpoint = last_checkpoint(Path(arguments.output_dir))
-    if evaluator is not None and checkpoint is None:
-        trainer.evaluate()  # step 0, before training
     trainer.train(resume_from_checkpoint=checkpoint)
     if evaluator is not None and trainer.state.global_step % options.evaluation.steps:
         trainer.evaluate()

@@ -28,6 +28,7 @@ from drag_rl.training.retriever.options import RetrieverOptions
 WEIGHTS = "learning.safetensors"
 _NAMES = {"loss": "train/loss", "grad_norm": "train/grad_norm", "learning_rate": "train/lr"}
 _EVALUATION = "eval_"
+_NO_MEASURES = ("_time", "runtime", "per_second")
 
 
 class RetrieverTrainer(MultiVectorEncoderTrainer):  # type: ignore[misc]
@@ -92,7 +93,7 @@ class MetricsLog(TrainerCallback):  # type: ignore[misc]
         data |= {
             f"val/{name.removeprefix(_EVALUATION)}": float(value)
             for name, value in logs.items()
-            if name.startswith(_EVALUATION) and not name.endswith(("runtime", "per_second"))
+            if name.startswith(_EVALUATION) and not name.endswith(_NO_MEASURES)
         }
         if not data or not state.is_world_process_zero:
             return
@@ -102,7 +103,7 @@ class MetricsLog(TrainerCallback):  # type: ignore[misc]
 
 
 def training_arguments(
-    options: RetrieverOptions, run: Path, *, on_cpu: bool, evaluates: bool
+    options: RetrieverOptions, run: Path, *, on_cpu: bool, evaluates: bool, goes_on: bool
 ) -> MultiVectorEncoderTrainingArguments:
     """What the library's trainer is told."""
     return MultiVectorEncoderTrainingArguments(
@@ -128,6 +129,8 @@ def training_arguments(
         ddp_find_unused_parameters=False,
         eval_strategy="steps" if evaluates else "no",
         eval_steps=options.evaluation.steps,
+        # Not by trainer.evaluate() before train(): that prepares the model without DDP, and nothing does it again.
+        eval_on_start=evaluates and not goes_on,
         logging_steps=options.logging_steps,
         save_steps=options.save_steps,
         save_total_limit=2,
