@@ -12,6 +12,7 @@ import math
 import resource
 import signal
 import sys
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -154,6 +155,7 @@ def main() -> None:
     resource.setrlimit(
         resource.RLIMIT_AS, (limit if most == resource.RLIM_INFINITY else min(most, limit), most)
     )
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     pymupdf.TOOLS.mupdf_display_errors(False)
     pymupdf.TOOLS.mupdf_display_warnings(False)
     serve(Connection(descriptor), cpu_s)

@@ -15,6 +15,7 @@ import resource
 import signal
 import sys
 import time
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -194,8 +195,9 @@ def _work(pipe: Connection, folder: Path, parts: Parts) -> None:
 def _silence_libraries() -> None:
     """Send what native code writes to the standard error nowhere: Tesseract has a line for every speck.
 
-    What Python writes, such as the traceback of a bug, still comes through.
+    Pillow's warnings of damaged files go, too. What else Python writes, such as the traceback of a bug, comes through.
     """
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
