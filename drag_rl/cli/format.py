@@ -90,7 +90,8 @@ def _report(manifest: Manifest, output_dir: Path) -> None:
     )
     if "dpo" in manifest.config["formats"]:
         within, across = counts.get("dpo_pairs_within", 0), counts.get("dpo_pairs_across", 0)
-        console.print(f"DPO pairs: {within} from steps within a trajectory, {across} across samples")
+        stops = f", {found} of stopping" if (found := counts.get("dpo_pairs_stop", 0)) else ""
+        console.print(f"DPO pairs: {within} from steps within a trajectory, {across} across samples{stops}")
     for name, count in counts.items():
         if count and name.startswith(LEFT_OUT):
             console.print(f"  left out, {name.replace('_', ' ')}: {count}")
