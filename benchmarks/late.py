@@ -24,12 +24,12 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-WIDTH, TOKENS, CANDIDATES, VECTORS, POOLED = 128, 24, 100, 768, 256
+WIDTH, TOKENS, CANDIDATES, CORPUS, VECTORS, POOLED = 128, 24, 100, 400, 768, 256
 ROUNDS = 7
 RATIOS = (1, 2, 5, 10, 20, 50)
 BEST = 10
@@ -75,12 +75,13 @@ def candidates_table(work: Path) -> None:
     from colpali_engine.utils.processing_utils import BaseVisualRetrieverProcessor
     from sentence_transformers.util import maxsim
 
-    from drag_rl.retrieval.late.scorer import CpuScorer
+    from drag_rl.retrieval.late.opening import scorer_for
 
-    vectors, query = made_up(CANDIDATES * VECTORS), made_up(TOKENS, 1)
-    store = stored(work / "candidates", vectors, CANDIDATES)
-    pages, rows = np.split(vectors, CANDIDATES), np.arange(CANDIDATES)
-    hamming, asymmetric = CpuScorer(store), CpuScorer(store, "asymmetric")
+    vectors, query = made_up(CORPUS * VECTORS), made_up(TOKENS, 1)
+    store = stored(work / "candidates", vectors, CORPUS)
+    rows = np.random.default_rng(2).permutation(CORPUS)[:CANDIDATES]
+    pages = [vectors[row * VECTORS : (row + 1) * VECTORS] for row in rows]
+    hamming, asymmetric = scorer_for(store, "hamming"), scorer_for(store, "asymmetric")
     runs: dict[str, Run] = {
         "numpy, float32": partial(_by_numpy, query, pages),
         "ours, bfloat16": partial(hamming.maxsim, query, rows),
@@ -102,14 +103,14 @@ def candidates_table(work: Path) -> None:
 def corpus_table(work: Path, sizes: list[int]) -> None:
     """Time the search of all pages, and weigh what it takes on disk."""
     from drag_rl.retrieval.late.finder import LateFinder
-    from drag_rl.retrieval.late.scorer import CpuScorer
+    from drag_rl.retrieval.late.opening import scorer_for
 
     query, lines = made_up(TOKENS, 1), []
     for pages in sizes:
         vectors = made_up(pages * POOLED)
         store = stored(work / str(pages), vectors, pages)
         rows = np.arange(pages)
-        hamming, asymmetric = CpuScorer(store), CpuScorer(store, "asymmetric")
+        hamming, asymmetric = scorer_for(store, "hamming"), scorer_for(store, "asymmetric")
         finders = {
             name: LateFinder(store, hamming, rescored) for name, rescored in (("two", 100), ("exact", None))
         }
@@ -142,8 +143,9 @@ def recall_table(index_dir: Path, questions: Path) -> None:
     """What is found of the exact best, by how many pages are rescored."""
     from drag_rl.questions import read_questions
     from drag_rl.retrieval import open_retriever
+    from drag_rl.retrieval.late.opening import scorer_for
     from drag_rl.retrieval.late.retriever import LateRetriever
-    from drag_rl.retrieval.late.scorer import CpuScorer
+    from drag_rl.retrieval.late.scorer import FirstLook
     from drag_rl.retrieval.late.store import Store
     from drag_rl.retrieval.scored_pages import top_rows
     from drag_rl.retrieval.within import NOT_RANKED
@@ -155,10 +157,11 @@ def recall_table(index_dir: Path, questions: Path) -> None:
     queries = retriever.encode_queries(texts)
     store = Store.open(index_dir, len(retriever.pages))
     every = np.arange(len(store))
-    exact = [top_rows(CpuScorer(store).maxsim(query, every), BEST, NOT_RANKED) for query in queries]
+    scorer = scorer_for(store, "hamming")
+    exact = [top_rows(scorer.maxsim(query, every), BEST, NOT_RANKED) for query in queries]
     lines = []
-    for look in ("hamming", "asymmetric"):
-        scorer = CpuScorer(store, look)  # type: ignore[arg-type]
+    for look in get_args(FirstLook):
+        scorer = scorer_for(store, look)
         for ratio in RATIOS:
             began, found = perf_counter(), []
             for query in queries:

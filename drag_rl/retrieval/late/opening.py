@@ -17,7 +17,7 @@ from drag_rl.retrieval.late.finder import LateFinder
 from drag_rl.retrieval.late.index import MODEL, LateIndex
 from drag_rl.retrieval.late.page_source import most_pixels
 from drag_rl.retrieval.late.retriever import LateRetriever
-from drag_rl.retrieval.late.scorer import CpuScorer, Scorer
+from drag_rl.retrieval.late.scorer import CpuScorer, FirstLook, Scorer
 from drag_rl.retrieval.late.store import Store
 from drag_rl.retrieval.page_texts import PageTexts
 
@@ -41,20 +41,20 @@ def open_late(index: LateIndex, folder: Path, manifest: Manifest) -> LateRetriev
         return images().load(page_id)
 
     def finder() -> LateFinder:
-        return LateFinder(store, scorer_of(index, store), index.rescored)
+        return LateFinder(store, scorer_for(store, index.prefilter, index.search_device), index.rescored)
 
     return LateRetriever(pages, manifest.fingerprint, embedder, finder, page_image, pool=index.pool)
 
 
-def scorer_of(index: LateIndex, store: Store) -> Scorer:
-    """What scores the pages of a store. Raises ``InputError`` for a device that is not there."""
-    if index.search_device != "cpu":
+def scorer_for(store: Store, look: FirstLook, device: str = "cpu") -> Scorer:
+    """What scores the pages of a store on a device. Raises ``InputError`` for one that is not there."""
+    if device != "cpu":
         from drag_rl.retrieval.late.torch_scorer import TorchScorer
 
-        return TorchScorer(store, index.search_device, index.prefilter)
+        return TorchScorer(store, device, look)
     with suppress(ImportError):  # where a server embeds, there need be no torch
         from drag_rl.retrieval.late.bfloat16_scorer import Bfloat16Scorer, multiplies_bfloat16
 
         if multiplies_bfloat16():
-            return Bfloat16Scorer(store, index.prefilter)
-    return CpuScorer(store, index.prefilter)
+            return Bfloat16Scorer(store, look)
+    return CpuScorer(store, look)

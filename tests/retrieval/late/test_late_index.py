@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from collect_lab import drag
 from late_lab import MODEL, TileEmbedder, drawn, indexed, tiles_installed, write_pages
 
 from drag_rl.errors import InputError
@@ -133,7 +134,9 @@ def test_the_python_api(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("tiles")
-def test_pages_without_an_image_are_named_and_not_found(tmp_path: Path) -> None:
+def test_pages_without_an_image_are_named_and_not_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     texts = TEXTS | {"dog#4": "unreadable yellow leaf"}
     retriever = indexed(tmp_path, texts)
     manifest = read_manifest(tmp_path / "index")
@@ -143,6 +146,20 @@ def test_pages_without_an_image_are_named_and_not_found(tmp_path: Path) -> None:
     assert ranking.tracked == (None, 1) and len(ranking.hits) == len(TEXTS) and ranking.exact_to is None
     best, none = asyncio.run(retriever.score("yellow", ["dog#2", "dog#4"]))
     assert none < -1 < best
+    words = (
+        "index",
+        "--pages",
+        tmp_path / "pages",
+        "--out",
+        tmp_path / "again",
+        "--kind",
+        "late",
+        "--model",
+        MODEL,
+    )
+    code, said, _ = drag(capsys, *map(str, words), "--pool", "1", "--no-binary")
+    assert code == 0 and "dog#4: not searched: page dog#4: cannot be rendered" in said
+    assert not (tmp_path / "again" / BITS).exists()
     write_pages(tmp_path / "other", {"a#1": "unreadable"})
     with pytest.raises(InputError, match="no page has an image to look at; the first: page a#1: cannot be"):
         build_index(tmp_path / "other", tmp_path / "none", "late", model=MODEL)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -25,6 +25,8 @@ shapes = st.tuples(
     st.sampled_from([128, 64, 96, 320]),
     st.lists(st.integers(0, 90), min_size=1, max_size=6),
 )
+
+few = settings(max_examples=30)
 
 
 def vectors_of(draw: np.random.Generator, count: int, width: int) -> np.ndarray:
@@ -74,6 +76,7 @@ def test_bfloat16_is_the_nearest(numbers: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("scorer", [CpuScorer, Bfloat16Scorer])
+@few
 @given(shape=shapes, sign=st.sampled_from([1, -1]))
 def test_maxsim_is_that_of_numpy(scorer: type[CpuScorer], shape: Shape, sign: int) -> None:
     store, query = random_store(shape)
@@ -94,6 +97,7 @@ def test_chunks_of_pages_score_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Bfloat16Scorer(store).maxsim(query, rows[:0]).shape == (0,)
 
 
+@few
 @given(shape=shapes)
 def test_hamming_is_that_of_unpacked_bits(shape: Shape) -> None:
     store, query = random_store(shape)
@@ -105,6 +109,7 @@ def test_hamming_is_that_of_unpacked_bits(shape: Shape) -> None:
     assert found == pytest.approx(by_numpy(store, signs / width, unpacked * 2.0 - 1), abs=1e-5)
 
 
+@few
 @given(shape=shapes)
 def test_asymmetric_is_the_product_of_numbers_and_signs(shape: Shape) -> None:
     store, query = random_store(shape)
@@ -117,6 +122,7 @@ def test_asymmetric_is_the_product_of_numbers_and_signs(shape: Shape) -> None:
     assert found == pytest.approx(unrounded, abs=0.02 * len(query))
 
 
+@few
 @given(shape=shapes)
 def test_torch_gives_the_same_scores(shape: Shape) -> None:
     from drag_rl.retrieval.late import torch_scorer
