@@ -19,7 +19,7 @@ from drag_rl.questions import write_questions
 from drag_rl.service.agent.app import agent_app
 from drag_rl.serving.vllm_process import vllm_server
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 MAX_TOKENS = 24
 
 
