@@ -34,8 +34,8 @@ class Corpus:
         """
         self._files = files
         self._problems = problems
-        self._row_of: dict[str, tuple[str, int]] = {}
-        """Corpus id -> path below the source and row of the image that is used."""
+        self._row_of: dict[str, tuple[TableFile, int]] = {}
+        """Corpus id -> file and row of the image that is used."""
         places: dict[str, _Place] = {}
         for file in files:
             names = [file.needed("corpus_id", "id"), file.column("doc_id"), file.column("page_number_in_doc")]
@@ -46,11 +46,11 @@ class Corpus:
                 if not corpus_id:
                     problems.append(Problem(where=where, reason="has no corpus id"))
                 elif corpus_id in places:
-                    if not file.language:
+                    if _part(self._row_of[corpus_id][0]) == _part(file):
                         reason = f"corpus id {corpus_id!r} is there twice; the first row is used"
                         problems.append(Problem(where=where, reason=reason))
                 else:
-                    self._row_of[corpus_id] = (file.where, number)
+                    self._row_of[corpus_id] = (file, number)
                     places[corpus_id] = _Place(_document(doc_id or corpus_id), _page_number(page))
         self._places = _numbered(places, problems)
 
@@ -62,7 +62,7 @@ class Corpus:
     def images(self) -> Iterator[ImagePage]:
         """The pages, one after another.
 
-        Raises ``InputError`` where two languages have different images under one id.
+        Raises ``InputError`` where two languages, or splits, have different images under one id.
         """
         digests: dict[str, bytes] = {}
         for file in self._files:
@@ -72,12 +72,12 @@ class Corpus:
                 corpus_id, image = text_of(row[key]), image_of(row[image_column])
                 data = b"" if isinstance(image, str) else image
                 digest = hashlib.sha256(data).digest()
-                if self._row_of.get(corpus_id) != (file.where, number):
-                    if file.language and digests.get(corpus_id, digest) != digest:
-                        first = self._row_of[corpus_id][0]
+                used, used_row = self._row_of.get(corpus_id, (file, 0))
+                if (used, used_row) != (file, number):
+                    if _part(used) != _part(file) and digests.get(corpus_id, digest) != digest:
                         raise InputError(
-                            f"{file.path} row {number}: {corpus_id!r} is another image than in {first}; "
-                            "convert one language at a time, each from a folder of its own"
+                            f"{file.path} row {number}: {corpus_id!r} is another image than in {used.where}; "
+                            "convert one language or split at a time, each from a folder of its own"
                         )
                     continue
                 digests[corpus_id] = digest
@@ -92,6 +92,11 @@ class Corpus:
                     text=next((text for name in texts if (text := text_of(row[name]))), ""),
                     problem=problem,
                 )
+
+
+def _part(file: TableFile) -> tuple[str, str]:
+    """Files of one language and split have each page once."""
+    return file.language, file.split
 
 
 def _document(name: str) -> str:

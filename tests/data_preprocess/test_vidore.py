@@ -165,6 +165,33 @@ def test_languages_whose_pages_differ_are_not_mixed(tmp_path: Path) -> None:
         convert(source, tmp_path / "out")
 
 
+def test_splits_whose_ids_begin_anew_are_not_mixed(tmp_path: Path) -> None:
+    source = vidore_lab.v1_beir(tmp_path / "set")
+    name = source / "corpus/train-00000-of-00001.parquet"
+    for text in ("zero", "another"):
+        image = (vidore_lab.pa.binary(), [vidore_lab.picture(text)])
+        vidore_lab.write(name, {"corpus-id": (vidore_lab.pa.int64(), [0]), "image": image})
+        if text == "zero":  # the same image again
+            assert len(convert(source, tmp_path / text)[1]) == 4
+        else:
+            with pytest.raises(
+                InputError, match=r"row 1: '0' is another image than in corpus/test-.*or split"
+            ):
+                convert(source, tmp_path / text)
+
+
+def test_an_id_that_is_there_twice_is_listed(tmp_path: Path) -> None:
+    source = vidore_lab.v1_beir(tmp_path / "set")
+    images = (vidore_lab.pa.binary(), [vidore_lab.picture(text) for text in ("zero", "one", "other")])
+    vidore_lab.write(
+        source / "corpus/test-00000-of-00001.parquet",
+        {"corpus-id": (vidore_lab.pa.int64(), [0, 1, 0]), "image": images},
+    )
+    manifest, pages, _ = convert(source, tmp_path / "out")
+    assert sorted(pages) == ["0#1", "1#1"]
+    assert "corpus id '0' is there twice; the first row is used" in [one.reason for one in manifest.problems]
+
+
 def test_samples_are_drawn_and_bring_their_pages_where_pages_are_theirs(tmp_path: Path) -> None:
     source = vidore_lab.v1_pairs(tmp_path / "docvqa")
     manifest, pages, questions = convert(source, tmp_path / "out", Selection(max_samples=1))
