@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
 from data_preprocess.debian import DebianPackages
+from drag_rl.errors import InputError
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 PACKAGES = ("chromium-headless-shell", "fonts-dejavu-core")
@@ -34,6 +39,20 @@ def find_chromium(folder: Path) -> dict[str, object]:
         "HOME": str(root),
     }
     return {"executable_path": str(root / "usr/lib/chromium/chromium-headless-shell"), "env": environment}
+
+
+def launched(config: pytest.Config) -> Iterator[Browser]:
+    """The browser, for a fixture of one file: Playwright's event loop must not run beside those of other tests."""
+    try:
+        arguments = find_chromium(config.cache.mkdir("chromium"))
+    except InputError as error:
+        if "is not installed here" not in str(error):
+            raise
+        pytest.skip(f"no Chromium: {error}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**arguments)
+        yield browser
+        browser.close()
 
 
 def _fetch(root: Path) -> None:

@@ -47,11 +47,13 @@ def agent(
     """Serve a searcher as a model: POST /v1/chat/completions (streamed or not), GET /v1/models and /health.
 
     Each question is searched, then answered with citations, as `drag ask` does. With DRAG_SERVICE_TOKEN in the
-    environment, clients must send it as their API key.
+    environment, clients must send it as their API key. The address itself is a web page to ask at; with --pages it
+    shows page images.
     """
     try:
         from drag_rl.service.agent.app import agent_app
         from drag_rl.service.agent.endpoint import AgentLimits
+        from drag_rl.service.agent.web import images_of
         from drag_rl.service.server import bound_socket, run, service_token, url_of
     except ImportError as error:
         raise InputError(f"{EXTRA} ({error})") from error
@@ -65,19 +67,21 @@ def agent(
         episode=episode_config(episode),
     )
     startup = options.source().startup
+    images = images_of(policy.pages)
     console = Console(soft_wrap=True, markup=False, highlight=False)
     with bound_socket(host, port) as listening, ExitStack() as stack:
         log = stack.enter_context(vllm_log())
         with console.status(startup) if startup else nullcontext():
             session = stack.enter_context(open_session(options, log))
         limits = AgentLimits(concurrency=concurrency, timeout_s=answer_timeout_s)
-        app = agent_app(session, limits, model=served_name, token=token)
+        app = agent_app(session, limits, model=served_name, token=token, images=images)
         answers = f"answered by {session.generator.options.model}" if session.generator else "no generator"
         pages = len(session.retriever.pages)
         console.print(
             f"Serving {session.searcher} over {pages} pages, {answers}, as model {served_name!r} at "
             f"{url_of(listening)}/v1"
         )
+        console.print(f"Its web page is {url_of(listening)}/")
         address = str(listening.getsockname()[0])
         if token is None and not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
             console.print(

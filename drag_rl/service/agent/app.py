@@ -12,12 +12,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from drag_rl import __version__
+from drag_rl.corpus.images import PageImages
 from drag_rl.handoff.session import Session
 from drag_rl.service.agent.endpoint import AgentLimits, ChatCompletions, error_response
+from drag_rl.service.agent.web import add_web_page
 
 
 def agent_app(
-    session: Session, limits: AgentLimits | None = None, *, model: str = "drag", token: str | None = None
+    session: Session,
+    limits: AgentLimits | None = None,
+    *,
+    model: str = "drag",
+    token: str | None = None,
+    images: PageImages | None = None,
 ) -> FastAPI:
     """The application over an open session, which it closes at its end.
 
@@ -26,7 +33,8 @@ def agent_app(
         limits: Bounds of a request; None means the default ones.
         model: What the agent is called in requests and answers.
         token: What a client must send as ``Authorization: Bearer TOKEN``, its API key; None lets everybody ask. Health
-            is open.
+            and the empty web page are open.
+        images: What the web page shows beside the text of pages; None shows the text alone.
     """
 
     @asynccontextmanager
@@ -67,10 +75,13 @@ def agent_app(
                 "pages": len(session.retriever.pages),
                 "index": session.retriever.fingerprint,
                 "in_flight": chat.in_flight,
+                "page_images": images is not None,
+                "needs_token": token is not None,
             }
         )
 
     app.add_route("/v1/chat/completions", guarded(chat), methods=["POST"])
     app.add_route("/v1/models", guarded(models), methods=["GET"])
     app.add_route("/health", health, methods=["GET"])
+    add_web_page(app, guarded, session.retriever.pages, images)
     return app
