@@ -22,7 +22,8 @@ SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (rb"BM", ".bmp"),
 )
 """How files of the formats that we read begin, as regular expressions, and their suffix."""
-_OURS = re.compile(r"[0-9a-f]{64}\.(?:png|jpg|webp|tif|gif|bmp|txt)")
+_OURS = re.compile(r"\.?[0-9a-f]{64}\.(?:png|jpg|webp|tif|gif|bmp|txt)(?:\.[0-9a-f]{12}\.tmp)?")
+"""Names of kept files, and of those being written."""
 
 
 class ImageStore:

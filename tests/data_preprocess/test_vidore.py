@@ -222,11 +222,14 @@ def test_running_again_keeps_what_is_there_and_drops_what_is_stale(tmp_path: Pat
     assert len(list(images.rglob("*.jpg"))) == 3
     before = (tmp_path / "out/pages/pages.parquet").stat().st_mtime_ns
     (images / "own.jpg").write_text("mine")
+    whole = next(images.rglob("*/*.jpg"))
+    (whole.parent / f".{whole.name}.0123456789ab.tmp").touch()  # as a kill would leave it
     convert(source, tmp_path / "out")
     assert (tmp_path / "out/pages/pages.parquet").stat().st_mtime_ns == before
     convert(source, tmp_path / "out", Selection(max_samples=1))
     assert len(list(images.rglob("*.jpg"))) == 2
     assert (images / "own.jpg").read_text() == "mine"
+    assert not list(images.rglob("*.tmp"))
 
 
 def test_what_is_no_data_set_is_one_line(tmp_path: Path) -> None:
