@@ -56,10 +56,14 @@ TRAINING = (
     "epochs=1000",
     "max_steps=300",
     "evaluation.steps=50",
+    "evaluation.questions=150",
+    "evaluation.pages=150",
     "save_steps=150",
     "logging_steps=10",
 )
-"""Options with which a tiny model of random weights learns to see: ``bash scripts/run_retriever.sh ...``."""
+"""Options with which a tiny model of random weights learns to see: ``bash scripts/run_retriever.sh ...``.
+
+What is ranked in evaluations are the held-out pages, all of them."""
 
 Place = tuple[int, int]
 """Row and column, from 0 at the top left."""
@@ -184,7 +188,7 @@ def train_world(folder: Path) -> Path:
     """A whole world in ``folder`` with a model that has learnt to see, ``folder/run/model``."""
     make_world(folder)
     new_model(folder)
-    done = run_script(folder, folder / "run", *TRAINING)
+    done = run_script(folder, folder / "run", *TRAINING, timeout_s=1700)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     return folder
 
