@@ -195,23 +195,26 @@ def maxsim_of_rounded(
     vector_E = words.view(np.float32)
     best_T = np.empty(tokens, np.float32)
     for page in range(len(scores_C)):
+        sims = sims_VS[starts_C[page] : ends_C[page]]
+        vectors = vectors_VE[starts_C[page] : ends_C[page]]
         most_S[:] = -1  # any negative similarity is less, as a signed number
-        for vector in range(starts_C[page], ends_C[page]):
+        for vector in range(len(sims)):
             for place in range(places):
-                most_S[place] = max(most_S[place], sims_VS[vector, place])
+                most_S[place] = max(most_S[place], sims[vector, place])
+        unlike = most_S[:tokens].min() < 0
         most_S[tokens:] = -1
         best_T[:] = -np.inf
-        for vector in range(starts_C[page], ends_C[page]):
+        for vector in range(len(sims)):
             nearest = np.uint16(1)
             for place in range(places):
-                nearest = min(nearest, np.uint16(sims_VS[vector, place] ^ most_S[place]))
-            if nearest > 0 and most_S[:tokens].min() >= 0:
+                nearest = min(nearest, np.uint16(sims[vector, place] ^ most_S[place]))
+            if nearest > 0 and not unlike:
                 continue
             for e in range(width):
-                words[e] = np.uint32(vectors_VE[vector, e]) << np.uint32(16)
+                words[e] = np.uint32(vectors[vector, e]) << np.uint32(16)
             for token in range(tokens):
                 # Of negative similarities alone the bits do not tell the order: all of them are multiplied anew.
-                if sims_VS[vector, token] == most_S[token] or most_S[token] < 0:
+                if sims[vector, token] == most_S[token] or most_S[token] < 0:
                     similarity = np.float32(0)
                     for e in range(width):
                         similarity += vector_E[e] * query_TE[token, e]

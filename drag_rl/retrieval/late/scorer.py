@@ -23,7 +23,7 @@ from drag_rl.retrieval.ranked_pages import Rows, Scores
 
 FirstLook = Literal["hamming", "asymmetric"]
 MOST_THREADS = 8
-VECTORS_A_THREAD = 1 << 14
+VECTORS_A_THREAD = 1 << 13
 """Fewer are not worth another thread."""
 
 
