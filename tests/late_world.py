@@ -11,6 +11,7 @@ import json
 import os
 import random
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache
@@ -202,3 +203,7 @@ def curve(run: Path, name: str) -> dict[int, float]:
             if name in row["data"]:
                 found[row["step"]] = row["data"][name]
     return found
+
+
+if __name__ == "__main__":
+    train_world(Path(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""A tiny Qwen3-VL of random weights learns to see by our own script: pages in PDFs, questions, an index, an evaluation."""
+"""A tiny Qwen3-VL of random weights learns to see by our own script: from PDFs to an index and its evaluation."""
 
 from __future__ import annotations
 
