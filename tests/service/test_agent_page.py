@@ -418,7 +418,7 @@ WIDER = """() => [document.documentElement, ...document.querySelectorAll('body *
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("width", "scheme"), [(1500, "light"), (1500, "dark"), (750, "light"), (360, "dark"), (320, "light")]
+    ("width", "scheme"), [(1900, "light"), (1500, "dark"), (750, "light"), (360, "dark"), (320, "light")]
 )  # 750 is a screen of 1500 at 200 %
 def test_nothing_is_cut_or_unnamed_at_any_width(data, browser, tmp_path, width, scheme):
     with serving(data) as url, reading(browser, url, width=width, scheme=scheme) as reader:

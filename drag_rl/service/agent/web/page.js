@@ -81,14 +81,16 @@ function placeOf(page_id) {
   return found.get(page_id)?.place ?? { page_id, document: page_id, page: null };
 }
 
+const PART = /[\p{L}\p{N}]/u; // beside an id it is part of a longer one
+
 /** An answer's text, where each id of a page that it cites is a link to the page. */
 function cited(text, places) {
   const nodes = [];
   const byLength = [...places].sort((a, b) => b.page_id.length - a.page_id.length);
   let from = 0;
   for (let at = 0; at < text.length; at += 1) {
-    const place = byLength.find(({ page_id }) => text.startsWith(page_id, at));
-    if (!place) continue;
+    const place = byLength.find(({ page_id }) => page_id && text.startsWith(page_id, at));
+    if (!place || PART.test(text[at - 1] ?? "") || PART.test(text[at + place.page_id.length] ?? "")) continue;
     const number = places.indexOf(place) + 1;
     nodes.push(visible(text.slice(from, at)), pageLink(place, () => foundIn(place), String(number)));
     nodes.at(-1).setAttribute("aria-label", `Source ${number}: ${titleOf(place)}`);
