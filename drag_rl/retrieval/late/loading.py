@@ -34,7 +34,7 @@ def load_encoder(
 
     Raises ``InputError`` for a model that cannot be found or loaded, and for any weight that is missing or unexpected.
     """
-    folder, adapter = model_and_adapter(settings)
+    folder, adapter = model_and_adapter(settings, draws=projection_seed is not None)
     if is_foreign(folder):
         if adapter:
             raise InputError(f"--adapter {settings.adapter}: {settings.model} is no model of ours to adapt")
@@ -47,7 +47,7 @@ def load_module(
     settings: MultiVectorSettings, *, trainable: bool = False, projection_seed: int | None = None
 ) -> ColQwen3Module:
     """The encoder's own module; see :func:`load_encoder`."""
-    folder, adapter = model_and_adapter(settings)
+    folder, adapter = model_and_adapter(settings, draws=projection_seed is not None)
     device = _device(settings)
     dtype = _dtype(settings, device)
     pages = load_processor(folder, settings.max_visual_tokens)
@@ -88,10 +88,11 @@ def load_processor(folder: Path, max_visual_tokens: int = 0) -> PageProcessor:
         raise InputError(f"--model {folder}: its processor cannot be loaded: {why}") from error
 
 
-def model_and_adapter(settings: MultiVectorSettings) -> tuple[Path, Path | None]:
+def model_and_adapter(settings: MultiVectorSettings, *, draws: bool = False) -> tuple[Path, Path | None]:
     """The folders of the model and of its adapter, downloaded if need be.
 
-    Raises ``InputError`` without them, and for what is no retriever model by its configuration or lack of a projection.
+    Raises ``InputError`` without them, and for what is no retriever model by its configuration or, unless one is to be
+    drawn, lack of a projection.
     """
     adapter = adapter_folder(settings.adapter) if settings.adapter else None
     model = settings.model
@@ -103,7 +104,7 @@ def model_and_adapter(settings: MultiVectorSettings) -> tuple[Path, Path | None]
     folder = model_folder(model)
     if not is_foreign(folder):
         read_config(folder)
-        vector_width(folder, projection_width(adapter) if adapter else 0)
+        vector_width(folder, projection_width(adapter) if adapter else DEFAULT_DIM * draws)
     return folder, adapter
 
 
