@@ -26,6 +26,7 @@ from data_preprocess.question_rows import Row, read_rows, shown
 from data_preprocess.question_set import FILES, STAGES, report, write_question_set
 from drag_rl.console import run_app
 from drag_rl.corpus.copies import copies
+from drag_rl.corpus.image_pages import split_place
 from drag_rl.corpus.pages import load_pages
 from drag_rl.corpus.pool import pool_fingerprint, read_left_out
 from drag_rl.corpus.sources import doc_id_of
@@ -61,7 +62,7 @@ class Documents:
         self._left_out = left_out
         self._counts = Counter(page.doc_id for page in pages)
         self._names: dict[str, set[str]] = {}
-        for doc_id, source in {(page.doc_id, page.source_file) for page in pages}:
+        for doc_id, source in {(page.doc_id, split_place(page.source_file)[0]) for page in pages}:
             for name in {doc_id, source, PurePosixPath(doc_id).name, PurePosixPath(source).name}:
                 self._names.setdefault(name, set()).add(doc_id)
 

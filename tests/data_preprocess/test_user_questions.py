@@ -311,3 +311,12 @@ def test_copies_of_one_pdf_are_never_parted(tmp_path: Path) -> None:
         documents = manifest.config["documents"]
         assert all(documents[name] == documents[f"{name}-copy"] for name in "abcd")
         assert set(documents.values()) == {"train", "val", "test"}
+
+
+def test_documents_of_images_are_known_by_their_folder_or_file() -> None:
+    pages = [replace(page_of("deck", 2, "Rotor"), source_file="deck/slide2.png")]
+    pages += [replace(page_of("scan", n, "Pump"), source_file=f"in/scan.tif#{n}") for n in (1, 2)]
+    documents = Documents(pages, {})
+    assert [documents.find(name) for name in ("deck", "scan", "scan.tif", "in/scan.tif")] == ["deck"] + [
+        "scan"
+    ] * 3
