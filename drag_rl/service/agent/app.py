@@ -6,16 +6,19 @@ import hmac
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from drag_rl import __version__
-from drag_rl.corpus.images import PageImages
 from drag_rl.handoff.session import Session
 from drag_rl.service.agent.endpoint import AgentLimits, ChatCompletions, error_response
 from drag_rl.service.agent.web import add_web_page
+
+if TYPE_CHECKING:
+    from drag_rl.corpus.images import PageImages
 
 
 def agent_app(

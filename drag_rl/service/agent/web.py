@@ -10,15 +10,18 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
-from drag_rl.corpus.images import PageImages
 from drag_rl.corpus.pages import source_dir_of
 from drag_rl.errors import InputError
 from drag_rl.retrieval import PageTexts
+
+if TYPE_CHECKING:
+    from drag_rl.corpus.images import PageImages
 
 FOLDER = Path(__file__).parent / "web"
 FILES = {
@@ -47,6 +50,8 @@ def images_of(pages_dir: Path | None) -> PageImages | None:
     """
     if pages_dir is None or source_dir_of(pages_dir) is None:
         return None
+    from drag_rl.corpus.images import PageImages  # takes seconds, and not every agent shows images
+
     return PageImages(pages_dir)
 
 
