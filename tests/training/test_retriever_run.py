@@ -13,15 +13,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from drag_rl.corpus.ingest import ReadOptions, ingest_pdfs
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import read_manifest
-from drag_rl.questions import read_questions
+from drag_rl.questions import write_questions
 from drag_rl.retrieval.late.embedder import MultiVectorSettings
 from drag_rl.retrieval.late.loading import load_encoder
 from drag_rl.training.curves import read_losses
 from drag_rl.training.retriever.options import read_options
 from drag_rl.training.retriever.task import Task
 from drag_rl.training.retriever.train import train_retriever
+from drag_rl.types import Question
 
 SHORT = ("lora.r=4", "batch_size=8", "warmup_steps=0", "learning_rate=1e-2", "report_to=[]")
 MAIN = str(late_world.ROOT / "configs" / "retriever.yaml")
@@ -132,7 +134,7 @@ def test_two_ranks_train_as_one_does_with_twice_the_batch(symbols, untrained, he
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_mined_pages_of_bm25_and_of_the_model_are_trained_against(tiny_data, untrained, here, tmp_path):
+def test_mined_pages_of_bm25_and_of_the_model_are_trained_against(make_pdf, untrained, here, tmp_path):
     options = (
         "loss.name=hard-negative",
         "loss.both_directions=false",
@@ -141,11 +143,26 @@ def test_mined_pages_of_bm25_and_of_the_model_are_trained_against(tiny_data, unt
         "negatives.max_share=0",
         "max_steps=2",
     )
-    data = {"pages": tiny_data / "pages", "train": tiny_data / "questions.train.parquet"}
+    (tmp_path / "pdfs").mkdir()
+    texts = [f"valve {' '.join(late_world.NAMES[n : n + 4])}" for n in range(0, 48, 4)]
+    (tmp_path / "pdfs" / "valves.pdf").write_bytes(make_pdf(texts, width=240, height=160))
+    ingest_pdfs(tmp_path / "pdfs", tmp_path / "pages", ReadOptions())
+    asked = [
+        Question(
+            question_id=str(number),
+            text=f"valve {text.split()[1]}",
+            gold_page_ids=(f"valves#{number}",),
+            answers=(),
+            data_source="valves",
+        )
+        for number, text in enumerate(texts, start=1)
+    ]
+    data = {"pages": tmp_path / "pages", "train": tmp_path / "valves.train.parquet"}
+    write_questions(data["train"], asked, "train")
     adapter = here(*options, **data)
     rows = pq.read_table(tmp_path / "run" / "negatives.parquet").to_pylist()
-    questions = {question.question_id: question for question in read_questions(data["train"])}
-    assert len(rows) == len(questions)
+    questions = {question.question_id: question for question in asked}
+    assert len(rows) == len(questions) == 12
     for row in rows:
         assert len(set(row["page_ids"])) == 3
         assert not {*row["page_ids"]} & {*questions[row["question_id"]].gold_page_ids}
