@@ -19,11 +19,10 @@ def open_retriever(folder: Path | str, pages_dir: Path | str | None = None) -> R
     """
     folder = Path(folder)
     manifest = check_files(folder)
-    kind = _kind(folder, manifest)
     if pages_dir is not None:
         check_corpus(folder, manifest, Path(pages_dir))
-        kind.check_pages(folder, manifest, Path(pages_dir))
-    return kind.open(folder, manifest)
+        _check_pages(folder, manifest, Path(pages_dir))
+    return _kind(folder, manifest).open(folder, manifest)
 
 
 def holds_model(folder: Path | str) -> bool:
@@ -34,6 +33,15 @@ def holds_model(folder: Path | str) -> bool:
     folder = Path(folder)
     manifest = read_manifest(folder)
     return _kind(folder, manifest).holds_model(folder, manifest)
+
+
+def _check_pages(folder: Path, manifest: Manifest, pages_dir: Path) -> None:
+    """Raise ``InputError`` unless what an index and its parts know of pages besides their texts is of these."""
+    from drag_rl.retrieval.parts import part_folders  # which opens parts as this module does
+
+    _kind(folder, manifest).check_pages(folder, manifest, pages_dir)
+    for part in part_folders(folder):
+        _check_pages(part, read_manifest(part), pages_dir)
 
 
 def _kind(folder: Path, manifest: Manifest) -> type[IndexKind]:

@@ -44,7 +44,7 @@ class LateIndex(IndexKind):
         Literal["auto", "float32", "bfloat16", "float16"],
         "What the model computes in; auto: bfloat16 on a GPU.",
     ] = "auto"
-    batch_size: Annotated[int, "Page images of the largest size that the model looks at at a time."] = 8
+    batch_size: Annotated[int, "Page images of the largest size in a batch, or more smaller ones."] = 8
     load_in_4bit: Annotated[bool, "Load the model's weights in 4 bits (NF4)."] = False
     max_visual_tokens: Annotated[
         int, "Vectors of a page before pooling, at most; the model's own limit by default."
@@ -59,7 +59,7 @@ class LateIndex(IndexKind):
         bool, "Search bits first, a thirty-second of the vectors; else all vectors of all pages."
     ] = True
     rescore_ratio: Annotated[
-        int, f"Pages whose vectors are looked at for each of the {BEST_PAGES} best; ranks are known so far."
+        int, f"Pages whose vectors are looked at, for each of the {BEST_PAGES} best; so many ranks are known."
     ] = 10
     prefilter: Annotated[
         Literal["hamming", "asymmetric"], "How bits are searched: by the query's bits, or by its numbers."

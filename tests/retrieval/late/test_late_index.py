@@ -248,11 +248,15 @@ def test_only_pages_whose_image_changed_are_encoded_again(tmp_path: Path) -> Non
 def test_an_index_is_of_the_images_as_they_are(tmp_path: Path) -> None:
     """The texts are the same, and so is the fingerprint of the pages."""
     indexed(tmp_path, TEXTS)
-    assert open_retriever(tmp_path / "index", tmp_path / "pages").fingerprint
+    build_index(tmp_path / "pages", tmp_path / "bm25")
+    build_index(None, tmp_path / "two", "rerank", part=(str(tmp_path / "bm25"), str(tmp_path / "index")))
+    for name in ("index", "two"):
+        assert open_retriever(tmp_path / name, tmp_path / "pages").fingerprint
     redactions = {"page_id": "dog#2", "boxes": [[0, 0, 32, 32]]}
     (tmp_path / "pages" / "redactions.jsonl").write_text(json.dumps(redactions) + "\n")
-    with pytest.raises(InputError, match=r"was not made from the page images of .*pages as they are now"):
-        open_retriever(tmp_path / "index", tmp_path / "pages")
+    for name in ("index", "two"):
+        with pytest.raises(InputError, match=r"was not made from the page images of .*pages as they are now"):
+            open_retriever(tmp_path / name, tmp_path / "pages")
     _, built = build_index(tmp_path / "pages", tmp_path / "index", "late", model=MODEL, pool=1)
     assert built
     assert found_by(open_retriever(tmp_path / "index", tmp_path / "pages"), "yellow")[0] != "dog#2"
