@@ -93,7 +93,7 @@ def ranked(index, question):
     return [hit.page_id for hit in index.search(question, len(index), snippet_chars=0).hits]
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(data=st.data(), config=st.sampled_from(CONFIGS), question=st.sampled_from(lab.QUESTIONS[:3]))
 def test_they_equal_an_independent_computation(index, data, config, question):
     trajectory = lab.played(index, question, data.draw(messages(config)), config)

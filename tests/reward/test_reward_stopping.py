@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from reward_outcomes import answer, configured, malformed, outcome_of, outcomes, search
 
@@ -44,6 +44,7 @@ def test_each_search_after_the_first_costs_its_share_of_the_budget():
     assert search_cost(configured(outcome_of([search(1), search(2)]), max_turns=2)) == 0.0
 
 
+@settings(max_examples=40)
 @given(outcomes())
 def test_turn_by_turn_they_sum_to_the_whole(outcome):
     for name in ("gold_at_stop", "search_cost"):
