@@ -27,10 +27,14 @@ MakePdf = Callable[..., bytes]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def made_once() -> None:
-    """A clean clone lacks compiled loops, and hypothesis' table of characters, whose making is no test's own time."""
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A clean clone lacks compiled loops, and hypothesis' table of characters, whose making is no test's own time.
+
+    One worker compiles, the others wait and load what it has kept: at the same time each would compile all of them.
+    """
     from compiled_loops import compile_all
 
+    built_once(tmp_path_factory, "compiled", lambda _: compile_all())
     compile_all()
     st.text().validate()
 
