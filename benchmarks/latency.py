@@ -17,6 +17,7 @@ MAX_TOKENS the tokens of a message, at most (32).
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import re
 import subprocess
@@ -37,7 +38,7 @@ EPISODE = os.environ.get(
 PARTS = ("rendering", "waiting", "first token", "decoding", "search", "snippets", "whole")
 
 Spans = tuple[float, ...]
-"""Seconds of each of PARTS."""
+"""Seconds of each of PARTS; NaN for the search of a message that makes none."""
 
 
 def main(index: Path, questions: Path, url: str, model: str) -> None:
@@ -59,8 +60,11 @@ def main(index: Path, questions: Path, url: str, model: str) -> None:
 
 def _percentiles(spans: Sequence[Spans]) -> list[str]:
     milliseconds = 1000 * np.array(spans)
-    low, high = (np.percentile(milliseconds, share, axis=0) for share in (50, 95))
-    return [f"{one:.1f} / {other:.1f}" for one, other in zip(low, high, strict=True)]
+    columns = [column[~np.isnan(column)] for column in milliseconds.T]
+    return [
+        f"{np.percentile(column, 50):.1f} / {np.percentile(column, 95):.1f}" if len(column) else "none"
+        for column in columns
+    ]
 
 
 async def _asked(index: Path, url: str, model: str, texts: Sequence[str], users: int) -> list[Spans]:
@@ -84,8 +88,9 @@ async def _asked(index: Path, url: str, model: str, texts: Sequence[str], users:
                 timing = wrote.timing
                 assert timing is not None, "a model at a server tells"
                 parts = (timing.encoding_s, timing.waiting_s, timing.first_token_s, timing.decoding_s)
-                found = (searched.search_s, searched.snippets_s) if searched else (0.0, 0.0)
-                spans.append((*parts, *found, wrote.generation.seconds + sum(found)))
+                found = (searched.search_s, searched.snippets_s) if searched else (math.nan, math.nan)
+                whole = wrote.generation.seconds + (sum(found) if searched else 0.0)
+                spans.append((*parts, *found, whole))
         return spans
 
     with tempfile.TemporaryDirectory() as log, open_session(options, Path(log) / "log") as session:
