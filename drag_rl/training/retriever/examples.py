@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from rich.progress import track
 from sentence_transformers.multi_vector_encoder.data_collator import MultiVectorEncoderDataCollator
 
 from drag_rl.corpus.images import PageImages
@@ -67,7 +68,7 @@ def usable_questions(
     gold page that is not in the folder of pages, and where no question is left.
     """
     kept, dropped, shown = [], Counter[str](), dict[str, bool]()
-    for question in questions:
+    for question in track(questions, f"page images of {where.name}"):
         missing = [page_id for page_id in question.gold_page_ids if page_id not in pages.texts]
         if missing:
             raise InputError(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from rich.progress import track
 from sentence_transformers.multi_vector_encoder import MultiVectorEncoder
 
 from drag_rl.corpus.pages import pages_manifest
@@ -68,7 +69,9 @@ def mined_negatives(
         found = _rankings(questions, pages, options, task, encoder)
         chosen = {
             question.question_id: chooser.choose(question, rankings)
-            for question, rankings in zip(questions, found, strict=True)
+            for question, rankings in track(
+                zip(questions, found, strict=True), "hard negatives", total=len(questions)
+            )
         }
         _write(path, chosen, inputs, config, chooser.counts)
     table = pq.read_table(path)

@@ -132,8 +132,10 @@ def main(
 ) -> None:
     """Train a late-interaction retriever on page images."""
     task = Task(model=model, adapter=adapter, pages=pages, train=train, val=val, run=run)
-    result = train_retriever(task, read_options([str(path) for path in config], options or []))
-    typer.echo(f"{result.name}: {result}")
+    values = read_options([str(path) for path in config], options or [])
+    result = train_retriever(task, values)
+    size = f"--max-visual-tokens {values.max_visual_tokens}"
+    typer.echo(f"{result.name}: {result}; it has learnt from pages of this size: drag index {size}")
 
 
 if __name__ == "__main__":
