@@ -79,7 +79,7 @@ def page_base(questions: Iterable[Question], pages: Iterable[Page]) -> PageBase:
                 continue
             words = word_set(question.text)
             fits = {
-                number: sum(rarity[doc_id][word] for word in words & own)
+                number: math.fsum(rarity[doc_id][word] for word in words & own)  # the same in any order
                 for number, own in documents[doc_id].items()
             }
             best = max(fits.values())
