@@ -124,9 +124,11 @@ def gold_reachable(retriever: Retriever, asked: Sequence[Question]) -> str | Dou
     gold = list(texts)
     chosen = [gold[place] for place in spread(gold, GOLD_SAMPLE)]
     pages = retriever.pages
-    queries = [
-        Query(text=rarest_words(pages, page_id) or texts[page_id], track=(page_id,)) for page_id in chosen
-    ]
+    own = {page_id: rarest_words(pages, page_id) for page_id in chosen}
+    queries = [Query(text=own[page_id] or texts[page_id], track=(page_id,)) for page_id in chosen]
+    by = "by the rarest words of their own text" + (
+        "" if all(own.values()) else ", or by their question where they have none"
+    )
     rankings = blocking(retriever.search(queries, 0))
     ranks = [ranking.tracked[0] for ranking in rankings]
     lost = [page_id for page_id, rank in zip(chosen, ranks, strict=True) if rank is None]
@@ -135,16 +137,16 @@ def gold_reachable(retriever: Retriever, asked: Sequence[Question]) -> str | Dou
     )
     if len(lost) == len(chosen):
         raise InputError(
-            f"none of {of_all} is found by the rarest words of its own text ({lost[0]} is one): have these pages a "
+            f"none of {of_all} is found {by} ({lost[0]} is one): have these pages a "
             "text? drag ingest --ocr auto reads scanned ones"
         )
     firsts = sum(rank == 1 for rank in ranks)
     if lost:
         return Doubt(
-            f"{len(lost)} of {of_all} are not found by the rarest words of their own text ({lost[0]} is one): no "
+            f"{len(lost)} of {of_all} are not found {by} ({lost[0]} is one): no "
             "reward can be earned for them; read scans with drag ingest --ocr auto, or leave their questions out"
         )
-    return f"{of_all} are found by the rarest words of their own text, {firsts} of them first"
+    return f"{of_all} are found {by}, {firsts} of them first"
 
 
 def raw_question(asked: Sequence[Question], retriever: Retriever, top_k: int) -> str | Doubt:
