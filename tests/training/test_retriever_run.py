@@ -187,6 +187,8 @@ def test_mined_pages_of_bm25_and_of_the_model_are_trained_against(make_pdf, untr
     assert first.keys() == second.keys()
     assert any(not torch.equal(second[name].float(), weight.float()) for name, weight in first.items())
     assert load_encoder(MultiVectorSettings(model=str(untrained), adapter=str(again), device="cpu"))
+    over_4bit = here("load_in_4bit=true", "max_steps=1", run="over-4-bit", **data)
+    assert weights(over_4bit).keys() == first.keys()
 
 
 @pytest.mark.parametrize(
