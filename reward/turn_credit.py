@@ -16,8 +16,8 @@ of the batch (a rollout is part of the means that it is compared with; GRPO's di
 questions, for any reward). The two gains sum to the credit of the best search, so by themselves they move credit to
 where it is earned without changing what is optimal. It holds for ``loss_agg_mode: token-mean``, verl's default;
 ``seq-mean-token-mean`` divides by a length that the policy chooses. ``tests/verl_plugin/test_turn_credit_bias.py``
-enumerates all episodes of a small world and finds just this, whether the policy ends them by an answer or by saying that
-it has enough, paid for gold at the stop and charged for searches.
+enumerates all episodes of a small world and finds just this, whether the policy ends them by an answer or by saying
+that it has enough, paid for gold at the stop and charged for searches.
 """
 
 from __future__ import annotations
