@@ -13,7 +13,8 @@ _LOOK_BACK_CHARS = 12
 def sentence_spans(text: str) -> list[tuple[int, int]]:
     """Where the sentences of a text begin and end, without the spaces around them; the last may be unfinished.
 
-    >>> [(text := "It is 3.5 V, e.g. here. Then? It stops")[begin:end] for begin, end in sentence_spans(text)]
+    >>> text = "It is 3.5 V, e.g. here. Then? It stops"
+    >>> [text[begin:end] for begin, end in sentence_spans(text)]
     ['It is 3.5 V, e.g. here.', 'Then?', 'It stops']
     """
     spans, begin = [], 0
