@@ -43,6 +43,7 @@ class _Composed(RetrieverConformance):
         return words, opened(folder / "late", texts, rescore_ratio=1)
 
 
+@pytest.mark.slow
 class TestWordsThenLate(_Composed):
     def build(self, folder: Path, texts: Mapping[str, str]) -> Retriever:
         words, late = self.parts(folder, texts)

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from colour_pages import COLOURS, SQUARE, SeesColours, box_of, page_image
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
@@ -81,6 +81,7 @@ similarities = arrays.arrays(
 )
 
 
+@settings(max_examples=40)
 @given(similarities, st.floats(0, 1), st.floats(0, 1))
 def test_maps_are_shares(similarity, across, down):
     found = of(similarity)
@@ -95,6 +96,7 @@ def test_maps_are_shares(similarity, across, down):
     assert found.score == pytest.approx(similarity.max(axis=(1, 2)).sum(), abs=1e-4)
 
 
+@settings(max_examples=40)
 @given(similarities)
 def test_a_map_turns_with_the_page(similarity):
     turned = of(similarity[:, ::-1, ::-1])
@@ -117,6 +119,7 @@ def test_similarities_are_those_of_sentence_transformers():
 texts = st.text(st.sampled_from("ab ,é日本\n"), max_size=30)
 
 
+@settings(max_examples=40)
 @given(texts, st.lists(st.integers(0, 30), max_size=10))
 def test_every_token_of_a_text_is_in_one_word(text, cuts):
     edges = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
@@ -127,6 +130,7 @@ def test_every_token_of_a_text_is_in_one_word(text, cuts):
     assert all(word.text and word.text.strip() == word.text for word in words)
 
 
+@settings(max_examples=40)
 @given(st.text(max_size=30), st.lists(st.text(max_size=5), max_size=8))
 def test_tokens_that_are_no_pieces_of_the_text_do_no_harm(text, tokens):
     words = query_words(text, tokens)
