@@ -93,7 +93,8 @@ class Flare(Prompted):
 def masked(text: str, begin: int, end: int, tokens: tuple[DraftToken, ...], mask: float) -> str:
     """A sentence of a text without its tokens of a probability that is not above ``mask``; whole if nothing is left.
 
-    >>> tokens = [DraftToken(begin=b, end=e, log_prob=p, entropy=0) for b, e, p in [(0, 3, 0), (3, 10, -3), (10, 16, 0)]]
+    >>> places = [(0, 3, 0), (3, 10, -3), (10, 16, 0)]
+    >>> tokens = [DraftToken(begin=b, end=e, log_prob=p, entropy=0) for b, e, p in places]
     >>> masked("The Danube rises.", 0, 17, tuple(tokens), 0.4)
     'The rises.'
     """
