@@ -47,7 +47,7 @@ async function open(place, { passage, words }) {
     if (!response.ok) throw new Error(line(body));
     if (!body.trim()) text.replaceChildren(el("p.soft", {}, "This page has no text."));
     else text.replaceChildren(...withPassage(body, passage, words));
-    const first = text.querySelector(".passage, mark");
+    const first = text.querySelector(".passage") ?? text.querySelector("mark");
     if (first) text.scrollTop = first.offsetTop - text.offsetTop - 40;
   } catch (error) {
     if (number === opened) byId("page-failure").textContent = error.message;

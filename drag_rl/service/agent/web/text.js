@@ -3,8 +3,8 @@
 const INVISIBLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
 const STACKED = /(\p{M}{8})\p{M}+/gu; // no script stacks as many marks on a letter: they would cover other lines
 const WORD = /[\p{L}\p{N}\p{M}]+/gu;
-const COMMON = new Set(("a an and are as at about be by can do does for from has have how in into is it its of on or "
-  + "say that the their there these they this to was were what when where which who why will with you your").split(" "));
+const COMMON = new Set(("a an and are as at about be by can do does for from has have how i in into is it its me my of on or "
+  + "say that the their there these they this to was we were what when where which who why will with you your").split(" "));
 
 /** The element that has an id. */
 export function byId(id) {
