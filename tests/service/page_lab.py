@@ -87,16 +87,16 @@ def cites_the_seal(request):
 
 
 @contextmanager
-def serving(data, small=searches_twice, large=cites_the_seal, token=None):
+def serving(data, small=searches_twice, large=cites_the_seal, token=None, episode=lab.PLAIN):
     """The address of an agent over scripted models, with page images."""
-    with FakeServer(small) as searcher, FakeServer(large) as generator:
+    with FakeServer(small) as searcher, FakeServer(large or cites_the_seal) as generator:
         options = SessionOptions(
             index=data / "index",
             policy=PolicyOptions(
                 model=ModelChoice(base_url=searcher.url, model="small"), retries=0, timeout_s=20
             ),
-            generator=options_for(generator),
-            episode=lab.PLAIN,
+            generator=options_for(generator) if large else None,
+            episode=episode,
         )
         with open_session(options, data / "log") as session:
             app = agent_app(session, token=token, images=images_of(data / "pages"))

@@ -7,6 +7,7 @@ import re
 import threading
 
 import pytest
+import trajectory_lab as lab
 from fake_openai import Failure
 from page_lab import (
     MARKUP,
@@ -126,7 +127,37 @@ def test_cancel_ends_the_question_at_the_agent(data, browser):
         expect(page.get_by_role("status")).to_contain_text("Answered")
         assert wait_idle(url)
         kept = [told["failure"] for told in json.loads(page.evaluate("localStorage['drag.questions']"))]
-        assert kept == ["", "Cancelled.", "Cancelled."] and not reader.said
+        assert kept == ["", "Cancelled.", "Cancelled.", "Cancelled."] and not reader.said
+
+
+def test_an_earlier_question_ends_the_one_that_is_being_answered(data, browser):
+    gate = threading.Event()
+    gate.set()
+    with serving(data, small=held(searches_twice, gate)) as url, reading(browser, url) as reader:
+        page = ready(reader.page)
+        ask(page)
+        expect(page.get_by_role("status")).to_contain_text("Answered")
+        gate.clear()
+        ask(page, "And the nozzle?")
+        expect(page.locator(".hit").first).to_be_visible()
+        page.get_by_role("navigation").get_by_role("button", name=QUESTION).click()
+        expect(page.get_by_role("status")).to_contain_text("Answered")
+        expect(page.get_by_role("navigation").get_by_text("not answered")).to_be_visible()
+        gate.set()
+        assert wait_idle(url) and page.locator("#asked").inner_text() == QUESTION
+        assert "Answered" in page.get_by_role("status").inner_text() and not reader.said
+
+
+def test_where_nobody_answers_the_pages_are_listed(data, browser):
+    only = lab.PLAIN.model_copy(update={"answer": False, "max_turns": 1})
+    with serving(data, large=None, episode=only) as url, reading(browser, url) as reader:
+        page = ready(reader.page)
+        ask(page)
+        expect(page.get_by_role("status")).to_contain_text("pages found")
+        region = page.get_by_role("region", name="Pages found")
+        region.get_by_role("link", name="manuals/pump, page 2").click()
+        expect(page.locator("#page-text")).to_contain_text("2000 hours")
+        assert not reader.said
 
 
 def test_a_token_is_asked_for_once_in_a_tab(data, browser):

@@ -35,6 +35,7 @@ const SHOW = {
   hits({ step, hits }) {
     const item = byId("searches").querySelector(`[data-step="${Number(step)}"]`);
     const count = `${hits.length} ${hits.length === 1 ? "page" : "pages"} found`;
+    if (!item) return "";
     item.lastChild.replaceWith(hits.length ? el("ol.hits", { "aria-label": count }, hits.map((hit) => hitOf(hit, item.words)))
       : el("p.soft", {}, "No page was found."));
     return `${hits.length ? count : "No page was found"}. The searcher reads on …`;
@@ -102,7 +103,7 @@ function cited(text, places) {
 }
 
 async function ask(question) {
-  running?.abort();
+  cancel();
   const mine = running = new AbortController();
   const told = { question, time: Date.now(), events: [], failure: "" };
   const started = performance.now();
@@ -111,22 +112,34 @@ async function ask(question) {
   byId("cancel").disabled = false;
   try {
     for await (const event of events(question, mine.signal)) {
-      if (running !== mine) return;
+      if (running !== mine) break;
       const kept = slim(event, (performance.now() - started) / 1000);
       told.events.push(kept);
       say(SHOW[kept.event]?.(kept) ?? "");
     }
   } catch (error) {
-    if (running !== mine) return;
-    told.failure = error.name === "AbortError" ? "Cancelled." : line(error.message, 500);
-    say(told.failure === "Cancelled." ? told.failure : "", told.failure === "Cancelled." ? "" : told.failure);
+    if (running === mine) say("", told.failure = line(error.message, 500));
   }
-  unfinished();
-  if (document.activeElement === byId("cancel")) byId(told.failure ? "question" : "answer-title").focus();
-  byId("cancel").disabled = true;
-  running = null;
+  if (mine.signal.aborted) told.failure = "Cancelled.";
+  if (running === mine) {
+    unfinished();
+    if (document.activeElement === byId("cancel")) byId(told.failure ? "question" : "answer-title").focus();
+    byId("cancel").disabled = true;
+    running = null;
+  }
   keep(told);
   list(again);
+}
+
+/** End the question that is being answered, here and at the agent. */
+function cancel() {
+  if (!running) return;
+  running.abort();
+  running = null;
+  unfinished();
+  if (document.activeElement === byId("cancel")) byId("question").focus();
+  byId("cancel").disabled = true;
+  say("Cancelled.");
 }
 
 /** An event as it is shown and kept: the end holds much more, for programs. */
@@ -145,7 +158,7 @@ function unfinished() {
 
 /** Show a question that was asked earlier. */
 function again(told) {
-  running?.abort();
+  cancel();
   clear(told.question);
   let progress = "";
   for (const event of told.events) progress = SHOW[event.event]?.(event) ?? "";
@@ -171,12 +184,12 @@ byId("ask").addEventListener("submit", (event) => {
   if (question) ask(question);
 });
 byId("question").addEventListener("keydown", (event) => {
-  if (event.key === "Escape") running?.abort();
+  if (event.key === "Escape") cancel();
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
   byId("ask").requestSubmit();
 });
-byId("cancel").addEventListener("click", () => running?.abort());
+byId("cancel").addEventListener("click", cancel);
 list(again);
 await about();
 document.documentElement.dataset.ready = "yes";
