@@ -53,8 +53,8 @@ def test_an_ocr_file_becomes_pages(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give either --pdf-dir or --ocr-file"),
-        (["--pdf-dir", "x", "--ocr-file", "y"], "give either --pdf-dir or --ocr-file"),
+        ([], "give one of --pdf-dir, --image-dir and --ocr-file"),
+        (["--pdf-dir", "x", "--ocr-file", "y"], "give one of --pdf-dir, --image-dir and --ocr-file"),
         (["--pdf-dir", "no-such-folder"], "--pdf-dir no-such-folder: no such folder"),
         (["--ocr-file", "no-such-file"], "--ocr-file no-such-file: No such file or directory"),
     ],
