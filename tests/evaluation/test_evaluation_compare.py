@@ -181,7 +181,9 @@ def test_results_are_read_as_they_were_written(base, tmp_path):
     assert "40.0 % [" in lines["Success Rate"] and "300 |" in lines["Success Rate"]
     assert "120 |" in lines["Iterations to Success"]
     whole = results_table(base, everything=True)
-    assert all(f"| {METRICS[name].label} " in whole for name in ("first.recall@20", "first.ndcg@5", "pooled.mrr"))
+    assert all(
+        f"| {METRICS[name].label} " in whole for name in ("first.recall@20", "first.ndcg@5", "pooled.mrr")
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import colpali_lab  # noqa: F401 (first: it undoes what the next does)
 import numpy as np
 import pytest
 import torch

@@ -15,6 +15,7 @@ def units(drawn: np.random.Generator, count: int) -> torch.Tensor:
 
 @given(st.integers(0, 1000), st.integers(1, 4), st.integers(1, 4), st.integers(1, 9), st.integers(1, 9))
 def test_they_agree(seed: int, queries: int, pages: int, query_tokens: int, page_tokens: int) -> None:
+    import colpali_lab  # noqa: F401
     from colpali_engine.utils.processing_utils import BaseVisualRetrieverProcessor
     from sentence_transformers.util.similarity import maxsim
 
@@ -29,6 +30,7 @@ def test_they_agree(seed: int, queries: int, pages: int, query_tokens: int, page
 
 def test_colpali_engine_lets_padding_win_where_all_similarities_are_negative() -> None:
     """So pages of different sizes are scored by sentence-transformers' MaxSim, or by ours."""
+    import colpali_lab  # noqa: F401
     from colpali_engine.utils.processing_utils import BaseVisualRetrieverProcessor
     from sentence_transformers.util.similarity import maxsim
 

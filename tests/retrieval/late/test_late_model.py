@@ -33,13 +33,15 @@ def encoder(late_settings: MultiVectorSettings) -> Any:
 def reference(tiny_late_model: Path) -> tuple[Any, Any]:
     """colpali-engine's model, of our width and without its bias, and its processor, from our folder."""
     from colpali_engine.models import ColQwen3, ColQwen3Processor
+    from colpali_lab import colpali_imported
 
     class Narrow(ColQwen3):
         def __init__(self, config: Any, **options: Any) -> None:
             super().__init__(config, **options)
             self.custom_text_proj = torch.nn.Linear(config.text_config.hidden_size, config.dim, bias=False)
 
-    model, found = Narrow.from_pretrained(tiny_late_model, dtype=torch.float32, output_loading_info=True)
+    with colpali_imported():
+        model, found = Narrow.from_pretrained(tiny_late_model, dtype=torch.float32, output_loading_info=True)
     assert not found["missing_keys"] and not found["unexpected_keys"] and not found["mismatched_keys"]
     return model.eval(), ColQwen3Processor.from_pretrained(tiny_late_model, max_num_visual_tokens=64)
 

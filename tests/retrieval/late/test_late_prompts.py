@@ -38,6 +38,7 @@ def processor(tiny_late_model: Path) -> PageProcessor:
 
 
 def test_prompts_are_those_of_colpali_engine() -> None:
+    import colpali_lab  # noqa: F401
     from colpali_engine.models import ColQwen3Processor
 
     assert ColQwen3Processor.visual_prompt_prefix == PAGE_PROMPT
