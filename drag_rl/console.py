@@ -42,7 +42,9 @@ def run_app(app: typer.Typer, name: str, arguments: Sequence[str] | None = None)
         sys.stderr.write(f"{name}: interrupted\n")
         sys.exit(EXIT_INTERRUPTED)
     except SystemExit as end:
-        if end.code == EXIT_INTERRUPTED:  # what newer versions of Typer make of a KeyboardInterrupt, without a word
+        if (
+            end.code == EXIT_INTERRUPTED
+        ):  # what newer versions of Typer make of a KeyboardInterrupt, without a word
             sys.stderr.write(f"{name}: interrupted\n")
         raise
     sys.exit(0)
