@@ -57,5 +57,11 @@ cat "$types"
 if [[ ${1:-} != fast ]]; then
     say "end-to-end tests: real corpora, models and training" # conftest.py says which of them share a lane
     pytest -q -m "slow and not soak" -n "${LANES:-2}" --dist loadgroup --no-loadscope-reorder --durations=15
+    say "examples for other frameworks, in an environment of their own"
+    others=.venv-frameworks
+    [[ -x $others/bin/python ]] || python -m venv --without-pip "$others"
+    uv pip install --quiet --python "$others/bin/python" --constraint constraints/cpu.txt \
+        --override constraints/cpu-overrides.txt --editable '.[frameworks]'
+    "$others/bin/python" -m pytest -q tests/frameworks
 fi
 say "all is well"

@@ -1,4 +1,4 @@
-"""``examples/langchain_retriever.py`` against LangChain's own tests of retrievers (``pip install langchain-tests``)."""
+"""``examples/langchain_retriever.py`` against LangChain's own tests of retrievers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import trajectory_lab as lab
+from langchain_tests import integration_tests
 
-integration_tests = pytest.importorskip("langchain_tests.integration_tests")
-EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "langchain_retriever.py"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "langchain_retriever.py"
 
 
 @pytest.fixture(scope="module")
