@@ -13,6 +13,9 @@ _SIGN = re.compile(r"[\[\]\n]|(?P<number>#\d++)[^\S\n]*+(?:[,;]|(?=\]))")
 """A bracket, the end of a line, or the end of a page id: its number, before a separator or a closing bracket."""
 
 _STAND_IN = re.compile("\0\\d+#0")
+_ROUND = str.maketrans("[]", "()")
+MOST_PASSES = 8
+"""A text that still cites what was not shown after so many passes is made to provoke: it loses all its brackets."""
 Span = tuple[int, int]
 
 
@@ -83,7 +86,19 @@ def checked_citations(text: str, shown: Mapping[str, str]) -> tuple[str, tuple[s
 
     >>> checked_citations("170 knots [ch47#42; made-up#1] at sea [other#2].", {"ch47#42": "ch47#42"})
     ('170 knots [ch47#42] at sea.', ('ch47#42',), ('made-up#1', 'other#2'))
+    >>> checked_citations("[[ch47#42]#1[[ch47#42]#1]]", {"ch47#42": "ch47#42"})
+    ('', (), ('[ch47#42]#1',))
     """
+    dropped: dict[str, None] = {}
+    for _ in range(MOST_PASSES):  # where a pair within a pair is dropped, what is left may be another
+        text, cited, more = _checked_once(text, shown)
+        dropped |= dict.fromkeys(more)
+        if not more:
+            return text, cited, tuple(dropped)
+    return text.translate(_ROUND), (), tuple(dropped)
+
+
+def _checked_once(text: str, shown: Mapping[str, str]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     text, stand_ins = _with_stand_ins(text, shown)
     parts, end = [], 0
     cited: dict[str, None] = {}
