@@ -295,11 +295,23 @@ def test_one_that_only_searches_lists_its_pages(data):
     assert said.drag["answered_by"] == "nobody"
 
 
+def test_what_a_page_of_another_site_could_send_is_refused(data):
+    body = json.dumps({"messages": [{"role": "user", "content": QUESTION}]}).encode()
+    with serving(data) as (url, *_):
+        for plain in ("text/plain", "application/x-www-form-urlencoded", ""):
+            status, said = post(url, body, **{"Content-Type": plain})
+            assert status == 415 and "application/json" in said
+        assert post(url, body, **{"Content-Type": "application/json; charset=utf-8"})[0] == 200
+
+
 def test_a_body_that_does_not_come_is_waited_for_only_so_long(data):
     with serving(data, body_timeout_s=0.3) as (url, *_):
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=5) as slow:
-            slow.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+            slow.sendall(
+                b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n"
+                b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+            )
             assert b" 408 " in slow.recv(4096)
 
 

@@ -23,6 +23,8 @@ from drag_rl.service.agent.request import AskRequest, read_ask_request
 from drag_rl.service.agent.wording import Wording
 
 DONE = b"data: [DONE]\n\n"
+JSON_TYPE = "application/json"
+"""A browser that sends this for a page of another site asks first, and is not answered; other types it just sends."""
 LEFT = 499
 """The status of a request whose client has left, which nobody is told."""
 
@@ -61,6 +63,8 @@ class ChatCompletions:
     async def __call__(self, request: Request) -> Response:
         """The answer to one request, whole or as a stream, or a refusal in OpenAI's form."""
         try:
+            if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON_TYPE:
+                raise Refused(415, f"send the body as Content-Type: {JSON_TYPE}")
             asked = read_ask_request(await self._body(request))
             if self.in_flight >= self._limits.concurrency:
                 raise Refused(503, f"{self.in_flight} questions are being answered already; come again")
