@@ -51,6 +51,7 @@ def test_searches_are_watched_as_they_happen_and_citations_open_their_page(data,
 
         answer.get_by_role("link", name="Source 1: manuals/pump, page 2").first.click()
         sheet = page.get_by_role("region", name="manuals/pump, page 2")
+        expect(sheet.locator(".passage").first).to_be_visible()  # the text comes after the sheet
         assert "2000 hours" in " ".join(sheet.locator(".passage").all_inner_texts())
         assert {text.lower() for text in sheet.locator("mark").all_inner_texts()} >= {"shaft", "seal"}
         expect(sheet.get_by_role("img", name="Image of manuals/pump, page 2")).to_be_visible()
