@@ -10,7 +10,7 @@ import yaml
 
 CARD = "README.md"
 MAX_CHARS = 1 << 20
-_FRONT = re.compile(r"---\s*\n(.*?\n)---\s*\n", re.DOTALL)
+_FENCE = "---"
 _BIBTEX = re.compile(r"@[a-zA-Z]+\{[^`]*")
 
 
@@ -21,9 +21,8 @@ def card_facts(source: Path, citation: str) -> dict[str, object]:
         text = (source / CARD).read_text(encoding="utf-8", errors="replace")[:MAX_CHARS]
     except OSError:
         text = ""
-    front = _FRONT.match(text)
     try:
-        told: Any = yaml.safe_load(front[1]) if front else {}
+        told: Any = yaml.safe_load(_front_matter(text))
     except yaml.YAMLError:
         told = {}
     licence = told.get("license") if isinstance(told, dict) else None
@@ -32,3 +31,10 @@ def card_facts(source: Path, citation: str) -> dict[str, object]:
         "licence": str(licence) if licence else "unknown: see the data set's page",
         "citation": found[0].strip() if found else citation,
     }
+
+
+def _front_matter(text: str) -> str:
+    """The YAML between the first line and the next that is a fence; empty without both."""
+    lines = text.splitlines()
+    fences = [number for number, line in enumerate(lines) if line.rstrip() == _FENCE][:2]
+    return "\n".join(lines[1 : fences[1]]) if len(fences) == 2 and fences[0] == 0 else ""

@@ -16,8 +16,9 @@ from drag_rl.errors import InputError
 from drag_rl.handoff.answer_file import AnswerFile, AnswerRow
 from drag_rl.handoff.choosing import best_first
 from drag_rl.handoff.options import GeneratorOptions
-from drag_rl.policies.base import PolicyFailed, ServerDown
+from drag_rl.policies.base import PolicyFailed
 from drag_rl.policies.server.completion import one_line
+from drag_rl.policies.work import work_through
 from drag_rl.retrieval.base import Query, Retriever
 from drag_rl.types import Generated, Outcome, Trajectory
 
@@ -72,39 +73,30 @@ class Answering:
         concurrency: int,
         ended: Callable[[int], None],
     ) -> None:
-        queue = iter(todo)
         done = asked = failed = 0
         from drag_rl.handoff.generator import Generator  # its client takes as long to load as all else
 
         generator = Generator(self.options, retriever.pages)
 
-        async def worker() -> None:
+        async def answer(trajectory: Trajectory) -> None:
             nonlocal done, asked, failed
-            for trajectory in queue:
-                if trajectory.error and self.pages_from == "searched":
-                    generated = Generated(error=f"the episode failed: {trajectory.error}")
-                else:
-                    generated = await self._answer(trajectory.outcome, retriever, generator)
-                    asked, failed = asked + 1, failed + bool(generated.error)
-                question_id, sample = _key(trajectory)
-                file.append(AnswerRow(question_id=question_id, sample=sample, generated=generated))
-                done += 1
-                ended(done)
-                if failed == asked == HOPELESS_ANSWERS:
-                    raise InputError(
-                        f"the first {asked} answers all failed, the last one with: {generated.error}; mend that, then "
-                        "run again with --retry-errors"
-                    )
+            if trajectory.error and self.pages_from == "searched":
+                generated = Generated(error=f"the episode failed: {trajectory.error}")
+            else:
+                generated = await self._answer(trajectory.outcome, retriever, generator)
+                asked, failed = asked + 1, failed + bool(generated.error)
+            question_id, sample = _key(trajectory)
+            file.append(AnswerRow(question_id=question_id, sample=sample, generated=generated))
+            done += 1
+            ended(done)
+            if failed == asked == HOPELESS_ANSWERS:
+                raise InputError(
+                    f"the first {asked} answers all failed, the last one with: {generated.error}; mend that, then "
+                    "run again with --retry-errors"
+                )
 
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(concurrency):
-                    group.create_task(worker())
-        except BaseExceptionGroup as errors:
-            error = errors.exceptions[0]
-            if isinstance(error, ServerDown):
-                raise ServerDown(f"{error}; what is done is kept, the same command goes on") from error
-            raise error from error.__cause__
+            await work_through(todo, answer, concurrency)
         finally:
             await generator.close()
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from drag_rl.episode import EpisodeConfig, SearchEpisode
 from drag_rl.errors import InputError
-from drag_rl.policies.base import Hinted, PolicyFailed, ServerDown
+from drag_rl.policies.base import Hinted, PolicyFailed
 from drag_rl.policies.play import play
 from drag_rl.policies.server.completion import one_line
 from drag_rl.policies.source import Policies
+from drag_rl.policies.work import work_through
 from drag_rl.retrieval.base import Retriever
 from drag_rl.types import Generation, Question, StopReason, Trajectory
 
@@ -54,30 +55,21 @@ class Rollouts:
     async def _run(
         self, jobs: Iterable[Job], keep: Callable[[Job, Trajectory], None], concurrency: int
     ) -> None:
-        queue = iter(jobs)
         ended = failed = 0
 
-        async def worker() -> None:
+        async def end(job: Job) -> None:
             nonlocal ended, failed
-            for job in queue:
-                trajectory = await self._play(job)
-                keep(job, trajectory)
-                ended, failed = ended + 1, failed + bool(trajectory.error)
-                if failed == ended == HOPELESS_EPISODES:
-                    raise InputError(
-                        f"the first {ended} episodes all failed, the last one with: {trajectory.error}; mend that, "
-                        "then run again with --retry-errors"
-                    )
+            trajectory = await self._play(job)
+            keep(job, trajectory)
+            ended, failed = ended + 1, failed + bool(trajectory.error)
+            if failed == ended == HOPELESS_EPISODES:
+                raise InputError(
+                    f"the first {ended} episodes all failed, the last one with: {trajectory.error}; mend that, "
+                    "then run again with --retry-errors"
+                )
 
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(concurrency):
-                    group.create_task(worker())
-        except BaseExceptionGroup as errors:
-            error = errors.exceptions[0]
-            if isinstance(error, ServerDown):
-                raise ServerDown(f"{error}; what is done is kept, the same command goes on") from error
-            raise error from error.__cause__
+            await work_through(jobs, end, concurrency)
         finally:
             await self.policies.close()
 
