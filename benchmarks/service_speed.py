@@ -90,7 +90,7 @@ def _rows(table: Any, clients: str, rows: dict[str, list[dict[str, float]]]) -> 
     for name, found in medians.items():
         ratios = [found[key] / base[key] for key in ("per_s", "p99")]
         cells = [f"{found['per_s']:,.0f}", f"{found['p50']:.1f}", f"{found['p99']:.1f}"]
-        table.add_row(clients, name, *cells, f"{ratios[0]:.2f}", f"{ratios[1]:.2f}")
+        table.add_row(clients, name, *cells, f"{ratios[0]:.3g}", f"{ratios[1]:.3g}")
 
 
 @contextmanager
