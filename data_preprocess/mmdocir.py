@@ -101,6 +101,7 @@ def _question(
             gold_page_ids=tuple(gold),
             answers=tuple(texts_of(entry.get("A"))),
             data_source="mmdocir",
+            document=doc_id,
         )
     ]
 

@@ -1,11 +1,13 @@
 """Turn your own questions into training files: ``drag data questions``.
 
-Reads JSONL (one object a line) or CSV (with a header). Columns: ``question``, ``file`` and ``pages`` (or
-``page``); optional ``answers`` (or ``answer``), ``grades`` (or ``grade``), ``id``, ``images`` and
+Reads JSONL (one object a line) or CSV (with a header). Columns: ``question``, ``file`` (or ``document``) and ``pages``
+(or ``page``); optional ``answers`` (or ``answer``), ``grades`` (or ``grade``), ``id``, ``images`` and
 ``data_source``. ``file`` is a document id, a path below the PDF folder, or a file name that only one document
-has. ``pages`` counts from 1: ``4``, ``[4, 7]``, ``"3-5, 9"``. ``grades`` say how well the pages answer, one for
-all or one for each in the order of ``pages``: ``2``, ``[3, 1]``, ``"3, 1"``; without them all are 1. In CSV
-several answers or images are separated by ``|``. Image paths are relative to the input file.
+has. ``document``, in its place or beside it, says more: the question is asked of that document, as "according to the
+report" is, and search may stay in it (``drag.episode.scope``). ``pages`` counts from 1: ``4``, ``[4, 7]``,
+``"3-5, 9"``. ``grades`` say how well the pages answer, one for all or one for each in the order of ``pages``: ``2``,
+``[3, 1]``, ``"3, 1"``; without them all are 1. In CSV several answers or images are separated by ``|``. Image paths are
+relative to the input file.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 COLUMNS = (
     "question",
     "file",
+    "document",
     "page",
     "pages",
     "answer",
@@ -128,7 +131,12 @@ def _question(
     unknown = [name for name in row if name not in COLUMNS]
     if unknown:
         raise InputError(f"column {shown(unknown[0])} is unknown; the columns are {', '.join(COLUMNS)}")
-    doc_id = documents.find(_text(row, "file"))
+    asked_of = documents.find(_text(row, "document")) if _is_given(row, "document") else ""
+    doc_id = documents.find(_text(row, "file")) if not asked_of or _is_given(row, "file") else asked_of
+    if asked_of not in ("", doc_id):
+        raise InputError(
+            f"document {asked_of} is not file {doc_id}, which answers; a question is asked of one document"
+        )
     grades = graded_pages(
         _either(row, "pages", "page"),
         _either(row, "grades", "grade") if _is_given(row, "grades") or _is_given(row, "grade") else 1,
@@ -144,6 +152,7 @@ def _question(
         answers=tuple(_texts(row, "answers", "answer")),
         data_source=_text(row, "data_source", "user"),
         images=tuple(str(image.resolve()) for image in images),
+        document=asked_of,
     )
 
 

@@ -26,7 +26,10 @@ class VisualQuestions:
     _ids: set[str] = field(default_factory=set)
 
     def add(self, row: VisualRow, gold: Sequence[str], *, question_id: Any, answers: Any = None) -> None:
-        """Take the question of a row with its gold pages; one without text or gold page is counted, and listed."""
+        """Take the question of a row with its gold pages; one without text or gold page is counted, and listed.
+
+        It is asked of the document of its gold pages, as the questions of these sets are, where that is one.
+        """
         text = clean_text(text_of(row.cells.get("question")))
         if not text:
             self.drop(row, "questions_without_text")
@@ -41,6 +44,7 @@ class VisualQuestions:
                 return
             own = own or f"{self.data_source}-{row.where.replace(' row ', '-')}"
             self._ids.add(own)
+            documents = {page_id.rpartition("#")[0] for page_id in gold}
             self.splits.setdefault(row.split, []).append(
                 Question(
                     question_id=own,
@@ -48,6 +52,7 @@ class VisualQuestions:
                     gold_page_ids=tuple(dict.fromkeys(gold)),
                     answers=tuple(texts_of(listed(answers))),
                     data_source=self.data_source,
+                    document=documents.pop() if len(documents) == 1 else "",
                 )
             )
 

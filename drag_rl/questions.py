@@ -1,8 +1,8 @@
 """Questions as rows of verl's parquet files, both ways: the one place that knows their columns.
 
 A row has ``data_source``, ``agent_name``, ``prompt`` (one user message), ``images``, ``reward_model`` (the
-gold pages, their grades, and answers) and ``extra_info`` (the question itself). Every file has the same schema, empty
-lists included.
+gold pages, their grades, and answers) and ``extra_info`` (the question itself, and the document that it is asked of).
+Every file has the same schema, empty lists included.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ _EXTRA_INFO = pa.struct(
         ("question_id", pa.string()),
         ("question", pa.string()),
         ("images", _TEXTS),
+        ("document", pa.string()),
     ]
 )
 ROW_SCHEMA = pa.schema(
@@ -77,6 +78,7 @@ def question_to_row(question: Question, index: int, split: str) -> dict[str, Any
             "question_id": question.question_id,
             "question": question.text,
             "images": list(question.images),
+            "document": question.document,
         },
     }
 
@@ -84,8 +86,9 @@ def question_to_row(question: Question, index: int, split: str) -> dict[str, Any
 def question_from_row(row: Mapping[str, Any]) -> Question:
     """The question of a row, as read from parquet or as verl passes it on (numpy arrays and strings).
 
-    A gold page that is named twice counts once. Files of older versions know no grades: all are 1 there. Raises
-    ``InputError`` naming the column that is missing or wrong.
+    A gold page that is named twice counts once. Files of older versions know no grades, which are all 1 there, and no
+    documents: their questions are asked of the whole corpus. Raises ``InputError`` naming the column that is missing
+    or wrong.
     """
     extra = _column(row, "extra_info")
     truth = _column(_column(row, "reward_model"), "ground_truth", "reward_model.ground_truth")
@@ -99,11 +102,17 @@ def question_from_row(row: Mapping[str, Any]) -> Question:
     )
     if not question.gold_page_ids:
         raise InputError("reward_model.ground_truth.page_ids is empty; a question needs a gold page")
-    grades = _grades(truth)
+    grades, document = _grades(truth), extra.get("document")
     try:
-        return replace(question, gold_grades=grades)
+        question = replace(question, gold_grades=grades)
     except ValueError as error:
         raise InputError(f"reward_model.ground_truth.grades: {error}") from None
+    if not isinstance(document, str | None):
+        raise InputError("extra_info.document is not a text")
+    try:
+        return replace(question, document=str(document or ""))
+    except ValueError as error:
+        raise InputError(f"extra_info.document: {error}") from None
 
 
 def write_questions(path: Path, questions: Iterable[Question], split: str) -> int:

@@ -38,6 +38,15 @@ question_strategy = st.builds(
         | st.lists(
             st.integers(1, 4), min_size=len(question.gold_page_ids), max_size=len(question.gold_page_ids)
         ).map(lambda grades: replace(question, gold_grades=tuple(grades)))
+        | texts.map(
+            lambda document: replace(
+                question,
+                gold_page_ids=tuple(
+                    f"{document}#{number}" for number, _ in enumerate(question.gold_page_ids, 1)
+                ),
+                document=document,
+            )
+        )
     )
 )
 PLAIN = Question(question_id="q1", text="How?", gold_page_ids=("doc#1",))
@@ -80,6 +89,20 @@ def test_grades_that_are_all_one_are_no_grades_and_older_files_have_none() -> No
     row = question_to_row(two, 0, "train")
     del row["reward_model"]["ground_truth"]["grades"]
     assert question_from_row(row) == two
+
+
+def test_a_question_is_asked_of_one_document_and_older_files_know_none() -> None:
+    row = question_to_row(replace(PLAIN, document="doc"), 0, "train")
+    assert question_from_row(row).document == "doc"
+    for none in (None, "", np.str_("")):
+        row["extra_info"]["document"] = none
+        assert question_from_row(row) == PLAIN
+    del row["extra_info"]["document"]
+    assert question_from_row(row) == PLAIN
+    for wrong, named in ((7, "is not a text"), ("do", "gold page 'doc#1' is no page of 'do', the document")):
+        row["extra_info"]["document"] = wrong
+        with pytest.raises(InputError, match=f"extra_info.document.*{named}"):
+            question_from_row(row)
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,15 @@ class Question:
     gold_grades: tuple[int, ...] = ()
     """How well each of ``gold_page_ids`` answers, in their order, as judged: whole numbers from 1, higher is better.
     Empty where all are 1, which is how grades that are all 1 are kept; ``grades`` reads both."""
+    document: str = ""
+    """Id of the document that the question is asked of, which its words need not name ("according to the report");
+    empty: it is asked of the whole corpus. Episodes search in it where ``scope`` says so."""
 
     def __post_init__(self) -> None:
         """Raises ValueError for a duplicated gold page, which would make every share of the gold pages wrong.
 
-        It raises ValueError, too, for grades that are not those of the gold pages.
+        It raises ValueError, too, for grades that are not those of the gold pages, and for a gold page outside the
+        document that the question is asked of.
         """
         if len(set(self.gold_page_ids)) < len(self.gold_page_ids):
             twice = next(page for page in self.gold_page_ids if self.gold_page_ids.count(page) > 1)
@@ -40,6 +44,12 @@ class Question:
 
         if self.gold_grades:
             self._check_grades()
+        outside = (page for page in self.gold_page_ids if page.rpartition("#")[0] != self.document)
+        if self.document and (page := next(outside, None)) is not None:
+            raise ValueError(
+                f"question {self.question_id!r}: gold page {page!r} is no page of {self.document!r}, the document that "
+                "the question is asked of"
+            )
 
     def _check_grades(self) -> None:
         if len(self.gold_grades) != len(self.gold_page_ids):

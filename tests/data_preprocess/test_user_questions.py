@@ -90,6 +90,16 @@ def test_grades_are_those_of_the_pages_as_they_are_written(
     assert dict(zip(question.gold_page_ids, question.grades, strict=True)) == graded
 
 
+def test_a_question_may_be_asked_of_its_document(tmp_path: Path) -> None:
+    of_document = {name: value for name, value in GOOD.items() if name != "file"} | {
+        "document": "manual-1.pdf"
+    }
+    path = write_jsonl(tmp_path / "q.jsonl", GOOD, of_document, GOOD | {"document": "manual-1"})
+    questions = read_user_questions(path, DOCUMENTS)
+    assert [question.document for question in questions] == ["", "manual-1", "manual-1"]
+    assert {question.gold_page_ids for question in questions} == {("manual-1#2",)}
+
+
 @pytest.mark.parametrize("file", ["manual-1", "manual-1.pdf", "manual-1.pdf.gz", "./manual-1.pdf"])
 def test_a_file_may_be_called_by_any_of_its_names(file: str) -> None:
     assert DOCUMENTS.find(file) == "manual-1"
@@ -102,6 +112,8 @@ def test_a_file_may_be_called_by_any_of_its_names(file: str) -> None:
         ({"file": None}, "file is missing"),
         ({"file": "manual"}, "'manual' is not one of the documents"),
         ({"file": "guide.pdf"}, "deep/guide or other/guide"),
+        ({"document": "guide.pdf"}, "deep/guide or other/guide"),
+        ({"document": "manual-2"}, "document manual-2 is not file manual-1, which answers"),
         ({"pages": None}, "pages is missing"),
         ({"pages": 4}, "manual-1 has no page 4; it has 3"),
         ({"pages": 0}, "pages 0: pages count from 1"),

@@ -14,7 +14,7 @@ from data_preprocess.visual_rows import listed
 from drag_rl.corpus.pages import load_pages
 from drag_rl.errors import InputError
 from drag_rl.questions import read_questions
-from drag_rl.splits import SPLITS
+from drag_rl.splits import SPLITS, document_of
 from drag_rl.types import Question
 
 
@@ -24,6 +24,7 @@ def convert(name: str, source: Path, out: Path):
     pages = {page.page_id: page for page in load_pages(out / "pages")}
     files = [out / f"questions.{split}.parquet" for split in SPLITS]
     asked = [question for file in files if file.exists() for question in read_questions(file)]
+    assert all(question.document == document_of(question) for question in asked), "asked of one document each"
     return manifest, pages, {question.text: question for question in asked}
 
 
