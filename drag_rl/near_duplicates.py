@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import product
 
 from drag_rl.words import has_other_scripts, words
 
@@ -24,18 +25,24 @@ class NearDuplicates:
     def __init__(self, corpus: Iterable[frozenset[str]]) -> None:
         """``corpus`` has the sets to come, as a sample: it says which words are rare, which decides the speed alone."""
         self._counts = Counter(word for word_set in corpus for word in word_set)
-        self._seen: dict[str, set[frozenset[str]]] = {}
+        self._seen: dict[tuple[str, int], set[frozenset[str]]] = {}
+        """Sets by each word of their prefix and by their size: near duplicates have nearly as many words."""
 
     def add(self, word_set: frozenset[str]) -> None:
         """Remember a set."""
         for word in self._prefix(word_set):
-            self._seen.setdefault(word, set()).add(word_set)
+            self._seen.setdefault((word, len(word_set)), set()).add(word_set)
 
     def has_near(self, word_set: frozenset[str]) -> bool:
         """Whether a set that was added is a near duplicate of this one."""
-        return any(
-            is_near(word_set, other) for word in self._prefix(word_set) for other in self._seen.get(word, ())
-        )
+        return any(is_near(word_set, other) for other in self.candidates(word_set))
+
+    def candidates(self, word_set: frozenset[str]) -> Iterator[frozenset[str]]:
+        """The sets that were added and may be near duplicates; all that are, and others; some of them repeatedly."""
+        least = math.ceil(NEAR_DUPLICATE * len(word_set))
+        sizes = range(least, math.floor(len(word_set) / NEAR_DUPLICATE) + 1)
+        for word, size in product(self._prefix(word_set), sizes):
+            yield from self._seen.get((word, size), ())
 
     def _prefix(self, word_set: frozenset[str]) -> list[str]:
         """The rarest words: so many that a near duplicate, which lacks few of the words, has one of them."""
@@ -45,7 +52,8 @@ class NearDuplicates:
 
 def is_near(one: frozenset[str], other: frozenset[str]) -> bool:
     """Whether two sets share at least :data:`NEAR_DUPLICATE` of the words that either has."""
-    return len(one & other) >= NEAR_DUPLICATE * len(one | other)
+    shared = len(one & other)
+    return shared >= NEAR_DUPLICATE * (len(one) + len(other) - shared)
 
 
 def word_set(text: str) -> frozenset[str]:

@@ -8,7 +8,7 @@ Every file has the same schema, empty lists included.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
@@ -23,6 +23,8 @@ from drag_rl.types import Question
 
 AGENT_NAME = "drag_search"
 """Name of the agent loop that plays these questions, see :mod:`drag_rl.verl_plugin`."""
+ROWS_AT_A_TIME = 4096
+"""Rows of a file that are held in memory while it is read."""
 
 _TEXTS = pa.list_(pa.string())
 _TRUTH = pa.struct([("page_ids", _TEXTS), ("answers", _TEXTS), ("grades", pa.list_(pa.int64()))])
@@ -135,22 +137,40 @@ def read_questions(path: Path) -> list[Question]:
 
     Raises ``InputError`` naming the file, and the row (1-based) that is wrong; for a file without any question too.
     """
+    questions = []
+    for number, found in each_question(path):
+        if isinstance(found, InputError):
+            raise InputError(f"{path}: row {number}: {found}") from found
+        questions.append(found)
+    if not questions:
+        raise InputError(f"{path}: has no question")
+    _check_unique(path, (question.question_id for question in questions))
+    return questions
+
+
+def each_question(path: Path) -> Iterator[tuple[int, Question | InputError]]:
+    """Each row of a file, numbered from 1, as its question or as what is wrong with it; one batch is held at a time.
+
+    Raises ``InputError`` naming a file that is missing, or is none of questions.
+    """
+    columns = ["data_source", "reward_model", "extra_info"]
     try:
-        rows = pq.read_table(path, columns=["data_source", "reward_model", "extra_info"]).to_pylist()
+        with pq.ParquetFile(path) as file:
+            batches = file.iter_batches(ROWS_AT_A_TIME, columns=columns)
+            rows = (row for batch in batches for row in batch.to_pylist())
+            for number, row in enumerate(rows, start=1):
+                yield number, _question_or_error(row)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; make it with `drag data`") from error
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path}: is not a file of questions ({str(error).splitlines()[0]})") from error
-    if not rows:
-        raise InputError(f"{path}: has no question")
-    questions = []
-    for number, row in enumerate(rows, start=1):
-        try:
-            questions.append(question_from_row(row))
-        except InputError as error:
-            raise InputError(f"{path}: row {number}: {error}") from error
-    _check_unique(path, (question.question_id for question in questions))
-    return questions
+
+
+def _question_or_error(row: Mapping[str, Any]) -> Question | InputError:
+    try:
+        return question_from_row(row)
+    except InputError as error:
+        return error
 
 
 def _check_unique(path: Path, question_ids: Iterable[str]) -> None:

@@ -6,9 +6,9 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable
+from typing import Protocol
 
 from drag_rl.corpus.image_pages import is_image
-from drag_rl.types import Page
 
 MIN_PAGE_CHARS = 200
 """A page with fewer characters is ignored: empty pages are equal in all documents."""
@@ -16,7 +16,27 @@ COPIED_SHARE = 0.5
 """Two documents are copies if this share of the smaller one's pages have the same words as pages of the other."""
 
 
-def copies(pages: Iterable[Page]) -> list[set[str]]:
+class DocumentPage(Protocol):
+    """What is compared of a :class:`drag_rl.types.Page`."""
+
+    @property
+    def doc_id(self) -> str:
+        """Its document."""
+
+    @property
+    def text(self) -> str:
+        """Its text."""
+
+    @property
+    def source_file(self) -> str:
+        """The file that it is of; empty where that is not known."""
+
+    @property
+    def source_sha256(self) -> str:
+        """Hex SHA-256 of that file's bytes."""
+
+
+def copies(pages: Iterable[DocumentPage]) -> list[set[str]]:
     """Sets of documents that are copies of each other: their files have equal bytes, or their pages equal words.
 
     Pages that are images, with few words, are equal where their files are.
@@ -37,7 +57,7 @@ def copies(pages: Iterable[Page]) -> list[set[str]]:
 
     for page in pages:
         root(page.doc_id)
-        words = _words_key(page.text)
+        words = words_key(page.text)
         if is_image(
             page.source_file
         ):  # a file is a page here, not the document: two decks may share their last slide
@@ -57,7 +77,7 @@ def copies(pages: Iterable[Page]) -> list[set[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _words_key(text: str) -> str:
+def words_key(text: str) -> str:
     """The letters and digits of a page as a fixed-length key, empty if they are few."""
     if len(text) < MIN_PAGE_CHARS:
         return ""
