@@ -19,6 +19,8 @@ MESSAGE_END = "<|im_end|>"
 ActionFormat = Literal["xml", "tools"]
 CombineMethod = Literal["rrf", "union", "intersection", "sum"]
 """How several rankings of pages become one: by their ranks, or by their scores."""
+SearchScope = Literal["corpus", "document"]
+"""Where an episode searches: all pages, or those of the document that its question is asked of."""
 CLOSING_TAGS: dict[ActionFormat, tuple[str, ...]] = {
     "xml": ("</search>", "</answer>"),
     "tools": ("</tool_call>",),
@@ -45,6 +47,10 @@ class EpisodeConfig(Config):
     repeat_pages: bool = True
     """Whether a search may list pages that an earlier one has listed. False: it lists the best of the others, and ranks
     count among those, so that ``n`` searches show ``n * top_k`` different pages and the same query twice reads on."""
+    scope: SearchScope = "corpus"
+    """Where to search: all pages (``corpus``), or only those of the document that a question is asked of
+    (``document``), for questions that name none ("according to the report"). Ranks count within it, and the policy is
+    told. A question that is asked of no document searches all pages either way; results count those that do not."""
     expand_question: bool = False
     """Whether the question's own words are searched with the policy's, which then writes a query expansion (as in
     Query2doc, arXiv 2303.07678): what it adds or says again weighs more, and no word of the question can be lost."""

@@ -31,7 +31,7 @@ from drag_rl.episode.actions import parse_action
 from drag_rl.episode.neutral import control_token
 from drag_rl.episode.observation import Message, Observation, shown_as
 from drag_rl.episode.prompt import how_to_act, last_turn_note, opening_messages, tool_schemas
-from drag_rl.episode.request import SearchRequest
+from drag_rl.episode.request import SearchRequest, pages_searched
 from drag_rl.protocol import EpisodeConfig
 from drag_rl.retrieval.base import Ranking
 from drag_rl.retrieval.page_texts import PageTexts
@@ -59,9 +59,14 @@ class SearchEpisode:
     """
 
     def __init__(self, question: Question, pages: PageTexts, config: EpisodeConfig | None = None) -> None:
-        """``pages`` are those that are searched. Raises InputError when the configured system prompt cannot be read."""
+        """``pages`` are those of the index.
+
+        Raises InputError when the configured system prompt cannot be read, and for a question that is asked of a
+        document, in which the episode would search, without a page in the index.
+        """
         self.question = question
         self.config = config or EpisodeConfig()
+        self._pages_searched = pages_searched(question, pages, self.config)
         self.messages: list[Message] = opening_messages(question, self.config)
         self.tools: list[Message] | None = tool_schemas(self.config)
         self.stop_reason: StopReason | None = None
@@ -167,7 +172,7 @@ class SearchEpisode:
             turns=tuple(self._turns),
             stop_reason=self.stop_reason,
             config=self.config,
-            corpus_pages=len(self._pages),
+            corpus_pages=self._pages_searched,
         )
 
     def _must(self, *, be: Literal["ready", "asking", "proposing"]) -> None:

@@ -27,7 +27,8 @@ def opening_messages(question: Question, config: EpisodeConfig) -> list[Message]
 
     Raises InputError when the configured system prompt cannot be read or rendered.
     """
-    messages: list[Message] = [{"role": "system", "content": system_prompt(config)}]
+    scoped = question.searched_in(config.scope) is not None
+    messages: list[Message] = [{"role": "system", "content": system_prompt(config, one_document=scoped)}]
     for shot in SHOTS[len(SHOTS) - config.shots :]:
         messages += _shot_messages(shot, config)
     text = neutralise(question.text)
@@ -37,9 +38,12 @@ def opening_messages(question: Question, config: EpisodeConfig) -> list[Message]
     return [*messages, {"role": "user", "content": text}]
 
 
-def system_prompt(config: EpisodeConfig) -> str:
-    """The system prompt, rendered from its template with the fields of the configuration."""
-    return _render(template_path(config), config)
+def system_prompt(config: EpisodeConfig, *, one_document: bool = False) -> str:
+    """The system prompt, rendered from its template with the fields of the configuration.
+
+    ``one_document`` says that all searches stay in the document that the question is asked of.
+    """
+    return _render(template_path(config), config, one_document)
 
 
 def template_path(config: EpisodeConfig) -> Path:
@@ -113,7 +117,7 @@ def _enough_schema(config: EpisodeConfig) -> Message:
 
 
 @lru_cache(maxsize=64)
-def _render(path: Path, config: EpisodeConfig) -> str:
+def _render(path: Path, config: EpisodeConfig, one_document: bool) -> str:
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, trim_blocks=True)
     try:
         return (
@@ -124,6 +128,7 @@ def _render(path: Path, config: EpisodeConfig) -> str:
                 search_turns=config.search_turns,
                 answer_asked=config.answer_asked,
                 enough=config.enough and config.max_turns > 1,
+                one_document=one_document,
             )
             .strip()
         )

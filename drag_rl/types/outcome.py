@@ -30,12 +30,17 @@ class Outcome:
     config: EpisodeConfig
     """What the episode was allowed to do, and what was asked of the policy."""
     corpus_pages: int
-    """How many pages were searched; the worst rank that a page can have."""
+    """How many pages were searched, those of ``scope`` where it has one; the worst rank that a page can have."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """How pydantic reads an outcome: those of older versions too."""
         return core_schema.no_info_before_validator_function(with_config, handler(source))
+
+    @property
+    def scope(self) -> str | None:
+        """The document in which every search stayed; None where the whole corpus was searched."""
+        return self.question.searched_in(self.config.scope)
 
     @property
     def searches(self) -> tuple[Turn, ...]:
@@ -136,7 +141,7 @@ class Outcome:
         return within(turn.gold_rank, self.config.top_k)
 
     def corpus_ranks(self, turn: Turn) -> tuple[int | None, ...] | None:
-        """The exact rank over the whole corpus of each gold page in a turn's search.
+        """The exact rank over all pages that are searched of each gold page in a turn's search.
 
         None where the record is too old to say: pages were not repeated, and earlier searches had listed some.
         """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from drag_rl.protocol import SearchScope
+
 MAX_GRADE = 1000
 """The highest grade of a gold page. Judged collections use grades up to about 10."""
 
@@ -74,3 +76,7 @@ class Question:
     def searched(self, query: str, *, expand: bool) -> str:
         """What a query of the policy searches: its words, or, when it only expands the question, those of both."""
         return f"{self.text} {query}" if expand else query
+
+    def searched_in(self, scope: SearchScope) -> str | None:
+        """The document in which a search for it stays; None for one of the whole corpus."""
+        return (self.document or None) if scope == "document" else None

@@ -22,11 +22,12 @@ class Turn:
     """The pages shown for a search, best first; empty for other actions."""
     gold_ranks: tuple[int | None, ...] = ()
     """For a search, the exact 1-based rank of each gold page among the pages that it could list, aligned with
-    ``Question.gold_page_ids``: all pages or, where pages are not repeated, those that no earlier search had listed.
+    ``Question.gold_page_ids``: all pages of the corpus, or of the document in which the search stayed, or, where pages
+    are not repeated, those of them that no earlier search had listed.
     None for a page that is not among them or shares no term with the query. Empty for other actions."""
     corpus_ranks: tuple[int | None, ...] | None = None
-    """As ``gold_ranks``, but over the whole corpus: how good the query is by itself. None in a record that is older
-    than this field; ``Outcome.corpus_ranks`` reads both."""
+    """As ``gold_ranks``, but over all pages that are searched, listed before or not: how good the query is by itself.
+    None in a record that is older than this field; ``Outcome.corpus_ranks`` reads both."""
     exact_to: int | None = None
     """Down to which rank ``gold_ranks`` are known: a gold page without a rank may be anywhere below. None: over all
     pages, so that the query cannot find a gold page without a rank."""
