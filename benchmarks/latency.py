@@ -70,7 +70,8 @@ def _percentiles(spans: Sequence[Spans]) -> list[str]:
 async def _asked(index: Path, url: str, model: str, texts: Sequence[str], users: int) -> list[Spans]:
     """The spans of every iteration of all questions, asked by so many users at once."""
     from drag_rl.cli.options import episode_config
-    from drag_rl.handoff.session import Session, SessionOptions, asked_question, open_session
+    from drag_rl.handoff.options import SessionOptions
+    from drag_rl.handoff.session import Session, asked_question, open_session
     from drag_rl.handoff.summary import told_by
     from drag_rl.policies.source import PolicyOptions
     from drag_rl.serving.served_model import ModelChoice

@@ -15,15 +15,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from drag_rl.cli.generator_options import may_ask_a_generator
-from drag_rl.cli.options import EpisodeSettings, episode_config
-from drag_rl.cli.rollout_options import plays_a_policy
-from drag_rl.cli.searcher_option import SearcherName, with_searcher
+from drag_rl.cli.session_options import asks_a_searcher
 from drag_rl.console import table_console
 from drag_rl.errors import InputError
-from drag_rl.handoff.options import GeneratorOptions
+from drag_rl.handoff.options import SessionOptions
 from drag_rl.policies.base import PolicyFailed
-from drag_rl.policies.source import PolicyOptions
 from drag_rl.serving.vllm_log import vllm_log
 
 if TYPE_CHECKING:
@@ -37,16 +33,11 @@ OPENED_PAGES = 5
 """Pages that ``--open`` shows, at most."""
 
 
-@may_ask_a_generator
-@plays_a_policy(sampling="greedy")
+@asks_a_searcher
 def ask(
     *,
     question: Annotated[list[str] | None, typer.Argument(help="The question.", show_default=False)] = None,
-    index: Annotated[Path, typer.Option(help="Index made by `drag index`.")],
-    searcher: SearcherName = None,
-    policy: PolicyOptions,
-    generator: GeneratorOptions | None,
-    episode: EpisodeSettings = None,
+    session: SessionOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, at the end.")] = False,
     open_pages: Annotated[
         bool, typer.Option("--open", help="Show the images of the cited pages; needs --pages.")
@@ -58,29 +49,25 @@ def ask(
     Without --generator the searcher answers; one that only searches (--episode answer=false) lists its pages.
     """
     from drag_rl.cli.ask_view import AskView, timings_table
-    from drag_rl.handoff.session import SessionOptions, asked_question, open_session
+    from drag_rl.handoff.session import asked_question, open_session
     from drag_rl.handoff.summary import summary
 
     asked = asked_question(" ".join(question or ()))
+    policy = replace(session.policy, timed=timings)
     if open_pages and policy.pages is None:
         raise InputError("--open needs --pages, the folder of pages with the images")
-    options = SessionOptions(
-        index=index,
-        policy=replace(with_searcher(searcher, policy), timed=timings),
-        generator=replace(generator, pages=policy.pages) if generator else None,
-        episode=episode_config(episode),
-    )
+    options = replace(session, policy=policy)
     startup = options.source().startup
     console = Console(highlight=False, stderr=True) if as_json else table_console()
     with ExitStack() as stack:
         log = stack.enter_context(vllm_log())
         with console.status(startup) if startup else nullcontext():
-            session = stack.enter_context(open_session(options, log))
-        view = AskView(console, session.retriever.pages, session.generator)
+            opened = stack.enter_context(open_session(options, log))
+        view = AskView(console, opened.retriever.pages, opened.generator)
         with nullcontext() if as_json else console.status("searching"):
-            told = asyncio.run(_told(session, asked, None if as_json else view.show))
+            told = asyncio.run(_told(opened, asked, None if as_json else view.show))
         if as_json:
-            said = summary(told, session.searcher, session.generator)
+            said = summary(told, opened.searcher, opened.generator)
             typer.echo(json.dumps(said, ensure_ascii=False, indent=1))
         if timings:
             console.print()

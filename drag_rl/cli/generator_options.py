@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from drag_rl.cli.option_groups import expands
+from drag_rl.cli.option_groups import Returned, expands
 from drag_rl.errors import InputError
 from drag_rl.handoff.choosing import PageBudget, Shown
 from drag_rl.handoff.options import GeneratorOptions
@@ -58,6 +58,6 @@ def generator_options(
     )
 
 
-def may_ask_a_generator(command: Callable[..., None]) -> Callable[..., None]:
+def may_ask_a_generator(command: Callable[..., Returned]) -> Callable[..., Returned]:
     """Give a command the options of :func:`generator_options` in place of its argument ``generator``."""
     return expands("generator", generator_options)(command)

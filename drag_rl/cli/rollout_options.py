@@ -1,4 +1,4 @@
-"""What the commands ask for that play episodes: ``drag collect`` and ``drag evaluate``."""
+"""What the commands ask for that play episodes: ``drag collect``, ``drag evaluate`` and whatever asks a searcher."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from drag_rl.cli.option_groups import expands
+from drag_rl.cli.option_groups import Returned, expands
 from drag_rl.cli.options import settings_of
 from drag_rl.errors import InputError
 from drag_rl.policies.server.sampling import SAMPLINGS
@@ -127,7 +127,7 @@ def policy_options(
     )
 
 
-def plays_a_policy(*, sampling: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def plays_a_policy(*, sampling: str) -> Callable[[Callable[..., Returned]], Callable[..., Returned]]:
     """Give a command the options of :func:`policy_options` in place of its argument ``policy``, which gets their value.
 
     ``sampling`` is the command's default for ``--sampling``.

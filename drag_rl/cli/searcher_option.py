@@ -31,10 +31,6 @@ def with_searcher(searcher: str | None, options: PolicyOptions) -> PolicyOptions
     """The options of a policy, with what ``--searcher`` names. Raises InputError for what cannot search."""
     model = options.model
     if searcher is None:
-        if options.name == "model" and not (model.base_url or model.model_path):
-            raise InputError(
-                "--searcher is missing: a model's folder, an adapter, an address, or a policy such as raw-question"
-            )
         return options
     if searcher in POLICIES:
         return replace(options, name=searcher)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from drag_rl.cli.service_options import ServiceOptions, serves
 from drag_rl.errors import InputError
 
 EXTRA = "drag serve needs fastapi, uvicorn and prometheus-client: pip install 'drag-rl[serve]'"
 
 
+@serves(port=8000)
 def serve(
+    *,
     index: Annotated[Path, typer.Option(help="Index made by `drag index`, of any kind.")],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines ask.")
-    ] = "127.0.0.1",
+    service: ServiceOptions,
     top_k: Annotated[
         int, typer.Option(min=1, max=1000, help="Hits of a query where a request does not say.")
     ] = 3,
@@ -37,20 +36,15 @@ def serve(
         from drag_rl.service.app import service_app
         from drag_rl.service.limits import Limits
         from drag_rl.service.live_index import LiveIndex
-        from drag_rl.service.server import bound_socket, run, service_token, url_of
+        from drag_rl.service.server import service_token, url_of
     except ImportError as error:
         raise InputError(f"{EXTRA} ({error})") from error
     token = service_token()
-    with bound_socket(host, port) as listening:
+    with service.listening() as listening:
         live = LiveIndex(index)
         limits = Limits(concurrency=concurrency, timeout_s=timeout_s)
         app = service_app(live, limits, top_k=top_k, token=token)
-        address = listening.getsockname()[0]
         console = Console(soft_wrap=True, markup=False, highlight=False)
         pages = len(live.now.retriever.pages)
         console.print(f"Serving {pages} pages ({live.now.kind}) of {index} at {url_of(listening)}")
-        if token is None and not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
-            console.print(
-                "Everybody who reaches this address may ask: set DRAG_SERVICE_TOKEN to change that."
-            )
-        run(app, listening, timeout_s)
+        service.run(app, listening, timeout_s, token, console)

@@ -1,4 +1,4 @@
-"""What a command says of a generator. It imports no client of a server, so that help texts come at once."""
+"""What a command says of a searcher and a generator. It imports no client, so that help texts come at once."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from drag_rl.episode import EpisodeConfig
 from drag_rl.errors import InputError
 from drag_rl.handoff.choosing import PageBudget
+from drag_rl.policies.source import PolicyOptions, PolicySource
+from drag_rl.policies.table import policy_source
 from drag_rl.protocol import MESSAGE_TIMEOUT_S, MESSAGE_TOKENS
+
+NEEDS_GOLD = ("oracle-", "probe-")
+"""How the names of policies begin that read what only questions with known answers have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,3 +55,38 @@ class GeneratorOptions:
             "max_pixels": 0 if budget.shown == "text" else budget.max_pixels,
             "max_tokens": self.max_tokens,
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOptions:
+    """What is asked, and how."""
+
+    index: Path
+    policy: PolicyOptions
+    """The searcher."""
+    generator: GeneratorOptions | None = None
+    """Who answers; None leaves that to the searcher."""
+    episode: EpisodeConfig
+
+    @property
+    def names_a_searcher(self) -> bool:
+        """Whether it says who searches: a policy, or where the model of the policy named ``model`` is."""
+        model = self.policy.model
+        return self.policy.name != "model" or bool(model.base_url or model.model_path)
+
+    def source(self) -> PolicySource:
+        """The searcher's policy. Raises InputError for options that do not fit together, before anything is opened."""
+        if not self.names_a_searcher:
+            raise InputError(
+                "--searcher is missing: a model's folder, an adapter, an address, or a policy such as raw-question"
+            )
+        if self.policy.name.startswith(NEEDS_GOLD):
+            raise InputError(
+                f"{self.policy.name}: reads a question's gold pages, which a question that is asked does not have; "
+                "give another searcher"
+            )
+        if self.generator is not None:
+            self.generator.check()
+        source = policy_source(self.policy)
+        source.check(self.episode, 1)
+        return source

@@ -12,40 +12,11 @@ from drag_rl.episode import EpisodeConfig
 from drag_rl.errors import InputError
 from drag_rl.handoff.asking import Step, asking
 from drag_rl.handoff.generator import Generator
-from drag_rl.handoff.options import GeneratorOptions
-from drag_rl.policies.source import Policies, PolicyOptions, PolicySource
-from drag_rl.policies.table import policy_source
+from drag_rl.handoff.options import SessionOptions
+from drag_rl.policies.source import Policies
 from drag_rl.retrieval import open_retriever
 from drag_rl.retrieval.base import Retriever
 from drag_rl.types import Question
-
-NEEDS_GOLD = ("oracle-", "probe-")
-"""How the names of policies begin that read what only questions with known answers have."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionOptions:
-    """What is asked, and how."""
-
-    index: Path
-    policy: PolicyOptions
-    """The searcher."""
-    generator: GeneratorOptions | None = None
-    """Who answers; None leaves that to the searcher."""
-    episode: EpisodeConfig
-
-    def source(self) -> PolicySource:
-        """The searcher's policy. Raises InputError for options that do not fit together, before anything is opened."""
-        if self.policy.name.startswith(NEEDS_GOLD):
-            raise InputError(
-                f"{self.policy.name}: reads a question's gold pages, which a question that is asked does not have; "
-                "give another searcher"
-            )
-        if self.generator is not None:
-            self.generator.check()
-        source = policy_source(self.policy)
-        source.check(self.episode, 1)
-        return source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

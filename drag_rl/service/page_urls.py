@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
 from drag_rl.corpus.pages import PAGES_FILE, pages_manifest, source_dir_of
 from drag_rl.errors import InputError
+from drag_rl.files.manifest import read_manifest
 from drag_rl.files.parquet import iter_rows
 from drag_rl.handoff.summary import place_of
+from drag_rl.retrieval.index_folder import pages_dir_of
+from drag_rl.service.token_guard import KEY, key_of
 
-PageUrl = Callable[[str], str]
-"""From a page id to an address."""
+PageUrl = Callable[[str, str | None], str]
+"""From a page id, and the ``Host`` under which a client asked (None: not by HTTP), to an address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,19 +29,25 @@ class _Source:
     source_file: str
 
 
-def served_at(base: str) -> PageUrl:
-    """Pages that our own server shows.
+def served_at(base: str, token: str | None = None) -> PageUrl:
+    """Pages that our own server shows, under the name by which it was asked; signed where it wants a token.
 
-    >>> served_at("http://localhost:8002")("manuals/pump#12")
+    >>> served_at("http://127.0.0.1:8002")("manuals/pump#12", "localhost:8002")
     'http://localhost:8002/pages/manuals/pump%2312'
     """
-    return lambda page_id: f"{base}/pages/{quote(page_id)}"
+
+    def url_of(page_id: str, host: str | None) -> str:
+        path = f"/pages/{page_id}"
+        key = f"?{KEY}={key_of(token, path)}" if token else ""
+        return f"{f'http://{host}' if host else base}{quote(path)}{key}"
+
+    return url_of
 
 
 def by_template(template: str) -> PageUrl:
     """Pages of a web site of the user's. Raises InputError for a template that names no page.
 
-    >>> by_template("https://docs.example/{document}.pdf#page={page}")("manuals/the pump#12")
+    >>> by_template("https://docs.example/{document}.pdf#page={page}")("manuals/the pump#12", None)
     'https://docs.example/manuals/the%20pump.pdf#page=12'
     """
     if "{document}" not in template and "{page_id}" not in template:
@@ -45,7 +55,8 @@ def by_template(template: str) -> PageUrl:
             f"--page-url {template}: names no page; write {{document}} and {{page}}, or {{page_id}}, where they belong"
         )
 
-    def url_of(page_id: str) -> str:
+    def url_of(page_id: str, host: str | None) -> str:
+        del host
         place = place_of(page_id)
         values = {"document": place["document"], "page": str(place["page"]), "page_id": page_id}
         url = template
@@ -61,17 +72,34 @@ def in_files(pages_dir: Path) -> PageUrl:
     folder = source_dir_of(pages_dir, pages_manifest(pages_dir))
     if folder is None:
         raise InputError(f"{pages_dir}: made from an OCR file, so no file shows its pages; give --page-url")
-    rows = iter_rows(pages_dir / PAGES_FILE, _Source)
-    urls = {
-        row.page_id: f"{(folder / row.source_file).resolve().as_uri()}#page={row.page_number}" for row in rows
-    }
-    return lambda page_id: urls.get(page_id, "")
+
+    @cache
+    def urls() -> dict[str, str]:
+        rows = iter_rows(pages_dir / PAGES_FILE, _Source)
+        return {
+            row.page_id: f"{(folder / row.source_file).resolve().as_uri()}#page={row.page_number}"
+            for row in rows
+        }
+
+    return lambda page_id, host: urls().get(page_id) or as_resource(page_id, host)
 
 
-def by_name(page_id: str) -> str:
-    """A name in the place of an address, where none is known: it tells pages apart and opens nothing.
+def of_index(index_dir: Path) -> PageUrl:
+    """Pages in the files that an index was made from, where they are still there; else as resources."""
+    pages_dir = pages_dir_of(index_dir, read_manifest(index_dir))
+    if pages_dir is None:
+        return as_resource
+    try:
+        return in_files(pages_dir)
+    except InputError:
+        return as_resource
 
-    >>> by_name("manuals/pump#12")
-    'drag:manuals/pump%2312'
+
+def as_resource(page_id: str, host: str | None) -> str:
+    """A resource of the protocol, which the client opens by ``resources/read``, for want of a file.
+
+    >>> as_resource("manuals/pump#12", None)
+    'drag://pages/manuals%2Fpump%2312'
     """
-    return f"drag:{quote(page_id)}"
+    del host
+    return f"drag://pages/{quote(page_id, safe='')}"

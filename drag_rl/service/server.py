@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import ipaddress
 import os
 import signal
 import socket
@@ -34,10 +35,21 @@ def bound_socket(host: str, port: int) -> socket.socket:
         raise InputError(f"--host {host} --port {port}: cannot be used ({error.strerror})") from error
 
 
+def address_of(listening: socket.socket) -> str:
+    """The address of a listening socket as it stands in a URL, without its port."""
+    address = str(listening.getsockname()[0])
+    return f"[{address}]" if ":" in address else address
+
+
 def url_of(listening: socket.socket) -> str:
-    """The address of a listening socket."""
-    address, port, *_ = listening.getsockname()
-    return f"http://{f'[{address}]' if ':' in address else address}:{port}"
+    """The address of a listening socket as a URL."""
+    return f"http://{address_of(listening)}:{listening.getsockname()[1]}"
+
+
+def is_loopback(listening: socket.socket) -> bool:
+    """Whether only this machine reaches a socket."""
+    address = str(listening.getsockname()[0])
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
 def service_token(environment: Mapping[str, str] | None = None) -> str | None:

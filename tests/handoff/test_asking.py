@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from drag_rl.handoff.asking import Answered, asking
 from drag_rl.handoff.choosing import best_first
-from drag_rl.handoff.session import SessionOptions, asked_question
+from drag_rl.handoff.options import SessionOptions
+from drag_rl.handoff.session import asked_question
 from drag_rl.policies.base import PolicyFailed
 from drag_rl.policies.play import Ended, Searched, Wrote, play
 from drag_rl.policies.source import PolicyOptions

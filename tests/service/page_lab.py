@@ -17,7 +17,8 @@ from handoff_lab import given_pages, options_for
 
 from drag_rl.corpus.ingest import ingest_pdfs
 from drag_rl.corpus.pdf_pages import ReadOptions
-from drag_rl.handoff.session import SessionOptions, open_session
+from drag_rl.handoff.options import SessionOptions
+from drag_rl.handoff.session import open_session
 from drag_rl.policies.source import PolicyOptions
 from drag_rl.retrieval import build_index
 from drag_rl.service.agent.app import agent_app

@@ -21,7 +21,8 @@ import trajectory_lab as lab
 from fake_openai import Failure, FakeServer, Said
 from handoff_lab import cites_first, options_for
 
-from drag_rl.handoff.session import SessionOptions, asked_question, open_session
+from drag_rl.handoff.options import SessionOptions
+from drag_rl.handoff.session import asked_question, open_session
 from drag_rl.handoff.summary import summary, told_by
 from drag_rl.policies.source import PolicyOptions
 from drag_rl.service.agent.app import agent_app

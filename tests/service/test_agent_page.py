@@ -11,7 +11,8 @@ import service_lab
 import trajectory_lab as lab
 from page_lab import SEAL, fetch, serving
 
-from drag_rl.handoff.session import SessionOptions, open_session
+from drag_rl.handoff.options import SessionOptions
+from drag_rl.handoff.session import open_session
 from drag_rl.policies.source import PolicyOptions
 from drag_rl.service.agent.app import agent_app
 from drag_rl.service.agent.web import FILES, INERT, POLICY, images_of
