@@ -12,22 +12,31 @@ import typer
 from rich.console import Console
 
 from data_preprocess.converted_pages import STAGE as PAGES_STAGE
-from data_preprocess.converted_pages import write_image_pages, write_text_pages
+from data_preprocess.converted_pages import (
+    pages_of_texts,
+    write_image_pages,
+    write_pdf_pages,
+    write_text_pages,
+)
 from data_preprocess.datasets import DATASETS
-from data_preprocess.gold_pages import with_readable_gold
+from data_preprocess.gold_pages import GoldPages
 from data_preprocess.page_base import check_page_base
 from data_preprocess.question_set import FILES, STAGES, report, write_question_set
-from data_preprocess.selection import Selection
+from data_preprocess.reader_options import check_options
+from data_preprocess.selection import Selection, read_documents
+from data_preprocess.written_pages import WrittenPages
 from drag_rl.console import run_app
 from drag_rl.corpus.copies import copies
 from drag_rl.corpus.document_bar import document_bar
-from drag_rl.corpus.pages import PAGES_FILE, load_pages
+from drag_rl.corpus.pages import PAGES_FILE, PageText, stream_pages
 from drag_rl.corpus.pdf_pages import OcrMode, ReadOptions
 from drag_rl.corpus.tesseract import read_options
 from drag_rl.errors import InputError
 from drag_rl.files.folders import claim_files
 from drag_rl.files.manifest import Manifest
 from drag_rl.files.outputs import refuse_overlap
+from drag_rl.splits import document_of
+from drag_rl.types import Page
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -44,11 +53,14 @@ def convert_dataset(
     options: ReadOptions | None = None,
     workers: int = 1,
     watch: Mapping[str, Callable[..., None]] | None = None,
+    reader_options: Mapping[str, object] | None = None,
 ) -> Manifest:
     """Read a data set of the table and write its pages and questions; returns the manifest of the questions.
 
     ``selection`` says which questions are wanted (None: all, in the data set's own splits). ``options``, ``workers``
     and ``watch`` are those of ``drag ingest``, for pages that are images; without ``options`` no text is recognised.
+    ``reader_options`` are for the data set's reader; those that are None are left to it. Pages are never all in
+    memory, questions are.
 
     Raises ``InputError`` for an unknown name, for a source that its reader refuses, and for a gold page that is not
     among the pages.
@@ -60,32 +72,53 @@ def convert_dataset(
             "installed package adds one (entry point group drag_rl.datasets)"
         )
     read = DATASETS.find(name, "NAME")
+    told = check_options(name, read, reader_options or {})
     refuse_overlap({"--out-pages": out_pages, "--out": out_dir}, {"--source": source})
     claim_files(out_pages, [PAGES_STAGE], [PAGES_FILE], "--out-pages")
     claim_files(out_dir, STAGES, FILES)
     selection = selection or Selection()
-    dataset = read(source)
-    questions, left_out = selection.choose(dataset.questions, dataset.languages)
+    dataset = read(source, **told)
+    twice = DroppedRows(problems=dataset.problems)
     facts = {"dataset": name, **dataset.facts}
-    if dataset.images is None:
-        pages = list(dataset.pages)
-        questions, lost = with_readable_gold(name, questions, pages)
-        written = write_text_pages(out_pages, pages, facts, time.monotonic() - started)
-    else:
-        images = dataset.images
+    questions, left_out = selection.choose(dataset.questions, dataset.languages)
+    gold = GoldPages(name, questions)
+    if dataset.pdfs is not None:
+        selection.check(dataset.pdfs)
+        written = write_pdf_pages(
+            out_pages,
+            dataset.pdfs,
+            selection.wants,
+            facts,
+            options or ReadOptions(ocr="off"),
+            workers,
+            watch or {},
+        )
+    elif dataset.images is not None:
+        images = (image for image in dataset.images if selection.wants(image.doc_id))
         if dataset.pages_of_questions and selection.max_samples:
-            wanted = {gold for own in questions.values() for one in own for gold in one.gold_page_ids}
-            images = (image for image in images if image.page_id in wanted)
+            images = (image for image in images if image.page_id in gold.wanted)
         written = write_image_pages(
             out_pages, images, facts, options or ReadOptions(ocr="off"), workers, watch or {}
         )
-        pages = load_pages(out_pages)
-        questions, lost = with_readable_gold(name, questions, pages)
+        gold.look_in(stream_pages(out_pages, PageText))
+    else:
+        pages = dataset.pages
+        if dataset.texts is not None:
+            pages = pages_of_texts(dataset.texts, out_pages, twice)
+        pages = (page for page in pages if selection.wants(page.doc_id))
+        written = write_text_pages(out_pages, gold.watch(pages), facts, time.monotonic() - started)
+    if dataset.ask:
+        questions, left_out = selection.choose(dataset.ask(WrittenPages(out_pages)), dataset.languages)
+        gold = GoldPages(name, questions)
+        gold.look_in(stream_pages(out_pages, PageText))
+    questions, lost = gold.readable()
     if dataset.numbered:
-        asked = (question for own in questions.values() for question in own)
-        facts |= check_page_base(name, asked, pages).facts()
+        asked = [question for own in questions.values() for question in own]
+        facts |= check_page_base(name, asked, stream_pages(out_pages, PageText)).facts()
     divided: Counter[str] = Counter()
     if selection.divides:
+        documents = {document_of(question) for own in questions.values() for question in own}
+        pages = (page for page in stream_pages(out_pages, Page) if page.doc_id in documents)
         questions, divided = selection.divide(questions, copies(pages))
     return write_question_set(
         out_dir,
@@ -93,7 +126,7 @@ def convert_dataset(
         stage=QUESTIONS_STAGE,
         inputs={"pages": written.fingerprint},
         config=facts | selection.settings(),
-        dropped=_sum([dataset.dropped, left_out, lost, divided]),
+        dropped=_sum([dataset.dropped, twice.counts, left_out, lost, divided]),
         problems=dataset.problems,
         seconds=time.monotonic() - started,
     )
@@ -121,6 +154,12 @@ def convert(
         list[str] | None,
         typer.Option(help="Keep the questions in this language, as the data set calls it; repeatable."),
     ] = None,
+    documents: Annotated[
+        Path | None,
+        typer.Option(
+            help="File that names the documents that are wanted, one a line.", show_default="all of them"
+        ),
+    ] = None,
     max_samples: Annotated[
         int, typer.Option(min=0, help="Keep so many questions, drawn by the seed; 0: all.")
     ] = 0,
@@ -145,7 +184,12 @@ def convert(
 ) -> None:
     """Convert a public data set into pages and questions; it keeps its own splits unless shares are given."""
     selection = Selection(
-        languages=tuple(language or ()), max_samples=max_samples, val=val, test=test, seed=seed
+        languages=tuple(language or ()),
+        documents=read_documents(documents) if documents else frozenset(),
+        max_samples=max_samples,
+        val=val,
+        test=test,
+        seed=seed,
     )
     options = read_options(ocr, ocr_language)
     with document_bar() as watch:

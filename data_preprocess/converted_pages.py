@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from data_preprocess.datasets import ImagePage
+from data_preprocess.bad_rows import DroppedRows
+from data_preprocess.datasets import ImagePage, TextPage
+from data_preprocess.pdf_files import PdfFiles
+from data_preprocess.sorted_pages import sorted_pages
 from drag_rl.corpus.image_pages import DPI
 from drag_rl.corpus.image_sources import PageFile, image_source
 from drag_rl.corpus.image_store import ImageStore
@@ -19,6 +22,32 @@ from drag_rl.types import Page
 STAGE = "convert"
 IMAGES = "page_images"
 """Where the images lie in the folder of pages."""
+UNPACKED = "documents"
+"""Where the PDFs of archives lie in the folder of pages."""
+
+
+def pages_of_texts(texts: Iterable[TextPage], out_pages: Path, rows: DroppedRows) -> Iterator[Page]:
+    """Texts as pages, sorted in bounded memory; a second one of an id is dropped."""
+
+    def is_twice(kept: TextPage, other: TextPage) -> None:
+        why = f"page {other.page_id!r} is there twice; the one of {kept.where} is kept"
+        rows.drop("documents_there_twice", other.where, why)
+
+    for text in sorted_pages(texts, out_pages, is_twice):
+        yield Page(
+            page_id=text.page_id,
+            doc_id=text.doc_id,
+            page_number=text.page_number,
+            label="",
+            text=text.text,
+            width_pt=0.0,
+            height_pt=0.0,
+            source_file="",
+            source_sha256="",
+            text_source="ocr" if text.text else "none",
+            status="ok",
+            reason="" if text.text else "the collection has no text for it",
+        )
 
 
 def write_text_pages(
@@ -69,6 +98,28 @@ def write_image_pages(
     ]
     return ingest_documents(
         Documents(kind="image_dir", folder=store.folder, sources=sources, dpi=DPI),
+        out_pages,
+        options,
+        stage=STAGE,
+        config=facts,
+        option="--out-pages",
+        workers=workers,
+        **watch,
+    ).manifest
+
+
+def write_pdf_pages(
+    out_pages: Path,
+    pdfs: PdfFiles,
+    wants: Callable[[str], bool],
+    facts: Mapping[str, object],
+    options: ReadOptions,
+    workers: int,
+    watch: Mapping[str, Callable[..., None]],
+) -> Manifest:
+    """Read the wanted documents of PDFs as ``drag ingest --pdf-dir`` does; a killed run goes on where it was."""
+    return ingest_documents(
+        pdfs.documents(wants, out_pages / UNPACKED),
         out_pages,
         options,
         stage=STAGE,

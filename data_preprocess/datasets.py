@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from data_preprocess.pdf_files import PdfFiles
+from data_preprocess.written_pages import WrittenPages
 from drag_rl.files.manifest import Problem
 from drag_rl.splits import Split
 from drag_rl.tables import Table
@@ -33,15 +34,46 @@ class ImagePage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TextPage:
+    """A page that is text."""
+
+    doc_id: str
+    text: str
+    """Clean (``drag_rl.corpus.clean_text``); it may be empty."""
+    where: str
+    """File and row, for what is wrong with it."""
+    page_number: int = 1
+
+    @property
+    def page_id(self) -> str:
+        """The id of the page that it becomes."""
+        return f"{self.doc_id}#{self.page_number}"
+
+
+Questions = Mapping[Split, Sequence[Question]]
+"""The questions of each split that a data set has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """What a reader makes of the files of a data set."""
+    """What a reader makes of the files of a data set. Just one of ``pages``, ``texts``, ``images`` and ``pdfs`` is the
+    corpus."""
 
     pages: Iterable[Page] = ()
-    """Every page of the corpus, sorted by ``(doc_id, page_number)``; none where ``images`` are the pages."""
+    """Every page of the corpus, sorted by ``(doc_id, page_number)``."""
+    texts: Iterable[TextPage] | None = None
+    """Every page of a corpus of texts, in any order; read once, one after the other, and sorted in bounded memory. Of
+    two of one id the first is taken, and the other listed."""
     images: Iterable[ImagePage] | None = None
     """Every page of a corpus of images, in any order, each once; read once, one after the other."""
-    questions: Mapping[Split, Sequence[Question]]
-    """The questions of each split that the data set has."""
+    pdfs: PdfFiles | None = None
+    """The documents of a corpus of PDFs, whose pages are read as ``drag ingest`` does; how many they have is known
+    when they are written, so questions are made by ``ask``."""
+    questions: Questions = field(default_factory=dict)
+    """Its questions, where they are known without looking into the pages."""
+    ask: Callable[[WrittenPages], Questions] | None = None
+    """Makes the questions instead, once the pages of ``texts`` or ``pdfs`` are written; it may add to ``dropped`` and
+    ``problems``."""
     dropped: Mapping[str, int] = field(default_factory=dict)
     """What of the data set is in no question: reason -> how often."""
     problems: list[Problem] = field(default_factory=list)
@@ -56,18 +88,25 @@ class Dataset:
     """What the manifests are to say of the data set: ``licence``, ``citation`` ..."""
 
 
-Reader = Callable[[Path], Dataset]
-"""Reads a data set from the file or folder where the user downloaded it; raises ``InputError`` for what is wrong."""
+Reader = Callable[..., Dataset]
+"""Reads a data set from the file or folder where the user downloaded it; raises ``InputError`` for what is wrong.
+
+It is given the path. Its keyword arguments are options that the user may set, and must have defaults: see
+``data_preprocess.reader_options``."""
 
 DATASETS: Table[Reader] = Table(
     "data set",
     {
         "beir": "data_preprocess.beir:read_beir",
         "docvqa": "data_preprocess.docvqa:read_docvqa",
+        "flashrag": "data_preprocess.flashrag:read_flashrag",
         "infographicvqa": "data_preprocess.infographicvqa:read_infographicvqa",
         "mmdocir": "data_preprocess.mmdocir:read_mmdocir",
         "mp-docvqa": "data_preprocess.mp_docvqa:read_mp_docvqa",
+        "msmarco": "data_preprocess.msmarco:read_msmarco",
+        "search-r1": "data_preprocess.flashrag:read_flashrag",
         "slidevqa": "data_preprocess.slidevqa:read_slidevqa",
+        "trec": "data_preprocess.trec:read_trec",
         "vidore": "data_preprocess.vidore:read_vidore",
     },
     group="drag_rl.datasets",

@@ -3,42 +3,74 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from drag_rl.corpus.pages import AnyPage
 from drag_rl.errors import InputError
 from drag_rl.splits import Split
-from drag_rl.types import Page, Question
+from drag_rl.types import Question
+
+Splits = Mapping[Split, Sequence[Question]]
 
 
-def with_readable_gold(
-    name: str, splits: Mapping[Split, Sequence[Question]], pages: Iterable[Page]
-) -> tuple[dict[Split, list[Question]], Counter[str]]:
-    """The questions without gold pages that failed, and the counts of what that takes away.
+class GoldPages:
+    """Looks for the gold pages of questions among pages that pass by; only what is asked for is kept."""
 
-    Raises ``InputError``, with the ``name`` of the data set, for a gold page that is no page.
-    """
-    failed = {page.page_id: page.status == "failed" for page in pages}
-    dropped: Counter[str] = Counter()
-    kept: dict[Split, list[Question]] = {}
-    for split, questions in splits.items():
-        kept[split] = []
-        for question in questions:
-            if lost := [page_id for page_id in question.gold_page_ids if page_id not in failed]:
-                raise InputError(
-                    f"data set {name}: gold page {lost[0]!r} of {split} question {question.question_id!r} is not "
-                    "among its pages"
+    def __init__(self, name: str, splits: Splits) -> None:
+        """``name`` is the data set's."""
+        self._name, self._splits = name, splits
+        self.wanted = {page_id for own in splits.values() for one in own for page_id in one.gold_page_ids}
+        """The ids of all gold pages."""
+        self._failed: set[str] = set()
+        self._found: set[str] = set()
+
+    def watch(self, pages: Iterable[AnyPage]) -> Iterator[AnyPage]:
+        """The same pages. Raises ``InputError`` after the last for a gold page that is none of them."""
+        for page in pages:
+            if page.page_id in self.wanted:
+                (self._failed if page.status == "failed" else self._found).add(page.page_id)
+            yield page
+        if len(self._found) + len(self._failed) < len(self.wanted):
+            self._refuse_lost()
+
+    def look_in(self, pages: Iterable[AnyPage]) -> None:
+        """Watch pages that nobody else reads."""
+        for _ in self.watch(pages):
+            pass
+
+    def readable(self) -> tuple[dict[Split, list[Question]], Counter[str]]:
+        """The questions without gold pages that failed, and the counts of what that takes away."""
+        dropped: Counter[str] = Counter()
+        kept: dict[Split, list[Question]] = {}
+        for split, questions in self._splits.items():
+            kept[split] = []
+            for question in questions:
+                own = question if self._failed.isdisjoint(question.gold_page_ids) else self._left(question)
+                dropped["gold_pages_that_failed"] += len(question.gold_page_ids) - len(
+                    own.gold_page_ids if own else ()
                 )
-            gold = {
-                page_id: grade
-                for page_id, grade in zip(question.gold_page_ids, question.grades, strict=True)
-                if not failed[page_id]
-            }
-            dropped["gold_pages_that_failed"] += len(question.gold_page_ids) - len(gold)
-            if gold:
-                kept[split].append(
-                    replace(question, gold_page_ids=tuple(gold), gold_grades=tuple(gold.values()))
-                )
-            else:
-                dropped["questions_whose_gold_failed"] += 1
-    return kept, +dropped
+                if own:
+                    kept[split].append(own)
+                else:
+                    dropped["questions_whose_gold_failed"] += 1
+        return kept, +dropped
+
+    def _left(self, question: Question) -> Question | None:
+        """The question with the gold pages that did not fail; None if all did."""
+        graded = zip(question.gold_page_ids, question.grades, strict=True)
+        gold = {page_id: grade for page_id, grade in graded if page_id not in self._failed}
+        return (
+            replace(question, gold_page_ids=tuple(gold), gold_grades=tuple(gold.values())) if gold else None
+        )
+
+    def _refuse_lost(self) -> None:
+        there = self._found | self._failed
+        for split, questions in self._splits.items():
+            for question in questions:
+                for page_id in question.gold_page_ids:
+                    if page_id not in there:
+                        raise InputError(
+                            f"data set {self._name}: gold page {page_id!r} of {split} question "
+                            f"{question.question_id!r} is not among its pages"
+                        )

@@ -69,7 +69,7 @@ def judged_questions(
             page_id = pages.find(judgement.doc_id)
             _check(judgement, grades.get(page_id or ""))
         except InputError as error:
-            raise InputError(f"{path} line {judgement.line}: {error}") from None
+            raise InputError(f"{judgement.where}: {error}") from None
         if page_id is None:
             unknown.append(judgement)
         else:
@@ -78,7 +78,7 @@ def judged_questions(
         first = unknown[0]
         more = f", nor are the documents of {len(unknown) - 1} other judgements" if unknown[1:] else ""
         raise InputError(
-            f"{path} line {first.line}: {first.doc_id!r} is not among the pages that can be found{more}; "
+            f"{first.where}: {first.doc_id!r} is not among the pages that can be found{more}; "
             "`drag data qrels --drop-unknown` leaves them out"
         )
     dropped["judgements_of_unknown_pages"] += len(unknown)

@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from drag_rl.corpus.pages import AnyPage
 from drag_rl.errors import InputError
 from drag_rl.near_duplicates import word_set
-from drag_rl.types import Page, Question
+from drag_rl.types import Question
 
 OFFSETS = (-1, 0, 1)
 MIN_QUESTIONS = 20
@@ -49,7 +50,7 @@ class PageBase:
         return {"page_base": {"questions": self.questions, "found_at_offset": found}}
 
 
-def check_page_base(name: str, questions: Iterable[Question], pages: Iterable[Page]) -> PageBase:
+def check_page_base(name: str, questions: Sequence[Question], pages: Iterable[AnyPage]) -> PageBase:
     """Compare the gold pages with their neighbours; raises ``InputError`` where another base fits clearly better."""
     base = page_base(questions, pages)
     if offset := base.better():
@@ -61,14 +62,15 @@ def check_page_base(name: str, questions: Iterable[Question], pages: Iterable[Pa
     return base
 
 
-def page_base(questions: Iterable[Question], pages: Iterable[Page]) -> PageBase:
+def page_base(questions: Sequence[Question], pages: Iterable[AnyPage]) -> PageBase:
     """How often the gold page, and the page before or after it, fits the question best among those of its document.
 
     A page's fit is the sum of the inverse document frequencies of the question's words that stand on it. Equals share.
     """
+    asked_of = {doc_id for question in questions for doc_id, _ in _gold(question)}
     documents: dict[str, dict[int, frozenset[str]]] = {}
     for page in pages:
-        if page.text:
+        if page.text and page.doc_id in asked_of:
             documents.setdefault(page.doc_id, {})[page.page_number] = word_set(page.text)
     rarity = {doc_id: _rarity(list(own.values())) for doc_id, own in documents.items() if len(own) >= 3}
     asked = 0

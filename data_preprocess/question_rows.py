@@ -43,23 +43,32 @@ def shown(value: object) -> str:
     return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}..."
 
 
+def json_object(line: str) -> dict[str, Any]:
+    """The object that a line of JSON is; raises ``InputError`` that says what is wrong with it."""
+    try:
+        row = json.loads(line, object_pairs_hook=_object, parse_constant=_no_number)
+        if "\\u" in line:  # only what is written so can be half a character
+            json.dumps(row, ensure_ascii=False).encode()
+    except RecursionError as error:
+        raise InputError("is nested too deeply") from error
+    except UnicodeEncodeError as error:
+        raise InputError(f"holds {error.object[error.start]!a}, a lone surrogate") from error
+    except ValueError as error:
+        raise InputError(f"is not a JSON object ({error})") from error
+    if not isinstance(row, dict):
+        raise InputError("is not a JSON object")
+    return row
+
+
 def _json_rows(path: Path) -> Iterator[tuple[int, Row]]:
     with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             try:
-                row = json.loads(line, object_pairs_hook=_object, parse_constant=_no_number)
-                json.dumps(row, ensure_ascii=False).encode()
-            except RecursionError as error:
-                raise InputError(f"{path} line {number}: is nested too deeply") from error
-            except UnicodeEncodeError as error:
-                half = error.object[error.start]
-                raise InputError(f"{path} line {number}: holds {half!a}, a lone surrogate") from error
-            except ValueError as error:
-                raise InputError(f"{path} line {number}: is not a JSON object ({error})") from error
-            if not isinstance(row, dict):
-                raise InputError(f"{path} line {number}: is not a JSON object")
+                row = json_object(line)
+            except InputError as error:
+                raise InputError(f"{path} line {number}: {error}") from None
             yield number, row
 
 

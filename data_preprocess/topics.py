@@ -4,58 +4,61 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
-from data_preprocess.question_rows import read_rows
+from data_preprocess.bad_rows import OnBadRow, refuse
+from data_preprocess.question_rows import shown
+from data_preprocess.text_lines import json_lines, text_lines
 from drag_rl.errors import InputError
 
 _LABEL = re.compile(r"(?:number|topic)\s*:", re.IGNORECASE)
 """What old topics repeat before a field's value."""
 
 
-def read_topics(path: Path) -> dict[str, str]:
-    """Query id -> text, in the order of the file.
+def read_topics(path: Path, bad: OnBadRow = refuse) -> dict[str, str]:
+    """Query id -> text, in the order of the file, which may be gzipped.
 
     A ``.jsonl`` file is BEIR's (``{"_id": ..., "text": ...}``, other names are ignored). Any other is TREC's topics
     (``<top>``, ``<num>``, ``<title>``; the title is the query) if it begins with a tag, else lines of an id, a tab and
     a text, as MS MARCO's. Raises ``InputError`` naming the file and the line or topic that is wrong, for an id that is
-    there twice too.
+    there twice too, or tells ``bad``.
     """
     found: dict[str, str] = {}
-    for where, query_id, text in _jsonl(path) if path.suffix == ".jsonl" else _text(path):
+    for where, query_id, text in _rows(path, bad):
         if not query_id or not text:
-            raise InputError(f"{where}: has no {'text' if query_id else 'id'}")
-        if found.setdefault(query_id, text) != text:
-            raise InputError(f"{where}: query {query_id!r} is there twice, with another text")
+            bad(where, f"has no {'text' if query_id else 'id'}")
+        elif found.setdefault(query_id, text) != text:
+            bad(where, f"query {shown(query_id)} is there twice, with another text")
     if not found:
         raise InputError(f"{path}: has no query")
     return found
 
 
-def _jsonl(path: Path) -> Iterator[tuple[str, str, str]]:
-    for number, row in read_rows(path):
-        query_id, text = row.get("_id", row.get("id")), row.get("text")
-        if isinstance(query_id, bool) or not isinstance(query_id, str | int) or not isinstance(text, str):
-            raise InputError(f'{path} line {number}: is not a query of BEIR, {{"_id": ..., "text": ...}}')
-        yield f"{path} line {number}", str(query_id).strip(), text.strip()
-
-
-def _text(path: Path) -> Iterator[tuple[str, str, str]]:
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text ({error.reason})") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    if content.lstrip().startswith("<"):
-        yield from _topics(path, content)
+def _rows(path: Path, bad: OnBadRow) -> Iterator[tuple[str, str, str]]:
+    """Where each query stands, its id and its text."""
+    if path.name.removesuffix(".gz").endswith(".jsonl"):
+        for where, row in json_lines(path, bad):
+            query_id, text = row.get("_id", row.get("id")), row.get("text")
+            if isinstance(query_id, bool) or not isinstance(query_id, str | int) or not isinstance(text, str):
+                bad(where, 'is not a query of BEIR, {"_id": ..., "text": ...}')
+            else:
+                yield where, str(query_id).strip(), text.strip()
         return
-    for number, line in enumerate(content.split("\n"), start=1):
-        if line.strip():
-            query_id, tab, text = line.partition("\t")
-            if not tab:
-                raise InputError(f"{path} line {number}: is not an id, a tab and a text")
-            yield f"{path} line {number}", query_id.strip(), text.strip()
+    lines = text_lines(path, bad)
+    first = next(lines, None)
+    if first is None:
+        return
+    rest = chain([first], lines)
+    if first[1].lstrip().startswith("<"):
+        yield from _topics(path, "\n".join(line for _, line in rest))
+        return
+    for where, line in rest:
+        query_id, tab, text = line.partition("\t")
+        if tab:
+            yield where, query_id.strip(), text.strip()
+        else:
+            bad(where, "is not an id, a tab and a text")
 
 
 def _topics(path: Path, content: str) -> Iterator[tuple[str, str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,11 +86,13 @@ def write_pages(
     """Write a folder of pages: rows sorted by ``(doc_id, page_number)``, then the manifest.
 
     ``pdf_dir`` or ``image_dir`` is where page images come from (both None: there are none); it is kept as given, and
-    relative to ``pages_dir``, so both may move together. Page counts are added to ``counts``. ``write_more`` writes the
+    relative to ``pages_dir``, so both may move together. Page counts are added to ``counts``, the time that writing took,
+    with what the iteration itself does, to ``seconds``. ``write_more`` writes the
     other files of ``names`` into the folder that it is given: all appear together, see
     ``drag_rl.files.folders.new_files``. Raises ``InputError`` if ``pages_dir``, which the user knows as ``option``,
     holds a file of that name from elsewhere.
     """
+    started = time.monotonic()
     fingerprint = _Fingerprint()
     totals = {"pages": 0, "pages_failed": 0, "pages_ocr": 0, "pages_without_text": 0}
 
@@ -112,7 +115,7 @@ def write_pages(
             config={**(config or {}), **image_config(pages_dir, pdf_dir, dpi, image_dir)},
             counts={**(counts or {}), **totals, "problems": len(problems)},
             problems=problems,
-            seconds=seconds,
+            seconds=seconds + time.monotonic() - started,
             packages=("pymupdf", "pillow"),
         )
 

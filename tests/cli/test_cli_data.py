@@ -70,7 +70,7 @@ def test_a_data_set_becomes_pages_and_questions(tmp_path: Path, source: Path) ->
 def test_a_gold_page_that_is_not_there_is_named(tmp_path: Path, source: Path) -> None:
     with pytest.raises(InputError, match="gold page 'moon#1' of test question 'q' is not among its pages"):
         convert.convert_dataset("lost", source, tmp_path / "pages", tmp_path / "questions")
-    assert not (tmp_path / "pages").exists()
+    assert not (tmp_path / "pages/pages.parquet").exists()
 
 
 @pytest.mark.usefixtures("source")

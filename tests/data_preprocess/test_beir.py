@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -46,14 +47,23 @@ def test_a_document_is_a_page_and_the_grades_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("document", "said"),
     [
-        ({"_id": 7, "text": "x"}, "line 5: is not a document of BEIR"),
-        ({"_id": "7"}, "line 5: is not a document of BEIR"),
-        ({"_id": "4983", "text": "again"}, "line 5: document '4983' is there twice, line 2 has it"),
+        ({"_id": True, "text": "x"}, "has no id"),
+        ({"_id": "7"}, "document '7' has no text"),
+        ({"_id": "4983", "text": "again"}, "page '4983#1' is there twice; the one of .* line 2 is kept"),
     ],
 )
-def test_a_wrong_document_is_named(tmp_path: Path, document: object, said: str) -> None:
-    with pytest.raises(InputError, match=said):
-        read_beir(collection(tmp_path / "nfcorpus", [*DOCUMENTS, document]))
+def test_a_wrong_document_is_named_and_the_rest_goes_on(tmp_path: Path, document: object, said: str) -> None:
+    source = collection(tmp_path / "nfcorpus", [*DOCUMENTS, document])
+    (problem,) = convert_dataset("beir", source, tmp_path / "pages", tmp_path / "out").problems
+    assert problem.where == f"{source / 'corpus.jsonl'} line 5"
+    assert re.search(said, problem.reason)
+    pages = load_pages(tmp_path / "pages")
+    assert [page.text for page in pages] == [
+        "Microstructural development.",
+        "Statins\n\nStatin use and breast cancer.",
+        "Untold",
+        "",
+    ]
 
 
 def test_a_folder_without_documents_is_named(tmp_path: Path) -> None:

@@ -205,8 +205,8 @@ def test_files_that_are_not_there_and_options_that_do_not_go_together(
         (["--source", beir, "--qrels", "x"], "give either --source, or --queries and --qrels"),
         (["--queries", "x"], "give either --source, or --queries and --qrels"),
         (["--source", tmp_path], "is not a folder of BEIR with queries.jsonl"),
-        (["--queries", tmp_path / "none.tsv", "--qrels", "x"], "none.tsv: cannot be read (No such file"),
-        (["--queries", beir / "queries.jsonl", "--qrels", "none"], "none: cannot be read (No such file"),
+        (["--queries", tmp_path / "none.tsv", "--qrels", "x"], "none.tsv: no such file"),
+        (["--queries", beir / "queries.jsonl", "--qrels", "none"], "none: no such file"),
         (
             ["--queries", beir / "queries.jsonl", "--qrels", "a", "--qrels", "test=a"],
             "a second file for test",

@@ -1,0 +1,51 @@
+"""What happens to a row that is wrong: it stops everything, or is left out with a line while the rest goes on.
+
+A user's own files are read strictly, as a wrong row there is a mistake to mend. A public data set is as it is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from drag_rl.errors import InputError
+from drag_rl.files.manifest import Problem
+
+OnBadRow = Callable[[str, str], object]
+"""Is told of a row that is wrong: where it stands (file and row) and why. It may raise ``InputError``."""
+
+MAX_LISTED = 1000
+"""Rows that are listed one by one; of a file that is wrong throughout the others are counted only."""
+NOT_LISTED = "problems_not_listed"
+
+
+def refuse(where: str, why: str) -> NoReturn:
+    """Raise ``InputError``: nothing is left out."""
+    raise InputError(f"{where}: {why}")
+
+
+@dataclass(slots=True)
+class DroppedRows:
+    """What of a data set is left out, counted by reason and, where a row is wrong, listed."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+
+    def drop(self, reason: str, where: str = "", why: str = "") -> None:
+        """Count a row that is left out; with ``where`` it stands and ``why`` it is listed, too."""
+        self.counts[reason] += 1
+        if where:
+            self.note(where, why or reason.replace("_", " "))
+
+    def note(self, where: str, why: str) -> None:
+        """List a row that is wrong, and used all the same or counted elsewhere."""
+        if len(self.problems) < MAX_LISTED:
+            self.problems.append(Problem(where=where, reason=why))
+        else:
+            self.counts[NOT_LISTED] += 1
+
+    def as_reason(self, reason: str) -> OnBadRow:
+        """What drops rows for this reason."""
+        return lambda where, why: self.drop(reason, where, why)

@@ -1,0 +1,23 @@
+"""Options that only some readers of data sets take: the keyword arguments of a reader are what it can be told."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+
+from data_preprocess.datasets import Reader
+from drag_rl.errors import InputError
+
+
+def check_options(name: str, reader: Reader, options: Mapping[str, object]) -> dict[str, object]:
+    """The options that were given, those that are None left out.
+
+    Raises ``InputError`` for one that the data set ``name`` does not have.
+    """
+    given = {option: value for option, value in options.items() if value is not None}
+    taken = inspect.signature(reader).parameters if given else {}
+    for option in given:
+        if option not in taken:
+            flag = f"--{option.replace('_', '-')}"
+            raise InputError(f"{flag}: the data set {name} has no such option; leave it out")
+    return given

@@ -1,0 +1,53 @@
+"""The pages of a data set once they are written: looked up and read through by column, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from drag_rl.corpus.pages import PAGES_FILE
+
+BATCH_ROWS = 2048
+"""Rows of a row group, see ``drag_rl.files.parquet``."""
+
+
+class WrittenPages:
+    """The pages of a folder that the conversion has just written."""
+
+    def __init__(self, pages_dir: Path) -> None:
+        self.file = pages_dir / PAGES_FILE
+
+    @property
+    def groups(self) -> int:
+        """How many row groups the file has."""
+        with pq.ParquetFile(self.file) as file:
+            return int(file.num_row_groups)
+
+    def ids(self) -> Iterator[str]:
+        """The id of each page, in the file's order."""
+        for batch in self._batches(["page_id"]):
+            yield from batch.column(0).to_pylist()
+
+    def known(self, page_ids: Collection[str]) -> set[str]:
+        """Those of the ids that are pages."""
+        wanted = frozenset(page_ids)
+        found: set[str] = set()
+        for batch in self._batches(["page_id"]):
+            found |= wanted.intersection(batch.column(0).to_pylist())
+        return found
+
+    def texts(self, groups: Collection[int] | None = None) -> Iterator[tuple[str, str]]:
+        """Id and text of each page that was read, in the file's order; of some row groups only, if they are given."""
+        for batch in self._batches(["page_id", "text", "status"], groups):
+            ids, texts, statuses = (column.to_pylist() for column in batch.columns)
+            for page_id, text, status in zip(ids, texts, statuses, strict=True):
+                if status == "ok":
+                    yield page_id, text
+
+    def _batches(self, columns: list[str], groups: Collection[int] | None = None) -> Iterator[pa.RecordBatch]:
+        with pq.ParquetFile(self.file, pre_buffer=False) as file:
+            chosen = None if groups is None else sorted(groups)
+            yield from file.iter_batches(BATCH_ROWS, row_groups=chosen, columns=columns, use_threads=False)
