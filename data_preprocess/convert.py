@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from data_preprocess.bad_rows import DroppedRows
 from data_preprocess.converted_pages import STAGE as PAGES_STAGE
 from data_preprocess.converted_pages import (
     pages_of_texts,

@@ -86,9 +86,9 @@ def write_pages(
     """Write a folder of pages: rows sorted by ``(doc_id, page_number)``, then the manifest.
 
     ``pdf_dir`` or ``image_dir`` is where page images come from (both None: there are none); it is kept as given, and
-    relative to ``pages_dir``, so both may move together. Page counts are added to ``counts``, the time that writing took,
-    with what the iteration itself does, to ``seconds``. ``write_more`` writes the
-    other files of ``names`` into the folder that it is given: all appear together, see
+    relative to ``pages_dir``, so both may move together. Page counts are added to ``counts``, and
+    the time that writing took, the iteration's included, to ``seconds``. ``write_more`` writes the other files of
+    ``names`` into the folder that it is given: all appear together, see
     ``drag_rl.files.folders.new_files``. Raises ``InputError`` if ``pages_dir``, which the user knows as ``option``,
     holds a file of that name from elsewhere.
     """
