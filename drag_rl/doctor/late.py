@@ -11,7 +11,9 @@ import numpy as np
 from PIL import Image
 
 from drag_rl.doctor.check import Doubt
+from drag_rl.doctor.searching import question_queries
 from drag_rl.errors import InputError
+from drag_rl.protocol import SearchScope
 from drag_rl.retrieval.base import Query, Ranking, Retriever
 from drag_rl.retrieval.blocking import blocking
 from drag_rl.retrieval.late.embedder import MultiVectorEmbedder, Vectors
@@ -145,9 +147,11 @@ def prefilter(index: SeesPages, queries: Sequence[Query]) -> str | Doubt:
     return found
 
 
-def candidates(index: TwoStages, asked: Sequence[Question], top_k: int) -> str | Doubt:
+def candidates(
+    index: TwoStages, asked: Sequence[Question], top_k: int, scope: SearchScope = "corpus"
+) -> str | Doubt:
     """How often the gold page is among a first stage's candidates, and whether the second stage ranks it better."""
-    queries = [Query(text=question.text, track=question.gold_page_ids) for question in asked]
+    queries = question_queries(asked, scope)
     first_ranks = [best_rank(one.tracked) for one in blocking(index.first.search(queries, 0))]
     ranks = [best_rank(one.tracked) for one in blocking(index.search(queries, 0))]
     reached = fmean(within(rank, index.candidates) for rank in first_ranks)

@@ -9,6 +9,7 @@ from statistics import fmean, median
 
 from drag_rl.doctor.check import Doubt
 from drag_rl.errors import InputError
+from drag_rl.protocol import SearchScope
 from drag_rl.retrieval.base import Query, Ranking, Retriever
 from drag_rl.retrieval.blocking import blocking
 from drag_rl.retrieval.combine.methods import combine
@@ -40,13 +41,21 @@ def spread(items: Sequence[str] | Sequence[Question], count: int) -> list[int]:
     )
 
 
-def sample_queries(pages: PageTexts, asked: Sequence[Question]) -> list[Query]:
+def sample_queries(pages: PageTexts, asked: Sequence[Question], scope: SearchScope = "corpus") -> list[Query]:
     """Queries to try: questions, or where there are none the rarest words of pages."""
     if asked:
         chosen = [asked[place] for place in spread(asked, SAMPLE)]
-        return [Query(text=question.text, track=question.gold_page_ids) for question in chosen]
+        return question_queries(chosen, scope)
     ids = [pages.page_ids[place] for place in spread(pages.page_ids, SAMPLE)]
     return [Query(text=rarest_words(pages, page_id), track=(page_id,)) for page_id in ids]
+
+
+def question_queries(asked: Sequence[Question], scope: SearchScope) -> list[Query]:
+    """The words of each question as a query, in its document where ``scope`` says so."""
+    return [
+        Query(text=question.text, scope=question.searched_in(scope), track=question.gold_page_ids)
+        for question in asked
+    ]
 
 
 def rarest_words(pages: PageTexts, page_id: str) -> str:
@@ -149,10 +158,11 @@ def gold_reachable(retriever: Retriever, asked: Sequence[Question]) -> str | Dou
     return f"{of_all} are found {by}, {firsts} of them first"
 
 
-def raw_question(asked: Sequence[Question], retriever: Retriever, top_k: int) -> str | Doubt:
+def raw_question(
+    asked: Sequence[Question], retriever: Retriever, top_k: int, scope: SearchScope = "corpus"
+) -> str | Doubt:
     """How often the question itself, as the query, finds a gold page: what a trained policy has to beat."""
-    queries = [Query(text=question.text, track=question.gold_page_ids) for question in asked]
-    rankings = blocking(retriever.search(queries, top_k))
+    rankings = blocking(retriever.search(question_queries(asked, scope), top_k))
     hits = fmean(within(best_rank(ranking.tracked), top_k) for ranking in rankings)
     found = f"finds the gold page in the top {top_k} for {hits:.1%} of the questions"
     if hits > EASY:

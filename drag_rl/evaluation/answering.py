@@ -113,7 +113,7 @@ class Answering:
             return best_first(outcome)
         if self.pages_from == "raw":
             top_k = outcome.config.search_turns * outcome.config.top_k
-            [ranking] = await retriever.search([Query(text=question.text)], top_k)
+            [ranking] = await retriever.search([Query(text=question.text, scope=outcome.scope)], top_k)
             return [hit.page_id for hit in ranking.hits]
         if self.pages_from == "gold":
             graded = sorted(

@@ -178,10 +178,17 @@ def _examples(
 
 
 def _notes(base: Results, other: Results) -> list[str]:
-    """What else differs than the model."""
+    """What else differs than the model; first where it was searched, which changes what every rank means."""
     one, two = (_settings({**result.config, "samples": result.samples}) for result in (base, other))
-    names = sorted(name for name in one.keys() & two.keys() if one[name] != two[name])
-    return [f"{name} is {one[name]} in the base and {two[name]} here" for name in names if name != "model"]
+    told = {"model"}
+    notes = []
+    if base.in_document != other.in_document:
+        told.add("episode.scope")
+        notes.append(
+            f"{base.in_document} questions were searched in their own document in the base and {other.in_document} here"
+        )
+    names = sorted(name for name in one.keys() & two.keys() - told if one[name] != two[name])
+    return notes + [f"{name} is {one[name]} in the base and {two[name]} here" for name in names]
 
 
 def _settings(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -205,6 +212,8 @@ def _description(results: Results) -> str:
     turns = _settings(results.config).get("episode.max_turns")
     sampling = _settings(results.config).get("sampling.name")
     parts = [what, f"{turns} turns" if turns else "", str(sampling or "")]
+    if results.in_document:
+        parts.append(f"{results.in_document} questions in their own document")
     generator = results.config.get("generator")
     if isinstance(generator, Mapping):
         parts.append(f"generator {generator.get('model')} with {generator.get('pages')} pages")

@@ -1,7 +1,8 @@
 """What a policy that stopped too early would have found: the question's own words, read on for the searches left.
 
 The continuation is fixed, so that policies are compared by the same one: it searches the question's words and lists the
-best pages that the episode had not listed, ``top_k`` for each search that the policy might still have made.
+best pages that the episode had not listed, ``top_k`` for each search that the policy might still have made; it stays in
+the document in which the episode stayed.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ async def _search(outcomes: Sequence[Outcome], retriever: Retriever) -> list[Ran
         queries = [
             Query(
                 text=allowed(outcome.question.text, outcome.config),
+                scope=outcome.scope,
                 without=frozenset(hit.page_id for turn in outcome.turns for hit in turn.hits),
                 track=_missing(outcome),
             )

@@ -49,6 +49,8 @@ def results_table(results: Results, *, everything: bool = False) -> str:
     ]
     model = plain_line(results.model)
     title = f"{model}: {len(results.rows)} questions ({results.split}), {results.corpus_pages} pages"
+    if episode_option(results, "scope") == "document":
+        title += f", {results.in_document} searched in their own document"
     errors = results.aggregate["error_rate"].value
     warning = f"\n{100 * errors:.1f} % of the episodes failed; they score 0." if errors else ""
     table = markdown_table(["Metric", "Mean [95 %]", "Questions"], rows)
@@ -58,8 +60,13 @@ def results_table(results: Results, *, everything: bool = False) -> str:
 
 def may_stop(results: Results) -> bool:
     """Whether the policy could end its episodes by saying that it has enough."""
+    return bool(episode_option(results, "enough"))
+
+
+def episode_option(results: Results, name: str) -> object:
+    """An option of the episodes; None in results that are older than it."""
     episode = results.config.get("episode")
-    return isinstance(episode, Mapping) and bool(episode.get("enough"))
+    return episode.get(name) if isinstance(episode, Mapping) else None
 
 
 def stops_line(results: Results) -> str:

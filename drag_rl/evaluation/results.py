@@ -56,6 +56,8 @@ class QuestionRow:
     samples: tuple[Sample, ...]
     gold_grades: tuple[int, ...] = ()
     """Aligned with ``gold_page_ids``; empty where all are 1."""
+    scope: str | None = None
+    """The document in which every search stayed; None where the whole corpus was searched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,11 @@ class Results:
     def names(self) -> tuple[str, ...]:
         """The metrics: those of METRICS, then others that were asked for."""
         return names_of(name for name in self.aggregate if name in METRICS)
+
+    @property
+    def in_document(self) -> int:
+        """How many questions were searched for only in the document that they are asked of."""
+        return sum(row.scope is not None for row in self.rows)
 
     @property
     def values_QM(self) -> Table:  # noqa: N802 (its shape)
@@ -254,6 +261,7 @@ def _question_row(trajectories: Sequence[Trajectory], metrics: dict[str, float |
         metrics=metrics,
         samples=tuple(_sample(trajectory) for trajectory in trajectories),
         gold_grades=question.gold_grades,
+        scope=trajectories[0].outcome.scope,
     )
 
 

@@ -4,7 +4,8 @@
 :mod:`drag_rl.metrics.rankings`, ``<ranking>.run``. The rankings of single searches are as deep as the deepest gold
 page, and as the deepest cutoff that is reported (20 unless one asks for more); what is deeper changes no measure. Ids
 are percent-encoded where they hold white space. A query is a question, or, where there are several samples,
-``<question id>/<sample>``.
+``<question id>/<sample>``. A run of which some episodes stayed in the document of their question says so in its tag,
+``<ranking>-in-document``, and the manifest counts them.
 """
 
 from __future__ import annotations
@@ -42,19 +43,21 @@ def write_trec(
     ids = [_query_id(trajectory, several) for trajectory in trajectories]
     outcomes = [trajectory.outcome for trajectory in trajectories]
     ranked = asyncio.run(_ranked(outcomes, retriever, depth))
+    in_document = sum(outcome.scope is not None for outcome in outcomes)
+    suffix = "-in-document" if in_document else ""
     with new_files(folder, [STAGE], FILES, "--trec") as work:
         _write_questions(work, {id_: one.question for id_, one in zip(ids, outcomes, strict=True)})
         for ranking in RANKINGS:
             with (work / f"{ranking}.run").open("w", encoding="utf-8") as file:
                 for query_id, page_ids in zip(ids, ranked[ranking], strict=True):
-                    file.writelines(_run_lines(query_id, page_ids, ranking))
+                    file.writelines(_run_lines(query_id, page_ids, f"{ranking}{suffix}"))
         digests = "".join(sha256_file(work / name) for name in FILES)
         write_manifest(
             work,
             stage=STAGE,
             fingerprint=hashlib.sha256(digests.encode()).hexdigest(),
             inputs={"index": retriever.fingerprint},
-            counts={"queries": len(ids)},
+            counts={"queries": len(ids), "in_document": in_document},
         )
     return [folder / name for name in FILES]
 

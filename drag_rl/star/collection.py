@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from drag_rl.episode import EpisodeConfig
+from drag_rl.episode.request import pages_searched
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import sha256_file
 from drag_rl.policies.source import PolicyOptions, PolicySource
@@ -98,6 +99,7 @@ class Collection:
             hint, shown = "", question.gold_page_ids[:1] if self.hint_failures else ()
             if shown:
                 hint = rationalise.hint_for(question, retriever.pages)
+            self._check_scope(question, retriever)
             for sample in range(first, first + self.samples):
                 yield Job(question=question, sample=sample, hint=hint, hint_page_ids=shown)
 
@@ -108,6 +110,12 @@ class Collection:
                     f"{self.questions}: question {question.question_id}: its page {page_id} is not in {self.index}; "
                     "use the index of the same pages"
                 )
+
+    def _check_scope(self, question: Question, retriever: Retriever) -> None:
+        try:
+            pages_searched(question, retriever.pages, self.episode)
+        except InputError as error:
+            raise InputError(f"{self.questions}: {error}") from None
 
     def _facts(self, source: PolicySource, retriever: Retriever) -> dict[str, Any]:
         """What shapes the rows, for the manifest."""

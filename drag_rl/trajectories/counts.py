@@ -19,6 +19,10 @@ class Counts:
     turns: int = 0
     searches: int = 0
     completion_tokens: int = 0
+    in_document: int = 0
+    """Episodes that searched only the document that their question is asked of."""
+    scope_wanted: bool = False
+    """Whether any should have (``scope=document``)."""
     stop_reasons: dict[StopReason, int] = field(default_factory=dict)
 
     def add(self, trajectory: Trajectory) -> None:
@@ -29,12 +33,14 @@ class Counts:
         self.errors += outcome.stop_reason == StopReason.ERROR
         self.turns += len(outcome.turns)
         self.searches += len(outcome.searches)
+        self.in_document += outcome.scope is not None
+        self.scope_wanted |= outcome.config.scope == "document"
         self.completion_tokens += sum(g.completion_tokens or 0 for g in trajectory.generations)
         self.stop_reasons[outcome.stop_reason] = self.stop_reasons.get(outcome.stop_reason, 0) + 1
 
     def by_name(self) -> dict[str, int]:
         """The counts by name, for a manifest."""
-        named = ("episodes", "solved", "errors", "turns", "searches", "completion_tokens")
+        named = ("episodes", "solved", "errors", "turns", "searches", "completion_tokens", "in_document")
         counts: dict[str, int] = {name: getattr(self, name) for name in named}
         return counts | {f"ended_{reason}": count for reason, count in sorted(self.stop_reasons.items())}
 
@@ -45,11 +51,13 @@ class Counts:
         '4 episodes: 1 solved (25.0 %), 1.50 turns and 1.25 searches on average, 0 errors; 80 tokens, 40 tokens/s.'
         """
         answered = max(1, self.episodes - self.errors)
+        scope = f" {self.in_document} searched in the document of their question, the others everywhere."
         ended = ", ".join(f"{reason} {count}" for reason, count in sorted(self.stop_reasons.items()))
         return (
             f"{self.episodes} episodes: {self.solved} solved ({100 * self.solved / max(1, self.episodes):.1f} %), "
             f"{self.turns / answered:.2f} turns and {self.searches / answered:.2f} searches on average, "
             f"{self.errors} errors; {self.completion_tokens} tokens, "
             f"{self.completion_tokens / max(seconds, 1e-9):.0f} tokens/s."
+            + (scope if self.scope_wanted else "")
             + (f" Ended by: {ended}." if ended else "")
         )

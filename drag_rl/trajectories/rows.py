@@ -45,6 +45,7 @@ def trajectory_to_row(trajectory: Trajectory) -> dict[str, Any]:
         "question_id": question.question_id,
         "data_source": question.data_source,
         "question_images": list(question.images),
+        "document": question.document,
         "sample": trajectory.sample,
         "model": trajectory.model,
         "sampling": trajectory.sampling,
@@ -85,6 +86,7 @@ def trajectory_from_row(row: Mapping[str, Any]) -> Trajectory:
         "data_source": row["data_source"],
         "images": row["question_images"],
         "gold_grades": row["ground_truth"].get("grades", ()),
+        "document": row.get("document", ""),
     }
     outcome = {
         "question": question,

@@ -106,6 +106,7 @@ def _rollout(
         "max_turns": outcome.config.max_turns,
         "answer_asked": outcome.answer_asked,
         "corpus_pages": outcome.corpus_pages,
+        "scope": outcome.scope,
         "error": trajectory.error,
         "hints": [pages[page_id] for page_id in trajectory.hint_page_ids],
         "scores": {name: _number(value) for name, value in rollout.applicable_scores.items()},

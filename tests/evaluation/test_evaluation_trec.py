@@ -24,6 +24,7 @@ from drag_rl.metrics.ranked import MEASURES, cutoff_of, measure_at
 from drag_rl.metrics.rankings import RANKINGS, best_search
 from drag_rl.policies.play import play
 from drag_rl.policies.table import POLICIES
+from drag_rl.splits import document_of
 from drag_rl.types import Trajectory
 
 
@@ -85,6 +86,20 @@ def test_what_was_searched_with_the_question_and_without_listed_pages_is_what_th
         found = index.search(f"{question.text} replace seal", len(index), snippet_chars=0, without=listed)
         ranked = asyncio.run(ranked_pages(trajectory.outcome, "best", index.retriever))
         assert [hit.page_id for hit in found.hits] == list(ranked)
+
+
+def test_searches_that_stay_in_a_document_have_runs_of_its_pages(index, tmp_path):
+    config = EpisodeConfig(max_turns=3, answer=False, think=False, repeat_pages=False, scope="document")
+    trajectories = [
+        lab.played(
+            index,
+            replace(question, document=document_of(question)),
+            [lab.search("inspect"), lab.search("seal")],
+            config,
+        )
+        for question in lab.QUESTIONS
+    ]
+    assert_same_numbers(tmp_path, trajectories, index)
 
 
 @pytest.mark.parametrize("repeat_pages", [True, False])

@@ -38,10 +38,9 @@ class OracleWords(Baseline):
     async def _ranks(self, state: EpisodeState, choices: Sequence[Sequence[str]]) -> list[float]:
         """The rank of the best gold page for each choice of words, from one search."""
         question, expand = state.question, state.config.expand_question
-        queries = [
-            Query(text=question.searched(_query(state, said), expand=expand), track=question.gold_page_ids)
-            for said in choices
-        ]
+        scope = question.searched_in(state.config.scope)
+        texts = [question.searched(_query(state, said), expand=expand) for said in choices]
+        queries = [Query(text=text, scope=scope, track=question.gold_page_ids) for text in texts]
         rankings = await self.retriever.search(queries, 0)
         return [best_rank(ranking.tracked) or inf for ranking in rankings]
 

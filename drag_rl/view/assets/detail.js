@@ -24,7 +24,7 @@ function drawDetail(number) {
 function questionPart(rollout) {
   const { asked } = rollout;
   const facts = [["data source", asked.data_source], ["from", batchName(rollout)], ["model", rollout.model],
-    ["sampling", rollout.sampling], ["trajectory", rollout.id]];
+    ["sampling", rollout.sampling], ["trajectory", rollout.id], ["searched only in", rollout.scope]];
   return el("section.question", {},
     el("div.verdict", {},
       el(`span.tag.${rollout.found ? "good" : "bad"}`, {}, rollout.found ? "found" : "not found"),
