@@ -28,13 +28,7 @@ def read_docvqa(source: Path) -> Dataset:
         doc_id, number = _place(row)
         gold = [f"{doc_id}#{number}"] if doc_id else []
         questions.add(row, gold, question_id=row.cells.get("questionId"), answers=row.cells.get("answers"))
-    return Dataset(
-        images=_images(rows, UniquePages(questions.problems)),
-        questions=questions.splits,
-        dropped=questions.dropped,
-        problems=questions.problems,
-        facts=FACTS,
-    )
+    return questions.of_images(_images(rows, UniquePages(questions.problems)), FACTS)
 
 
 def _images(rows: VisualRows, pages: UniquePages) -> Iterator[ImagePage]:

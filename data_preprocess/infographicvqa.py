@@ -27,13 +27,7 @@ def read_infographicvqa(source: Path) -> Dataset:
         doc_id = _document(row)
         gold = [f"{doc_id}#1"] if doc_id else []
         questions.add(row, gold, question_id=row.cells.get("questionId"), answers=row.cells.get("answers"))
-    return Dataset(
-        images=_images(rows, UniquePages(questions.problems)),
-        questions=questions.splits,
-        dropped=questions.dropped,
-        problems=questions.problems,
-        facts=FACTS,
-    )
+    return questions.of_images(_images(rows, UniquePages(questions.problems)), FACTS)
 
 
 def _images(rows: VisualRows, pages: UniquePages) -> Iterator[ImagePage]:

@@ -38,14 +38,7 @@ def read_mp_docvqa(source: Path) -> Dataset:
             question_id=row.cells.get("questionId"),
             answers=row.cells.get("answers"),
         )
-    return Dataset(
-        images=_images(rows, UniquePages(questions.problems)),
-        questions=questions.splits,
-        dropped=questions.dropped,
-        problems=questions.problems,
-        numbered=True,
-        facts=FACTS,
-    )
+    return questions.of_images(_images(rows, UniquePages(questions.problems)), FACTS, numbered=True)
 
 
 def _images(rows: VisualRows, pages: UniquePages) -> Iterator[ImagePage]:

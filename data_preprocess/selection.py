@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
+from data_preprocess.pdf_files import document_name
 from drag_rl.errors import InputError
 from drag_rl.splits import ROUNDING, Split, document_of, draw, split_documents, split_questions
 from drag_rl.types import Question
@@ -19,6 +21,8 @@ class Selection:
 
     languages: tuple[str, ...] = ()
     """Those asked in one of these languages, as the data set calls them; empty: all."""
+    documents: frozenset[str] = frozenset()
+    """Only these documents: their pages, and the questions whose gold pages are all theirs; empty: all."""
     max_samples: int = 0
     """At most so many, drawn by the seed; 0: all."""
     val: float | None = None
@@ -41,7 +45,17 @@ class Selection:
 
     def settings(self) -> dict[str, object]:
         """What a manifest says of it."""
-        return asdict(self) | {"languages": list(self.languages)}
+        return asdict(self) | {"languages": list(self.languages), "documents": sorted(self.documents)}
+
+    def wants(self, doc_id: str) -> bool:
+        """Whether a document is wanted."""
+        return not self.documents or doc_id in self.documents
+
+    def check(self, there: Container[str]) -> None:
+        """Raises ``InputError`` for a wanted document that is not there."""
+        if missing := sorted(doc_id for doc_id in self.documents if doc_id not in there):
+            more = f", nor are {len(missing) - 1} others of it" if missing[1:] else ""
+            raise InputError(f"--documents: {missing[0]!r} is no document of the data set{more}")
 
     def choose(
         self, splits: Splits, languages: Mapping[str, str]
@@ -59,6 +73,9 @@ class Selection:
                     one for one in questions if languages.get(one.question_id, "").casefold() in wanted
                 ]
                 dropped["questions_in_other_languages"] += len(questions) - len(chosen[split])
+        for split, questions in chosen.items():
+            chosen[split] = [one for one in questions if all(map(self.wants, _documents(one)))]
+            dropped["questions_of_other_documents"] += len(questions) - len(chosen[split])
         ids = [question.question_id for questions in chosen.values() for question in questions]
         if 0 < self.max_samples < len(ids):
             drawn = set(sorted(ids, key=lambda one: draw(self.seed, one))[: self.max_samples])
@@ -86,3 +103,19 @@ class Selection:
                     f"--language {language}: no question is in it; the data set's languages: {there}"
                 )
         return {language.casefold() for language in self.languages}
+
+
+def read_documents(path: Path) -> frozenset[str]:
+    """The documents of a list, one a line, with or without ``.pdf``; raises ``InputError`` if it is none."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--documents {path}: cannot be read ({error})") from None
+    documents = frozenset(document_name(line.strip()) for line in lines if line.strip())
+    if not documents:
+        raise InputError(f"--documents {path}: names no document; write one a line")
+    return documents
+
+
+def _documents(question: Question) -> set[str]:
+    return {page_id.rpartition("#")[0] for page_id in question.gold_page_ids}

@@ -29,14 +29,7 @@ def read_slidevqa(source: Path) -> Dataset:
         numbers = [number for page in listed(row.cells.get("evidence_pages")) if (number := whole(page))]
         gold = [f"{deck}#{number}" for number in numbers if deck and 1 <= number <= len(PAGES)]
         questions.add(row, gold, question_id=row.cells.get("qa_id"), answers=row.cells.get("answer"))
-    return Dataset(
-        images=_images(rows, UniquePages(questions.problems)),
-        questions=questions.splits,
-        dropped=questions.dropped,
-        problems=questions.problems,
-        numbered=True,
-        facts=FACTS,
-    )
+    return questions.of_images(_images(rows, UniquePages(questions.problems)), FACTS, numbered=True)
 
 
 def _images(rows: VisualRows, pages: UniquePages) -> Iterator[ImagePage]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from data_preprocess.datasets import Dataset, ImagePage, Questions
 from data_preprocess.parquet_rows import text_of, texts_of
+from data_preprocess.pdf_files import PdfFiles
 from data_preprocess.visual_rows import VisualRow, listed
+from data_preprocess.written_pages import WrittenPages
 from drag_rl.corpus.clean_text import clean_text
 from drag_rl.files.manifest import Problem
 from drag_rl.splits import Split
@@ -20,6 +23,8 @@ class VisualQuestions:
     """The questions of a data set, by split, as its rows are read."""
 
     data_source: str
+    of_one_document: bool = True
+    """Whether a question is asked of the document of its gold pages, and need not name it."""
     splits: dict[Split, list[Question]] = field(default_factory=dict)
     dropped: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
@@ -28,7 +33,7 @@ class VisualQuestions:
     def add(self, row: VisualRow, gold: Sequence[str], *, question_id: Any, answers: Any = None) -> None:
         """Take the question of a row with its gold pages; one without text or gold page is counted, and listed.
 
-        It is asked of the document of its gold pages, as the questions of these sets are, where that is one.
+        Where ``of_one_document`` says so, it is asked of the document of its gold pages, where that is one.
         """
         text = clean_text(text_of(row.cells.get("question")))
         if not text:
@@ -52,7 +57,7 @@ class VisualQuestions:
                     gold_page_ids=tuple(dict.fromkeys(gold)),
                     answers=tuple(texts_of(listed(answers))),
                     data_source=self.data_source,
-                    document=documents.pop() if len(documents) == 1 else "",
+                    document=documents.pop() if self.of_one_document and len(documents) == 1 else "",
                 )
             )
 
@@ -60,3 +65,34 @@ class VisualQuestions:
         """Leave a row out."""
         self.dropped[reason] += 1
         self.problems.append(Problem(where=row.where, reason=why or reason.replace("_", " ")))
+
+    def of_images(
+        self, images: Iterator[ImagePage], facts: Mapping[str, object], *, numbered: bool = False
+    ) -> Dataset:
+        """The data set of these questions, whose pages are images; ``numbered`` if gold pages are by page number."""
+        return Dataset(
+            images=images,
+            questions=self.splits,
+            dropped=self.dropped,
+            problems=self.problems,
+            numbered=numbered,
+            facts=facts,
+        )
+
+    def of_pdfs(
+        self, pdfs: PdfFiles, ask: Callable[[WrittenPages], None], facts: Mapping[str, object]
+    ) -> Dataset:
+        """The data set of PDFs whose questions, with page numbers, ``ask`` adds here once the pages are written."""
+
+        def questions(pages: WrittenPages) -> Questions:
+            ask(pages)
+            return self.splits
+
+        return Dataset(
+            pdfs=pdfs,
+            ask=questions,
+            dropped=self.dropped,
+            problems=self.problems,
+            numbered=True,
+            facts=facts,
+        )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import json
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from data_preprocess.datasets import ImagePage
+from data_preprocess.json_rows import json_rows
 from data_preprocess.parquet_rows import columns_of, image_of, parquet_rows, text_of
 from data_preprocess.vidore_files import SPLIT_OF
 from drag_rl.corpus.clean_text import clean_text
@@ -47,7 +48,7 @@ class VisualRows:
         self._files: list[tuple[Path, Split]] = []
         paths = sorted([*source.rglob("*.parquet"), *source.rglob("*.json")]) if source.is_dir() else []
         for path in paths:
-            split = _split(path)
+            split = split_of(path)
             if split and (path.suffix == ".json" or question in columns_of(path)):
                 self._files.append((path, split))
         if not self._files:
@@ -64,7 +65,7 @@ class VisualRows:
         for path, split in self._files:
             where = path.relative_to(self.source).as_posix()
             if path.suffix == ".json":
-                rows: Iterator[tuple[int, dict[str, Any]]] = enumerate(_challenge_rows(path), start=1)
+                rows: Iterator[tuple[int, dict[str, Any]]] = enumerate(json_rows(path, "data"), start=1)
             else:
                 rows = parquet_rows(path, [name for name in columns_of(path) if name not in leave_out])
             for number, cells in rows:
@@ -144,17 +145,11 @@ def whole(cell: object) -> int | None:
     return int(text) if text.lstrip("-").isdecimal() and len(text) < 10 else None
 
 
-def _split(path: Path) -> Split | None:
-    name = path.stem.casefold()
-    return next((split for word, split in SPLIT_OF.items() if word in name), None)
+def split_of(path: Path) -> Split | None:
+    """The split that a file's name tells, as a word of it; None if it tells none.
 
-
-def _challenge_rows(path: Path) -> list[dict[str, Any]]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error})") from None
-    rows = found.get("data") if isinstance(found, dict) else found
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise InputError(f'{path}: is not {{"data": [...]}}, the JSON of the challenge')
-    return rows
+    >>> split_of(Path("slidevqa_test.json")), split_of(Path("validation-00000-of-00002.parquet"))
+    ('test', 'val')
+    """
+    words = re.findall("[a-z]+", path.stem.casefold())
+    return next((SPLIT_OF[word] for word in words if word in SPLIT_OF), None)

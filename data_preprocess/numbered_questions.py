@@ -1,0 +1,79 @@
+"""Questions whose gold pages are named by document and page number: what is not there is dropped, and said."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
+
+from data_preprocess.parquet_rows import text_of
+from data_preprocess.visual_questions import VisualQuestions
+from data_preprocess.visual_rows import VisualRow, listed
+from drag_rl.files.manifest import Problem
+
+UNANSWERABLE = "not answerable"
+"""What MMLongBench-Doc has for an answer where there is none."""
+
+
+class NumberedQuestions:
+    """Adds the questions of rows to ``questions``, once the pages are known."""
+
+    def __init__(
+        self, questions: VisualQuestions, documents: Container[str], page_ids: Iterable[str]
+    ) -> None:
+        """``documents`` are those of the data set, of which ``page_ids`` may be of some only."""
+        self._questions, self._documents = questions, documents
+        self._pages = frozenset(page_ids)
+        self._counts = Counter(page_id.rpartition("#")[0] for page_id in self._pages)
+        self._asked: set[tuple[str, str]] = set()
+
+    def add(
+        self,
+        row: VisualRow,
+        doc_id: str,
+        numbers: Sequence[int],
+        *,
+        question_id: object,
+        answers: Sequence[str],
+    ) -> None:
+        """Take the question of a row, asked of a document, with the numbers of its gold pages, which count from 1.
+
+        One that has no answer, is asked again of its document, or is asked of a document that is not there is counted
+        and listed; one of a document that is not among the pages is counted.
+        """
+        asked = (doc_id, " ".join(text_of(row.cells.get("question")).casefold().split()))
+        if any(answer.casefold().strip(" .") == UNANSWERABLE for answer in answers):
+            self._questions.drop(row, "questions_without_an_answer")
+        elif doc_id not in self._documents:
+            self._questions.drop(row, "questions_without_document", f"there is no document {doc_id[:100]!r}")
+        elif doc_id not in self._counts:  # it is not wanted, or cannot be read, which is listed once
+            self._questions.dropped["questions_of_other_documents"] += 1
+        elif asked in self._asked:
+            self._questions.drop(row, "questions_asked_again")
+        else:
+            self._asked.add(asked)
+            gold = self._there(row, doc_id, numbers)
+            self._questions.add(row, gold, question_id=question_id, answers=list(answers))
+
+    def pages_of(self, doc_id: str) -> int:
+        """How many pages a document has."""
+        return self._counts[doc_id]
+
+    def _there(self, row: VisualRow, doc_id: str, numbers: Sequence[int]) -> list[str]:
+        """The ids of those pages that the document has; the others are counted, and listed."""
+        gold = [f"{doc_id}#{number}" for number in dict.fromkeys(numbers)]
+        lost = [page_id for page_id in gold if page_id not in self._pages]
+        if lost:
+            self._questions.dropped["gold_pages_that_are_missing"] += len(lost)
+            reason = f"names {', '.join(lost)[:200]}, of a document of {self.pages_of(doc_id)} pages"
+            self._questions.problems.append(Problem(where=row.where, reason=reason))
+        return [page_id for page_id in gold if page_id in self._pages]
+
+
+def one_answer(cell: object) -> list[str]:
+    """The acceptable answers of a cell where a list is one answer in several parts; none for an empty cell.
+
+    >>> one_answer("['White', '10%']"), one_answer(["55%", "50%"]), one_answer(2.5), one_answer(None)
+    (['White, 10%'], ['55%, 50%'], ['2.5'], [])
+    """
+    text = ", ".join(text for text in map(text_of, listed(cell)) if text)
+    return [text] if text else []
