@@ -12,6 +12,7 @@ from urllib.request import Request, urlopen
 import pymupdf
 import service_lab
 import trajectory_lab as lab
+from axe_playwright_python.sync_playwright import Axe
 from fake_openai import FakeServer
 from handoff_lab import given_pages, options_for
 
@@ -151,6 +152,12 @@ def ready(page):
 def ask(page, question=QUESTION):
     page.get_by_label("Your question").fill(question)
     page.get_by_role("button", name="Ask", exact=True).click()
+
+
+def barriers(page):
+    """What axe-core finds wrong with a page for people who do not see it, or do not point (WCAG 2.2 AA, and more)."""
+    found = Axe().run(page).response["violations"]
+    return [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found]
 
 
 def in_flight(url):

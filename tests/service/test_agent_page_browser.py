@@ -14,6 +14,7 @@ from page_lab import (
     PWN,
     QUESTION,
     ask,
+    barriers,
     held,
     in_flight,
     reading,
@@ -166,6 +167,8 @@ def test_a_token_is_asked_for_once_in_a_tab(data, browser):
     with serving(data, token="secret") as url, reading(browser, url) as reader:
         page = reader.page
         dialog = page.get_by_role("dialog", name="This agent wants a token")
+        expect(dialog).to_be_visible()
+        assert barriers(page) == []
         dialog.get_by_label("Token").fill("guessed")
         dialog.get_by_role("button", name="Go on").click()
         expect(dialog.get_by_role("alert")).to_have_text("The agent does not take this token.")
@@ -222,6 +225,16 @@ def test_failures_are_one_line(data, browser):
         expect(page.locator("#failure")).to_contain_text("a model's server failed")
         assert "\n" not in page.locator("#failure").inner_text()
         assert page.locator("#searches > li").count() == 2, "what was found stays"
+        assert barriers(page) == []
+
+
+def test_barriers_would_be_found(browser):
+    page = browser.new_page()
+    page.set_content(
+        "<html lang=en><title>x</title><main><h1>x</h1><img src='data:,'><input><p style='color: #aaa'>faint"
+    )
+    assert {rule for rule, _ in barriers(page)} >= {"image-alt", "label", "color-contrast"}
+    page.close()
 
 
 def test_an_agent_that_has_gone_is_told(data, browser):
@@ -291,4 +304,4 @@ def test_nothing_is_cut_or_unnamed_at_any_width(data, browser, tmp_path, width, 
             "title => { const box = title.getBoundingClientRect(); return box.top >= 0 && box.bottom <= innerHeight; }"
         )
         page.screenshot(path=tmp_path / "page.png", full_page=True)
-        assert page.evaluate(WIDER) == [] and page.evaluate(UNNAMED) == []
+        assert page.evaluate(WIDER) == [] and page.evaluate(UNNAMED) == [] and barriers(page) == []
