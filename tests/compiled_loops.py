@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from drag_rl.retrieval import PageTexts
-from drag_rl.retrieval.late import kernels
+from drag_rl.retrieval.late.opening import scorer_for
 from drag_rl.retrieval.late.scorer import CpuScorer
 from drag_rl.retrieval.late.store import Store, write_store
 from drag_rl.retrieval.page_store import write_page_store
@@ -41,6 +41,4 @@ def compile_late(folder: Path) -> None:
         scorer = CpuScorer(Store.open(folder, 2), look)
         scorer.first_look(query, np.arange(2))
     scorer.maxsim(query, np.arange(2))
-    sims = np.zeros((3, 16), np.int16)
-    ends, scores = np.array([1, 3]), np.empty(2, np.float32)
-    kernels.maxsim_of_rounded(sims, query, np.ones((3, 128), np.uint16), ends - 1, ends, scores)
+    scorer_for(Store.open(folder, 2), "hamming").maxsim(query, np.arange(2))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from drag_rl.corpus.images import PageImages
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import Manifest
 from drag_rl.retrieval.index_folder import pages_dir_of
+from drag_rl.retrieval.late.amx_scorer import AmxScorer, multiplies
 from drag_rl.retrieval.late.embedder import open_multi_vector_embedder
 from drag_rl.retrieval.late.finder import LateFinder
 from drag_rl.retrieval.late.index import MODEL, LateIndex
@@ -52,9 +52,4 @@ def scorer_for(store: Store, look: FirstLook, device: str = "cpu") -> Scorer:
         from drag_rl.retrieval.late.torch_scorer import TorchScorer
 
         return TorchScorer(store, device, look)
-    with suppress(ImportError):  # where a server embeds, there need be no torch
-        from drag_rl.retrieval.late.bfloat16_scorer import Bfloat16Scorer, multiplies_bfloat16
-
-        if multiplies_bfloat16():
-            return Bfloat16Scorer(store, look)
-    return CpuScorer(store, look)
+    return AmxScorer(store, look) if multiplies(store) else CpuScorer(store, look)

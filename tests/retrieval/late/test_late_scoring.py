@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from drag_rl.retrieval.late import bfloat16_scorer
+from drag_rl.retrieval.late import amx
 from drag_rl.retrieval.late import scorer as scorer_module
-from drag_rl.retrieval.late.bfloat16_scorer import Bfloat16Scorer
+from drag_rl.retrieval.late.amx_scorer import AmxScorer
 from drag_rl.retrieval.late.finder import SPARE_PAGES, LateFinder
+from drag_rl.retrieval.late.opening import scorer_for
 from drag_rl.retrieval.late.quantisation import bit_planes, from_bfloat16, sign_bits, to_bfloat16
 from drag_rl.retrieval.late.scorer import CpuScorer
 from drag_rl.retrieval.late.store import Store, write_store
@@ -27,6 +28,7 @@ shapes = st.tuples(
 )
 
 few = settings(max_examples=30)
+SCORERS = [CpuScorer, AmxScorer] if amx.usable() else [CpuScorer]
 
 
 def vectors_of(draw: np.random.Generator, count: int, width: int) -> np.ndarray:
@@ -75,7 +77,7 @@ def test_bfloat16_is_the_nearest(numbers: np.ndarray) -> None:
     assert from_bfloat16(halves)[0] == pytest.approx(numbers, rel=2**-8, abs=1e-37)
 
 
-@pytest.mark.parametrize("scorer", [CpuScorer, Bfloat16Scorer])
+@pytest.mark.parametrize("scorer", SCORERS)
 @few
 @given(shape=shapes, sign=st.sampled_from([1, -1]))
 def test_maxsim_is_that_of_numpy(scorer: type[CpuScorer], shape: Shape, sign: int) -> None:
@@ -88,13 +90,33 @@ def test_maxsim_is_that_of_numpy(scorer: type[CpuScorer], shape: Shape, sign: in
     assert scorer(store).maxsim(query, rows[::-1]) == pytest.approx(exact(store, query)[::-1], abs=1e-5)
 
 
-def test_chunks_of_pages_score_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    store, query = random_store((5, 128, [70, 0, 64, 1, 300, 90] * 4))
-    rows = np.random.default_rng(0).permutation(len(store))
-    whole = Bfloat16Scorer(store).maxsim(query, rows)
-    monkeypatch.setattr(bfloat16_scorer, "VECTORS_AT_ONCE", 128)
-    assert np.array_equal(Bfloat16Scorer(store).maxsim(query, rows), whole)
-    assert Bfloat16Scorer(store).maxsim(query, rows[:0]).shape == (0,)
+@pytest.mark.parametrize("scorer", SCORERS)
+def test_maxsim_is_exact_to_a_millionth_where_no_page_is_left_out(scorer: type[CpuScorer]) -> None:
+    """More query vectors than two tiles hold, and pages of any number of vectors, the last one of a store too."""
+    for tokens, counts in ((24, [768] * 4), (70, [1, 31, 32, 33, 64, 65, 5]), (1, [1])):
+        draw = np.random.default_rng(tokens)
+        store = store_of(vectors_of(draw, sum(counts), 128), counts)
+        query = vectors_of(draw, tokens, 128)
+        found = scorer(store).maxsim(query, np.arange(len(counts)))
+        assert found == pytest.approx(exact(store, query), rel=1e-6)
+        assert scorer(store).maxsim(query, np.arange(0)).shape == (0,)
+
+
+def test_the_matrix_unit_is_used_where_there_is_one_and_vectors_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    (fits, _), (odd, query) = random_store((1, 96, [3, 40])), random_store((1, 80, [3, 40]))
+    assert type(scorer_for(fits, "hamming")) is SCORERS[-1] and type(scorer_for(odd, "hamming")) is CpuScorer
+    assert scorer_for(odd, "hamming").maxsim(query, np.arange(2)) == pytest.approx(
+        exact(odd, query), abs=1e-5
+    )
+    with pytest.raises(ValueError, match="no matrix unit for these vectors"):
+        AmxScorer(odd)
+    monkeypatch.setattr("numba.config.CPU_NAME", "x86-64-v4")  # as NUMBA_CPU_NAME does
+    amx.usable.cache_clear()
+    try:
+        assert type(scorer_for(fits, "hamming")) is CpuScorer
+    finally:
+        monkeypatch.undo()
+        amx.usable.cache_clear()
 
 
 @few
@@ -140,7 +162,7 @@ def test_torch_gives_the_same_scores(shape: Shape) -> None:
 def test_a_page_scores_the_same_whichever_others_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     store, query = random_store((7, 128, [70, 0, 64, 1, 65, 90] * 20))
     rows = np.arange(len(store))
-    for scorer in (CpuScorer(store), CpuScorer(store, "asymmetric"), Bfloat16Scorer(store)):
+    for scorer in (CpuScorer(store, "asymmetric"), *(scorer(store) for scorer in SCORERS)):
         for scores in (scorer.maxsim, scorer.first_look):
             together = scores(query, rows)
             alone = np.concatenate([scores(query, rows[row : row + 1]) for row in rows])
