@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from data_preprocess.generic import too_generic
 from data_preprocess.index_terms import read_index
@@ -19,6 +19,7 @@ from data_preprocess.outline import (
 )
 from data_preprocess.page_kinds import Listing, listing_pages
 from data_preprocess.printed import (
+    Place,
     Span,
     Word,
     cut_spans,
@@ -42,8 +43,18 @@ FAQ_MIN_QUESTIONS, FAQ_SHARE = 10, 0.3
 BOX_PAD_PT = 1.5
 """Points by which a box is enlarged, as letters reach a little out of it."""
 
+MENTION_WORDS = 4
+"""A title of so many words is removed wherever a gold page has it, as in a cross-reference; fewer may be plain text."""
+
 HEAD_KEY_CHARS = 20
 """A running head that shows this many characters of a title gives it away."""
+
+
+class Find(Protocol):
+    """Finds where something is printed: the words of each place."""
+
+    def __call__(self, words: Sequence[Word[Place]], key: str) -> list[Sequence[Word[Place]]]:
+        """``key`` is :func:`data_preprocess.printed.key_of` what is looked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +146,8 @@ class _Reader:
         self._texts = texts
         self._listings = listings
         self._head_tops = running_head_tops(words_by_page)
-        self._asked: list[Heading] = []
+        self._asked: list[tuple[Heading, list[int]]] = []
+        """Headings that are asked, with the numbers of their gold pages."""
         self._sentences: list[tuple[int, str]] = []
 
     def read_headings(self) -> None:
@@ -150,8 +162,9 @@ class _Reader:
                 self.dropped["title_not_printed"] += 1
             else:
                 covered = covered_pages(self._headings, position, self._words, self._head_tops)
-                if self.add(Kind.FAQ if self.is_faq else Kind.OUTLINE, position, heading.title, covered):
-                    self._asked.append(heading)
+                kind = Kind.FAQ if self.is_faq else Kind.OUTLINE
+                if gold := self.add(kind, position, heading.title, covered):
+                    self._asked.append((heading, gold))
 
     def read_sentences(self, options: SentenceOptions, seed: int) -> None:
         """Ask one sentence of each of some pages, all drawn by the seed."""
@@ -174,8 +187,8 @@ class _Reader:
                     self._sentences.append((number, key))
                     break
 
-    def add(self, kind: Kind, position: int, text: str, page_numbers: Sequence[int]) -> bool:
-        """Add a question of some kind, or count why not."""
+    def add(self, kind: Kind, position: int, text: str, page_numbers: Sequence[int]) -> list[int]:
+        """Add a question of some kind, or count why not; the numbers of its gold pages, none if it was not added."""
         gold = [number for number in page_numbers if number in self._texts and number not in self._listings]
         reason = too_generic(text, kind)
         if not reason and not gold:
@@ -184,7 +197,7 @@ class _Reader:
             reason = "too_many_pages"
         if reason:
             self.dropped[f"{kind}_{reason}"] += 1
-            return False
+            return []
         self.questions.append(
             Question(
                 question_id=f"{self._doc_id}/{kind}/{position:04d}",
@@ -193,25 +206,21 @@ class _Reader:
                 data_source=kind.value,
             )
         )
-        return True
+        return gold
 
     def without_questions(self) -> tuple[dict[int, str], dict[int, list[Box]]]:
         """The pages' texts without what is asked, and the boxes to blank in their images."""
         spans: dict[int, list[Span]] = {}
         boxes: dict[int, list[Box]] = {}
-        for heading in self._asked:
-            key, number = key_of(heading.title), heading.page_number
-            for found in standing_alone(words_of_text(self._texts[number]), key):
-                spans.setdefault(number, []).append((found[0].place[0], found[-1].place[1]))
-            for printed in standing_alone(self._words[number - 1], key):
-                boxes.setdefault(number, []).extend(_line_boxes(printed))
+        for heading, gold in self._asked:
+            key = key_of(heading.title)
+            self._cut(heading.page_number, key, standing_alone, spans, boxes)
+            if len(heading.title.split()) >= MENTION_WORDS:
+                for number in gold:
+                    self._cut(number, key, _mentions, spans, boxes)
         for number, key in self._sentences:
-            words, own = words_of_text(self._texts[number]), self._words[number - 1]
-            for first, last in printed_at(words, key):
-                spans.setdefault(number, []).append((words[first].place[0], words[last].place[1]))
-            for first, last in printed_at(own, key):
-                boxes.setdefault(number, []).extend(_line_boxes(own[first : last + 1]))
-        titles = [key_of(heading.title) for heading in self._asked]
+            self._cut(number, key, _mentions, spans, boxes)
+        titles = [key_of(heading.title) for heading, _ in self._asked]
         for number in self._texts:
             head = [word for word in self._words[number - 1] if in_running_head(word, self._head_tops)]
             head_key = "".join(word.key for word in sorted(head, key=lambda word: word.place[0]))
@@ -223,10 +232,24 @@ class _Reader:
         texts = {number: cut_spans(self._texts[number], found) for number, found in spans.items()}
         return texts, boxes
 
+    def _cut(
+        self, number: int, key: str, find: Find, spans: dict[int, list[Span]], boxes: dict[int, list[Box]]
+    ) -> None:
+        """Add the spans of a page's text and the boxes of its image where something is found."""
+        for found in find(words_of_text(self._texts[number]), key):
+            spans.setdefault(number, []).append((found[0].place[0], found[-1].place[1]))
+        for printed in find(self._words[number - 1], key):
+            boxes.setdefault(number, []).extend(_line_boxes(printed))
+
     def _is_printed(self, heading: Heading) -> bool:
         key, number = key_of(heading.title), heading.page_number
         text = self._texts.get(number, "")
         return bool(standing_alone(words_of_text(text), key) and standing_alone(self._words[number - 1], key))
+
+
+def _mentions(words: Sequence[Word[Place]], key: str) -> list[Sequence[Word[Place]]]:
+    """Each place where something is printed, in running text too, as a cross-reference is."""
+    return [words[first : last + 1] for first, last in printed_at(words, key)]
 
 
 def _line_boxes(words: Sequence[Word[Box]]) -> list[Box]:

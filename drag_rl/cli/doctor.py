@@ -37,7 +37,11 @@ def doctor(
         Path | None, typer.Option(help="Pages that the index was made from: they must not have changed.")
     ] = None,
     questions: Annotated[
-        Path | None, typer.Option(help="Questions made by `drag data`: a .parquet file.")
+        list[Path] | None,
+        typer.Option(
+            help="Questions made by `drag data`: a .parquet file, or a folder of questions.{train,val,test}.parquet; "
+            "repeatable, the training's first."
+        ),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Path or hub id of the model to train.")] = None,
     config: Annotated[
@@ -52,8 +56,9 @@ def doctor(
 ) -> None:
     """Check environment, index, questions, searches, reward and model before any training.
 
-    Each line is ok, warn or fail, with what to do. Exit code 2 when one is fail: the training would not run, or learn
-    nothing. With KEY=VALUE or --config, episode and reward are those of that training, and so are index, pages,
+    With --questions alone, or with --pages, it checks data: each row, what two files share, and whether the pages hold
+    the answers. Each line is ok, warn or fail, with what to do. Exit code 2 when one is fail: the training would not
+    run, or learn nothing, or what is measured would mean nothing. With KEY=VALUE or --config, episode and reward are those of that training, and so are index, pages,
     questions and model, unless options here name others.
     """
     set_up = SetUp()
@@ -63,12 +68,13 @@ def doctor(
         set_up,
         index=index or set_up.index,
         pages=pages or set_up.pages,
-        questions=questions or set_up.questions,
+        questions=tuple(questions or set_up.questions),
         model=model or set_up.model,
         episode=episode_config(episode, set_up.episode),
     )
     checks = []
-    for check in chain(examine_environment(), examine_parts(set_up)):
+    only_data = bool(set_up.questions) and not (set_up.index or set_up.model)
+    for check in chain(() if only_data else examine_environment(), examine_parts(set_up)):
         checks.append(check)
         if not as_json:
             _print(check)

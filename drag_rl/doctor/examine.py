@@ -11,8 +11,9 @@ from PIL import Image
 from drag_rl.doctor import environment, index, late, model, rewards, searching
 from drag_rl.doctor.check import Check, checked
 from drag_rl.doctor.setup import SetUp
-from drag_rl.errors import InputError
-from drag_rl.questions import read_questions
+from drag_rl.doctor.splits.asked import QuestionFile, read_files
+from drag_rl.doctor.splits.corpus import Corpus, IndexedPages, PagesFolder
+from drag_rl.doctor.splits.examine import examine_questions
 from drag_rl.retrieval.base import Query, Retriever
 from drag_rl.types import Question
 
@@ -34,7 +35,7 @@ def examine_parts(set_up: SetUp) -> Iterator[Check]:
         if loaded and set_up.pages:
             yield checked("index pages", partial(index.of_pages, set_up.index, set_up.pages))
     if set_up.questions:
-        yield checked("questions", partial(_questions, set_up.questions, loaded, asked))
+        yield from _examine_questions(set_up, loaded, asked)
     if loaded and len(loaded[0].pages):
         yield from _examine_index(set_up, loaded[0], asked)
     if set_up.model:
@@ -43,14 +44,14 @@ def examine_parts(set_up: SetUp) -> Iterator[Check]:
 
 def _examine_index(set_up: SetUp, retriever: Retriever, asked: list[Question]) -> Iterator[Check]:
     """What can be asked of an index that opens, with the questions that there are."""
-    top_k, pages = set_up.episode.top_k, retriever.pages
+    top_k, scope, pages = set_up.episode.top_k, set_up.episode.scope, retriever.pages
     places = searching.spread(pages.page_ids, index.EMBEDDED_PAGES)
     texts = [pages.text(pages.page_ids[place]) or "no text" for place in places]
     assert set_up.index is not None
     retrievers = index.with_parts(set_up.index, retriever)
     for embedder in index.embedders(retrievers):
         yield checked("embedder", partial(index.embeds, embedder, texts))
-    queries = searching.sample_queries(pages, asked)
+    queries = searching.sample_queries(pages, asked, scope)
     for seeing in {one.fingerprint: one for one in retrievers if isinstance(one, late.SeesPages)}.values():
         yield from _examine_seeing(seeing, queries)
     yield checked("searches", partial(searching.samples, retriever, queries, top_k))
@@ -59,9 +60,9 @@ def _examine_index(set_up: SetUp, retriever: Retriever, asked: list[Question]) -
     if asked:
         for one in retrievers:
             if isinstance(one, late.TwoStages):
-                yield checked("candidates", partial(late.candidates, one, asked, top_k))
+                yield checked("candidates", partial(late.candidates, one, asked, top_k, scope))
         yield checked("gold pages", partial(searching.gold_reachable, retriever, asked))
-        yield checked("raw question", partial(searching.raw_question, asked, retriever, top_k))
+        yield checked("raw question", partial(searching.raw_question, asked, retriever, top_k, scope))
         yield checked("rewards", partial(rewards.sample_rewards, asked, retriever, set_up))
         yield checked("gaming the reward", partial(rewards.gaming, asked, retriever, set_up))
 
@@ -78,18 +79,23 @@ def _examine_seeing(seeing: late.SeesPages, queries: Sequence[Query]) -> Iterato
         yield checked("prefilter", partial(late.prefilter, seeing, queries))
 
 
-def _questions(path: Path, loaded: list[Retriever], asked: list[Question]) -> str:
-    """Read the questions, into ``asked`` where their gold pages are in the index."""
-    found = read_questions(path)
-    if loaded:
-        for question in found:
-            absent = [page_id for page_id in question.gold_page_ids if page_id not in loaded[0].pages]
-            if absent:
-                raise InputError(
-                    f"{path}: question {question.question_id} has the gold page {absent[0]}, which is not in the "
-                    "index: build both from the same pages"
-                )
-    asked.extend(found)
-    kinds = sorted({question.data_source for question in found})
-    documents = {page_id.rpartition("#")[0] for question in found for page_id in question.gold_page_ids}
-    return f"{len(found)} questions ({', '.join(kinds)}) on {len(documents)} documents"
+def _examine_questions(set_up: SetUp, loaded: Sequence[Retriever], asked: list[Question]) -> Iterator[Check]:
+    """What is looked at in the files. The first one's questions go into ``asked`` if their gold is in the index."""
+    files: list[QuestionFile] = []
+    corpora: list[Corpus] = [PagesFolder(set_up.pages)] if set_up.pages else []
+    if loaded and set_up.index:
+        corpora.append(IndexedPages(set_up.index, loaded[0].pages))
+    opened = checked("questions", partial(_read, set_up.questions, files))
+    if not files:
+        yield opened
+        return
+    yield from examine_questions(files, corpora, set_up.episode.scope)
+    if loaded and not files[0].faults:
+        found = [one.question for one in files[0].asked]
+        if all(page_id in loaded[0].pages for question in found for page_id in question.gold_page_ids):
+            asked.extend(found)
+
+
+def _read(paths: Sequence[Path], files: list[QuestionFile]) -> str:
+    files.extend(read_files(paths))
+    return "read"

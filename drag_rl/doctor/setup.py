@@ -29,8 +29,8 @@ class SetUp:
     """Folder of the index."""
     pages: Path | None = None
     """Folder of the pages that the index was made from."""
-    questions: Path | None = None
-    """The training's questions, a parquet file."""
+    questions: tuple[Path, ...] = ()
+    """Files of questions, or folders of them; the first file is the training's."""
     model: str | None = None
     """Folder or hub id of the model to train."""
     episode: EpisodeConfig = field(default_factory=EpisodeConfig)
@@ -81,19 +81,17 @@ def set_up_of(config: DictConfig) -> SetUp:
     return SetUp(
         index=settings.index,
         pages=settings.pages,
-        questions=_first_file(config),
+        questions=_train_files(config),
         model=OmegaConf.select(config, "actor_rollout_ref.model.path", throw_on_missing=False),
         episode=settings.episode,
         reward=RewardConfig.from_mapping(OmegaConf.select(config, REWARD), REWARD),
     )
 
 
-def _first_file(config: DictConfig) -> Path | None:
-    """The first file of training questions; veRL takes a name for a pattern, so special letters in it are escaped."""
+def _train_files(config: DictConfig) -> tuple[Path, ...]:
+    """The files of training questions; veRL takes a name for a pattern, so special letters in it are escaped."""
     from omegaconf import OmegaConf
 
     files = OmegaConf.select(config, "data.train_files", throw_on_missing=False)
-    if not files:
-        return None
-    first = files if isinstance(files, str) else str(files[0])
-    return Path(_ESCAPED.sub(r"\1", first))
+    names = [files] if isinstance(files, str) else files or ()
+    return tuple(Path(_ESCAPED.sub(r"\1", str(name))) for name in names)

@@ -132,6 +132,20 @@ def test_headings_are_gone_from_texts_and_images_and_nothing_else(built: Path) -
     assert image.std() > 10
 
 
+def test_a_long_title_is_gone_from_cross_references_on_its_gold_pages_too(tmp_path: Path) -> None:
+    title, mention = "How do I plot a tree", "As told in How do I plot a tree, page 2, all is well."
+    sections = [(f"1 {title}", [mention, *FILLER[:80]]), ("2 Loops and speed", [*FILLER[:40], mention])]
+    Manual(sections, {}, "Manual").save(tmp_path / "manual.pdf")
+    ingest(tmp_path, tmp_path / "pages")
+    build_questions(tmp_path / "pages", tmp_path / "pool", tmp_path / "questions", BuildOptions())
+    gold = questions_of(tmp_path / "questions", "train")[title].gold_page_ids
+    texts = {page.page_id: page.text for page in load_pages(tmp_path / "pool")}
+    assert "As told in  page 2, all is well." in texts[gold[0]]
+    assert not any(title in texts[page_id] for page_id in gold)
+    assert any(mention in text for page_id, text in texts.items() if page_id not in gold)
+    assert len(read_redactions(tmp_path / "pool")[gold[0]]) >= 2
+
+
 def test_contents_and_index_pages_cannot_be_found(built: Path) -> None:
     left_out = read_left_out(built / "pool")
     assert left_out["manual#1"] == "contents" and left_out["answers#1"] == "contents"

@@ -187,7 +187,7 @@ def test_a_two_stage_index_of_page_images_is_well_in_every_check(tmp_path):
         parts = (str(tmp_path / "words"), str(tmp_path / "late"))
         build_index(None, tmp_path / "best", "rerank", part=parts, candidates=3)
         set_up = SetUp(
-            index=tmp_path / "best", pages=tmp_path / "pages", questions=tmp_path / "questions.parquet"
+            index=tmp_path / "best", pages=tmp_path / "pages", questions=(tmp_path / "questions.parquet",)
         )
         checks = {check.name: check for check in examine_parts(set_up)}
     assert {name: check.detail for name, check in checks.items() if not check.ok} == {}
