@@ -20,6 +20,7 @@ from data_preprocess.converted_pages import (
     write_text_pages,
 )
 from data_preprocess.datasets import DATASETS
+from data_preprocess.flashrag import GoldFrom
 from data_preprocess.gold_pages import GoldPages
 from data_preprocess.page_base import check_page_base
 from data_preprocess.question_set import FILES, STAGES, report, write_question_set
@@ -174,6 +175,13 @@ def convert(
         float | None, typer.Option(help="Share for test.", show_default="the data set's splits")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the draw and of the split.")] = 0,
+    gold: Annotated[
+        GoldFrom | None,
+        typer.Option(
+            help="flashrag, search-r1: gold pages hold an answer, or supporting facts alone.",
+            show_default="answers",
+        ),
+    ] = None,
     ocr: Annotated[
         OcrMode,
         typer.Option(
@@ -194,7 +202,12 @@ def convert(
     )
     options = read_options(ocr, ocr_language)
     with document_bar() as watch:
-        run: dict[str, Any] = {"options": options, "workers": workers, "watch": watch}
+        run: dict[str, Any] = {
+            "options": options,
+            "workers": workers,
+            "watch": watch,
+            "reader_options": {"gold": gold},
+        }
         manifest = convert_dataset(name, source, out_pages or out / "pages", out, selection, **run)
     report(Console(), out, manifest)
 

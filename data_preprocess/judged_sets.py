@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_preprocess.bad_rows import DroppedRows
+from data_preprocess.corpus_lines import clean_id
 from data_preprocess.datasets import Questions
 from data_preprocess.qrels import Judgement, read_qrels
 from data_preprocess.topics import read_topics
@@ -42,7 +43,7 @@ class JudgedSet:
         topics: dict[str, str] = {}
         for path in self.queries:
             for query_id, text in read_topics(path, self.rows.as_reason("queries_that_are_wrong")).items():
-                topics.setdefault(query_id, clean_text(text))
+                topics.setdefault(query_id, clean_text(text) or query_id)
         judged = {judgement.doc_id for _, path in self.qrels for judgement in _relevant(path)}
         known = pages.known({page_of(doc_id) for doc_id in judged})
         questions: dict[Split, list[Question]] = {}
@@ -59,7 +60,7 @@ class JudgedSet:
                         ""  # asked: no other split asks it again, and its text is not held twice
                     )
                 else:
-                    self.rows.drop("queries_of_two_splits")
+                    self.rows.drop("queries_judged_twice")
         return questions
 
     def _grades(self, path: Path, topics: Mapping[str, str], known: set[str]) -> dict[str, Grades]:
@@ -93,7 +94,7 @@ class JudgedSet:
 
 def page_of(doc_id: str) -> str:
     """The id of the one page of a document."""
-    return f"{doc_id}#1"
+    return f"{clean_id(doc_id)}#1"
 
 
 def _relevant(path: Path) -> Iterator[Judgement]:

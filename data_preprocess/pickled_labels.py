@@ -37,7 +37,7 @@ def convert_labels(labels: Path, out: Path) -> Manifest:
         raise InputError(
             f"--labels {labels}: holds a {type(found).__name__}, not a dict from queries to documents"
         )
-    judged = {_id(query, labels): dict(_judgements(query, value, labels)) for query, value in found.items()}
+    judged = {_id(query, labels): dict(judgements(query, value, labels)) for query, value in found.items()}
     with atomic_write(out) as file:
         file.write(HEADER)
         for query, documents in judged.items():
@@ -56,7 +56,7 @@ def convert_labels(labels: Path, out: Path) -> Manifest:
     )
 
 
-def _judgements(query: Any, value: Any, path: Path) -> Iterator[tuple[str, int]]:
+def judgements(query: Any, value: Any, path: Path) -> Iterator[tuple[str, int]]:
     """The documents of a query and their grades, in the file's order, those of a set sorted."""
     if isinstance(value, Mapping):
         for document, grade in value.items():

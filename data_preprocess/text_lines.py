@@ -20,9 +20,12 @@ MAX_LINE_BYTES = 64 << 20
 BOM = b"\xef\xbb\xbf"
 
 
-def text_lines(path: Path, bad: OnBadRow = refuse) -> Iterator[tuple[str, str]]:
+def text_lines(
+    path: Path, bad: OnBadRow = refuse, *, otherwise: str | None = None
+) -> Iterator[tuple[str, str]]:
     """Where each line stands, ``"<path> line <n>"``, and its text without the line's end; empty lines are passed over.
 
+    A line that is not UTF-8 is read in the encoding ``otherwise``, if one is given.
     Raises ``InputError`` for a file that cannot be read at all, or whose gzip is damaged.
     """
     try:
@@ -37,12 +40,14 @@ def text_lines(path: Path, bad: OnBadRow = refuse) -> Iterator[tuple[str, str]]:
                         pass
                     continue
                 try:
-                    text = line.removeprefix(BOM if number == 1 else b"").decode().rstrip("\r\n")
+                    text = line.removeprefix(BOM if number == 1 else b"").decode()
                 except UnicodeDecodeError as error:
-                    bad(where, f"is not UTF-8 text ({error.reason})")
-                    continue
+                    if otherwise is None:
+                        bad(where, f"is not UTF-8 text ({error.reason})")
+                        continue
+                    text = line.decode(otherwise, errors="replace")
                 if text.strip():
-                    yield where, text
+                    yield where, text.rstrip("\r\n")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:

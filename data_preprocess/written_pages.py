@@ -39,13 +39,10 @@ class WrittenPages:
             found |= wanted.intersection(batch.column(0).to_pylist())
         return found
 
-    def texts(self, groups: Collection[int] | None = None) -> Iterator[tuple[str, str]]:
-        """Id and text of each page that was read, in the file's order; of some row groups only, if they are given."""
-        for batch in self._batches(["page_id", "text", "status"], groups):
-            ids, texts, statuses = (column.to_pylist() for column in batch.columns)
-            for page_id, text, status in zip(ids, texts, statuses, strict=True):
-                if status == "ok":
-                    yield page_id, text
+    def texts(self, groups: Collection[int] | None = None) -> Iterator[str]:
+        """The text of each page, in the file's order; of some row groups only, if they are given."""
+        for batch in self._batches(["text"], groups):
+            yield from batch.column(0).to_pylist()
 
     def _batches(self, columns: list[str], groups: Collection[int] | None = None) -> Iterator[pa.RecordBatch]:
         with pq.ParquetFile(self.file, pre_buffer=False) as file:
