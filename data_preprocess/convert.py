@@ -20,11 +20,10 @@ from data_preprocess.converted_pages import (
     write_text_pages,
 )
 from data_preprocess.datasets import DATASETS
-from data_preprocess.flashrag import GoldFrom
 from data_preprocess.gold_pages import GoldPages
 from data_preprocess.page_base import check_page_base
 from data_preprocess.question_set import FILES, STAGES, report, write_question_set
-from data_preprocess.reader_options import check_options
+from data_preprocess.reader_options import GoldFrom, check_options
 from data_preprocess.selection import Selection, read_documents
 from data_preprocess.written_pages import WrittenPages
 from drag_rl.console import run_app

@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Literal
 
 from data_preprocess import answer_gold
 from data_preprocess.answer_gold import GoldFinder
@@ -26,6 +25,7 @@ from data_preprocess.corpus_lines import json_documents
 from data_preprocess.datasets import Dataset, Questions
 from data_preprocess.open_questions import OpenQuestion, read_open_questions
 from data_preprocess.parquet_rows import columns_of
+from data_preprocess.reader_options import GoldFrom
 from data_preprocess.text_lines import json_lines
 from data_preprocess.written_pages import WrittenPages
 from drag_rl.errors import InputError
@@ -36,7 +36,6 @@ FACTS = {
     "licence": "of the questions: their data sets' own; of the corpus: Wikipedia's, CC BY-SA",
     "citation": "FlashRAG: arXiv 2405.13576; Search-R1: arXiv 2503.09516",
 }
-GoldFrom = Literal["answers", "facts"]
 GOLD: dict[GoldFrom, dict[str, object]] = {
     "answers": {
         "from": "supporting facts where a row has them, else pages that hold an answer and are about the question",

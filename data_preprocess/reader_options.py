@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from typing import Literal
 
 from data_preprocess.datasets import Reader
 from drag_rl.errors import InputError
+
+GoldFrom = Literal["answers", "facts"]
+"""Where gold pages of open-domain questions come from, see ``data_preprocess.flashrag``."""
 
 
 def check_options(name: str, reader: Reader, options: Mapping[str, object]) -> dict[str, object]:
