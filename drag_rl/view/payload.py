@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from drag_rl.types import Answer, Enough, Generation, Malformed, Question, Search, Trajectory, Turn
+from drag_rl.types import Answer, Enough, Generated, Generation, Malformed, Question, Search, Trajectory, Turn
 from drag_rl.view.curves import Panel
 from drag_rl.view.heat import Heat, Match, queries_of
 from drag_rl.view.rollout import Rollout, advantages
@@ -111,6 +111,27 @@ def _rollout(
         "hints": [pages[page_id] for page_id in trajectory.hint_page_ids],
         "scores": {name: _number(value) for name, value in rollout.applicable_scores.items()},
         "turns": list(_turns(trajectory, pages, heat)),
+        **(
+            {"generated": _generated(trajectory.generated, outcome.question, pages)}
+            if trajectory.generated
+            else {}
+        ),
+    }
+
+
+def _generated(generated: Generated, question: Question, pages: _Table) -> dict[str, Any]:
+    gold, given = set(question.gold_page_ids), set(generated.page_ids)
+    cited = (*generated.citations, *generated.dropped_citations)
+    return {
+        "text": generated.text,
+        "given": [pages[page_id] for page_id in generated.page_ids],
+        "citations": [[pages[page_id], page_id in gold, page_id in given] for page_id in cited],
+        "refused": generated.refused,
+        "error": generated.error,
+        "prompt_tokens": generated.prompt_tokens,
+        "completion_tokens": generated.completion_tokens,
+        "seconds": _number(generated.seconds),
+        "cut": generated.finish_reason == "length",
     }
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -142,11 +142,12 @@ def _rollout(row: dict[str, Any], source: Source, where: str) -> Rollout:
         raise InputError(f"{where}: is no trajectory, it has no {error}") from None
     except (TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{where}: is no trajectory ({error})") from None
+    question_id = trajectory.outcome.question.question_id
     return Rollout(
-        trajectory=trajectory,
+        trajectory=replace(trajectory, generated=source.answers.get((question_id, trajectory.sample))),
         source=source.label,
         group=_group(row, source, where),
-        scores=source.scores.get(trajectory.outcome.question.question_id, {}),
+        scores=source.scores.get(question_id, {}),
     )
 
 

@@ -1,4 +1,4 @@
-"""Results of ``drag evaluate``: their trajectories, and the metrics of each question."""
+"""Results of ``drag evaluate``: their trajectories, the metrics of each question, and what a generator answered."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from pathlib import Path
 from drag_rl.errors import InputError
 from drag_rl.evaluation.results import read_results
 from drag_rl.metrics.table import METRICS
+from drag_rl.types import Generated
 
 Scores = Mapping[str, Mapping[str, float]]
 """Question id -> label of a metric -> mean over the question's samples, where it applies."""
+Answers = Mapping[tuple[str, int], Generated]
+"""Question id and sample -> what a generator answered, where one was asked."""
 
 
-def trajectories_of(path: Path) -> tuple[Path, Scores]:
-    """The trajectories behind results, where they lay or beside the results, and the scores.
+def trajectories_of(path: Path) -> tuple[Path, Scores, Answers]:
+    """The trajectories behind results, where they lay or beside the results, the scores and the answers.
 
     Raises ``InputError`` if the file is no results, or its trajectories are gone.
     """
@@ -34,4 +37,10 @@ def trajectories_of(path: Path) -> tuple[Path, Scores]:
         }
         for row in results.rows
     }
-    return found, scores
+    answers = {
+        (row.question_id, sample.sample): sample.generated
+        for row in results.rows
+        for sample in row.samples
+        if sample.generated is not None
+    }
+    return found, scores, answers

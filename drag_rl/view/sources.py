@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from drag_rl.errors import InputError
-from drag_rl.view.results import Scores, trajectories_of
+from drag_rl.view.results import Answers, Scores, trajectories_of
 
 DUMPS = {"rollouts": "training", "validation": "validation"}
 """Folder of a run -> what its trajectories are called."""
@@ -25,6 +25,8 @@ class Source:
     """What the reader calls it."""
     scores: Scores = field(default_factory=dict)
     """By question, where an evaluation knows them."""
+    answers: Answers = field(default_factory=dict)
+    """Of a generator, where an evaluation asked one."""
 
 
 def is_run(folder: Path) -> bool:
@@ -43,8 +45,8 @@ def find_sources(inputs: Sequence[Path]) -> list[Source]:
         elif not path.exists():
             raise InputError(f"{path}: no such file or folder; give {WANTED}")
         elif path.suffix == ".json":
-            trajectories, scores = trajectories_of(path)
-            sources.append(Source(path=trajectories, label=path.name, scores=scores))
+            trajectories, scores, answers = trajectories_of(path)
+            sources.append(Source(path=trajectories, label=path.name, scores=scores, answers=answers))
         else:
             sources.append(Source(path=path, label=_label(path)))
     return _told_apart(sources)
@@ -93,5 +95,5 @@ def _told_apart(sources: Sequence[Source]) -> list[Source]:
         number = 2
         while label != source.label and seen.setdefault(label, source.path) != source.path:
             label, number = f"{source.label} ({number})", number + 1
-        told.append(Source(path=source.path, label=label, scores=source.scores))
+        told.append(replace(source, label=label))
     return told

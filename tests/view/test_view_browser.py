@@ -9,7 +9,7 @@ import trajectory_lab as lab
 from browser_lab import NO_OVERFLOW, look, report
 from driven import Driven
 from playwright.sync_api import Page, expect
-from view_samples import write_run, write_trajectories
+from view_samples import GENERATED, results_of, write_run, write_trajectories
 
 from drag_rl.corpus.ingest import ReadOptions, ingest_pdfs
 from drag_rl.episode import EpisodeConfig
@@ -241,3 +241,14 @@ def test_two_thousand_trajectories_are_quick(tmp_path, browser, record_property)
     assert page.locator(".row").last.get_attribute("aria-posinset") == "1000"
     assert seen.said == []
     page.close()
+
+
+def test_a_generators_answer_is_read_below_the_searches(browser, tmp_path):
+    page, seen = look(browser, report(tmp_path / "r.html", results_of(tmp_path, generated=GENERATED)))
+    part = page.locator(".generated")
+    expect(part.locator("h3")).to_contain_text("given 2 pages")
+    expect(part.locator("div.turn .answer")).to_have_text(GENERATED.text)
+    expect(part.locator(".cite").last).to_contain_text("never given")
+    expect(page.locator(".scores")).to_contain_text("Generator Citation Recall")
+    page.screenshot(path=tmp_path / "generated.png", full_page=True)
+    assert not seen.said and page.evaluate(NO_OVERFLOW) == []

@@ -3,35 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from view_samples import write_trajectories
+from view_samples import GENERATED, results_of
 
 from drag_rl.errors import InputError
-from drag_rl.evaluation.results import Results, bootstrap_facts, score, write_results
-from drag_rl.trajectories.rows import read_trajectories
+from drag_rl.view.payload import payload
 from drag_rl.view.read import read_rollouts
 from drag_rl.view.sources import find_sources
-
-
-def results_of(folder, name="base"):
-    rows = write_trajectories(folder / f"{name}.trajectories.jsonl", 3)
-    aggregate, questions = score(list(read_trajectories(rows)))
-    results = Results(
-        policy="model",
-        model="tiny",
-        samples=4,
-        split="test",
-        corpus_pages=500,
-        fingerprints={},
-        config={},
-        paths={"trajectories": str(rows)},
-        aggregate=aggregate,
-        bootstrap=bootstrap_facts(),
-        seconds=1.0,
-        versions={},
-        rows=questions,
-    )
-    write_results(folder / f"{name}.json", results)
-    return folder / f"{name}.json"
 
 
 def test_results_show_their_trajectories_with_metrics(tmp_path):
@@ -56,3 +33,17 @@ def test_two_results_are_two_batches(tmp_path):
     selection = read_rollouts(find_sources([results_of(tmp_path, "base"), results_of(tmp_path, "tuned")]), 0)
     assert {rollout.source for rollout in selection.rollouts} == {"base.json", "tuned.json"}
     assert len({rollout.group for rollout in selection.rollouts}) == 6
+
+
+def test_what_a_generator_answered_is_shown_with_its_citations_and_scores(tmp_path):
+    selection = read_rollouts(find_sources([results_of(tmp_path, generated=GENERATED)]), 0)
+    data = payload(selection.rollouts)
+    first = data["rollouts"][2 * 4]  # of question 2, whose gold page is manuals/rotor#1
+    cited = [[data["pages"][page], gold, given] for page, gold, given in first["generated"]["citations"]]
+    assert cited == [["manuals/rotor#1", True, True], ["engine#99", False, False]]
+    assert [data["pages"][page] for page in first["generated"]["given"]] == list(GENERATED.page_ids)
+    assert (
+        first["generated"]["text"] == GENERATED.text and first["scores"]["Generator Citation Recall"] == 1.0
+    )
+    plain = payload(read_rollouts(find_sources([results_of(tmp_path, "plain")]), 0).rollouts)
+    assert "generated" not in plain["rollouts"][0]

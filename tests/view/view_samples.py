@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from drag_rl.evaluation.results import Results, bootstrap_facts, score, write_results
 from drag_rl.files.codec import to_json
 from drag_rl.protocol import EpisodeConfig
-from drag_rl.trajectories.rows import write_row
-from drag_rl.types import Answer, Generation, Hit, Outcome, Question, Search, StopReason, Trajectory, Turn
+from drag_rl.trajectories.rows import read_trajectories, write_row
+from drag_rl.types import (
+    Answer,
+    Generated,
+    Generation,
+    Hit,
+    Outcome,
+    Question,
+    Search,
+    StopReason,
+    Trajectory,
+    Turn,
+)
 from reward.table import RewardConfig, compute_reward
 
 
@@ -95,3 +108,36 @@ def write_run(folder: Path, steps: int = 3, questions: int = 2) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return folder
+
+
+GENERATED = Generated(
+    page_ids=("manuals/rotor#1", "engine#1"),
+    text="By the brake [manuals/rotor#1].",
+    citations=("manuals/rotor#1",),
+    dropped_citations=("engine#99",),
+    completion_tokens=9,
+    seconds=0.5,
+)
+
+
+def results_of(folder: Path, name: str = "base", generated: Generated | None = None) -> Path:
+    """Results of three questions beside their trajectories; ``generated`` is what a generator answered each time."""
+    rows = write_trajectories(folder / f"{name}.trajectories.jsonl", 3)
+    aggregate, questions = score([replace(one, generated=generated) for one in read_trajectories(rows)])
+    results = Results(
+        policy="model",
+        model="tiny",
+        samples=4,
+        split="test",
+        corpus_pages=500,
+        fingerprints={},
+        config={},
+        paths={"trajectories": str(rows)},
+        aggregate=aggregate,
+        bootstrap=bootstrap_facts(),
+        seconds=1.0,
+        versions={},
+        rows=questions,
+    )
+    write_results(folder / f"{name}.json", results)
+    return folder / f"{name}.json"

@@ -13,6 +13,7 @@ function drawDetail(number) {
     questionPart(rollout),
     groupPart(rollout),
     turnsPart(rollout),
+    rollout.generated ? generatedPart(rollout) : null,
     rollout.error ? el("section.failure", {}, el("h3", {}, "Error"), prose("pre", rollout.error)) : null,
     scores(rollout),
   ].filter(Boolean));
@@ -33,7 +34,7 @@ function questionPart(rollout) {
       el("span.tag.plain", {}, `${valueName(rollout)} ${number(rollout.value)}`)),
     prose("h2", asked.text, 600),
     el("dl.meta", {}, facts.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, bdi(value, 120))))),
-    el("div.golds", {}, el("span.label", {}, plural(asked.gold.length, "gold page")), pageStrip(asked.gold, "gold")),
+    el("div.golds", {}, el("span.label", {}, plural(asked.gold.length, "gold page")), pageStrip(asked.gold, new Set(asked.gold))),
     asked.answers.length ? el("div.accepted", {}, el("span.label", {}, "accepted answers"), asked.answers.map((answer) => prose("p", answer, 600))) : null,
     asked.images.length ? el("div.accepted", {}, el("span.label", {}, "question images"), asked.images.map((path) => el("p", {}, bdi(path)))) : null,
     rollout.hints.length ? el("div.golds.hint", {}, el("span.label", {}, "told beforehand (rationalisation)"), pageStrip(rollout.hints)) : null);
@@ -88,10 +89,27 @@ function turnsPart(rollout) {
     parts.length ? el("ol", {}, parts) : el("p.muted", {}, "The policy wrote no message."));
 }
 
+/** What a message cost, in words. */
+function costOf(made) {
+  return made && [made.completion_tokens === null ? null : plural(made.completion_tokens, "token"), made.seconds >= 0.01 ? `${number(made.seconds, 2)} s` : null]
+    .filter(Boolean).join(" · ");
+}
+
+/** What a generator answered from the pages that it was given. */
+function generatedPart({ generated, asked }) {
+  const gold = new Set(asked.gold);
+  const cost = costOf(generated);
+  return el("section.generated", {}, el("h3", {}, "Generator", el("small", {}, ` given ${plural(generated.given.length, "page")}, ${plural(generated.given.filter((page) => gold.has(page)).length, "gold page")} among them`)),
+    el(`div.turn.${generated.error ? "malformed" : "answer"}`, {},
+      el("header", {}, el("b", {}, generated.error ? "failed" : generated.refused ? "refused" : "answer"),
+        generated.cut ? el("span.tag.warn", {}, "cut by the token limit") : null, cost ? el("span.cost", {}, cost) : null),
+      generated.error ? el("div.broken", {}, prose("p", generated.error)) : [el("div.answer", {}, prose("p", generated.text)), citations(generated, "cites", "no citations", "never given")],
+      generated.given.length ? el("div.golds", {}, el("span.label", {}, "pages given, best first"), pageStrip(generated.given, gold)) : null));
+}
+
 function turnPart(turn, rollout, gold) {
   const made = turn.generation;
-  const cost = made && [made.completion_tokens === null ? null : plural(made.completion_tokens, "token"), made.seconds >= 0.01 ? `${number(made.seconds, 2)} s` : null]
-    .filter(Boolean).join(" · ");
+  const cost = costOf(made);
   return el(`li.turn.${turn.kind}`, {},
     el("header", {}, el("span.step", {}, String(turn.step)), el("b", {}, turn.kind),
       turn.repeat ? el("span.tag.warn", { title: "The same words, in any order, were searched before, and no page is new" }, "repeated query") : null,

@@ -30,9 +30,9 @@ function enlarge(page, gold, heat, number) {
 }
 
 /** Pages by name, with pictures where there are: the gold pages, hints. */
-function pageStrip(pages, mark) {
-  return el("ul.strip", {}, pages.map((page) => el(`li.sheet${mark ? `.${mark}` : ""}`, {},
-    pagePicture(page, mark === "gold"), el("span.page-id", {}, bdi(PAGES[page])))));
+function pageStrip(pages, gold = new Set()) {
+  return el("ul.strip", {}, pages.map((page) => el(`li.sheet${gold.has(page) ? ".gold" : ""}`, {},
+    pagePicture(page, gold.has(page)), el("span.page-id", {}, bdi(PAGES[page])))));
 }
 
 function hitList(turn, gold, topK) {
@@ -65,14 +65,14 @@ function goldRanks(turn, rollout) {
 }
 
 /** The cited pages: right only if gold and shown to the policy. */
-function citations(turn, label = "cites", none = "no citations") {
+function citations(turn, label = "cites", none = "no citations", unseen = "never shown") {
   if (!turn.citations.length) return el("p.citations.muted", {}, none);
   return el("p.citations", {}, el("span.label", {}, label), turn.citations.map(([page, gold, shown]) => {
     const right = gold && shown;
-    const verdict = `${gold ? "gold page" : "not a gold page"}${shown ? "" : gold ? ", but never shown" : ", and never shown"}`;
+    const verdict = `${gold ? "gold page" : "not a gold page"}${shown ? "" : `, ${gold ? "but" : "and"} ${unseen}`}`;
     return el(`span.cite.${right ? "right" : "wrong"}`, { title: verdict },
       el("span", { "aria-label": verdict }, right ? "✓" : "✗"), bdi(PAGES[page], 80),
-      shown ? null : el("em", {}, "never shown"));
+      shown ? null : el("em", {}, unseen));
   }));
 }
 
