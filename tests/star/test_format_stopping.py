@@ -13,7 +13,7 @@ from drag_rl.episode import EpisodeConfig
 from drag_rl.episode.actions import parse_action
 from drag_rl.errors import InputError
 from drag_rl.star.formats.build import FormatOptions, write_training_data
-from drag_rl.star.formats.stopping import right_stop, shown_by, stop_example
+from drag_rl.star.formats.stopping import right_stop, shown_by, stop_example, stops_too_early
 from drag_rl.star.rules import RULES, Limits
 from drag_rl.star.turns import wasted_turns
 from drag_rl.types import Enough, Search
@@ -65,6 +65,23 @@ def test_its_own_words_are_kept_where_they_were_right(index, tmp_path):
 def test_stopping_too_early_is_no_example(index):
     played = lab.played(index, QUESTION, [lab.search("seal discharge"), "<enough>[pumps#2]</enough>"], CONFIG)
     assert wasted_turns(played.outcome) == (False, True)
+
+
+def test_going_on_is_better_than_stopping_without_the_gold_page(index, tmp_path):
+    first, early = lab.search("seal discharge"), "<enough>[pumps#2]</enough>"
+    samples = [
+        [first, early],
+        [first, lab.search("impeller"), STOP],  # finds it
+        [first, lab.search("seal")],  # goes on, and finds nothing
+        [lab.search("stem"), lab.search("impeller"), STOP],  # finds it, but after another search
+    ]
+    played = [lab.played(index, QUESTION, texts, CONFIG, sample=n) for n, texts in enumerate(samples)]
+    [pair] = [row for row in rows(tmp_path, "dpo", played) if row["source"] == "early"]
+    assert pair["chosen"][0]["content"] == samples[1][1] and pair["rejected"][0]["content"] == early
+    assert [pair["chosen_sample"], pair["rejected_sample"]] == [1, 0] and pair["margin"] == 1.0
+    assert pair["prompt"][-2]["content"] == first
+    covered = lab.played(index, QUESTION, [lab.search("impeller"), STOP], CONFIG)
+    assert list(stops_too_early(covered.outcome)) == []
 
 
 def test_where_an_answer_is_asked_for_it_stays_the_end(index, tmp_path):

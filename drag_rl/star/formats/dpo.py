@@ -1,10 +1,11 @@
 """Pairs of a better and a worse query for the same prompt, in TRL's conversational form.
 
-Three sources. *Within* a trajectory: any two of its queries, as single-turn messages without thoughts (the later one's
+Four sources. *Within* a trajectory: any two of its queries, as single-turn messages without thoughts (the later one's
 thought speaks of hits that the earlier one had not seen), by their ranks over the whole corpus. *Across* the samples of
 a question: two messages, as they were written, that answered the very same conversation, by the ranks that they had
 there: the opening always, deeper turns where all before them is equal. *Stop*, where the policy may say that it has
-enough: after every gold page was shown, saying so against the search that was made.
+enough: after every gold page was shown, saying so against the search that was made. *Early*: where a sample said enough
+without a gold page, the search by which another went on from the very same conversation and found one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -22,14 +23,15 @@ import pyarrow as pa
 from drag_rl.episode import Message
 from drag_rl.star.formats.conversation import Chat, Conversations, QuestionGroup
 from drag_rl.star.formats.sft import IMAGES, messages_type, tools_column
-from drag_rl.star.formats.stopping import right_stop, searches_too_many
+from drag_rl.star.formats.stopping import finds_more, right_stop, searches_too_many, stops_too_early
 from drag_rl.star.turns import queries_alone, searches
-from drag_rl.types import Trajectory, query_key, within
+from drag_rl.types import Trajectory, Turn, query_key, within
 from reward.rank import deep_rank, rank_score
 
-Source = Literal["within", "across", "stop"]
+Source = Literal["within", "across", "stop", "early"]
 STOP_MARGIN = 1.0
-"""By how much saying enough is better than a search of which nothing is left to find."""
+"""By how much saying enough is better than a search of which nothing is left to find, and a search that finds what is
+missing better than saying enough."""
 TOLERANCE = 1e-9
 """Differences of scores are floats: a third is not quite a third."""
 
@@ -123,28 +125,32 @@ class Pairs:
         honest = [trajectory for trajectory in (*group.kept, *group.others) if not trajectory.hint_page_ids]
         prompt = talk.single(group.question, think=False)
         contexts: dict[bytes, tuple[Chat, list[_Try]]] = {}
+        early: dict[bytes, list[_Try]] = {}
+        went_on: dict[bytes, list[_Try]] = {}
         for trajectory in honest:
             yield from self._pairs("within", prompt, _bare_tries(trajectory, talk), group, counts)
             if talk.config.enough:
                 yield from self._stops(trajectory, talk)
+                for turn in stops_too_early(trajectory.outcome):
+                    chat, stop = _said(trajectory, turn, ("enough",), None, talk)
+                    early.setdefault(_digest(chat), []).append(stop)
             for turn, query, rank in searches(trajectory.outcome):
-                chat = talk.before(trajectory.outcome, turn.step)
-                _, tries = contexts.setdefault(_digest(chat), (chat, []))
-                text = chat.answered(turn.text).messages[-1]["content"]
-                tries.append(_Try(text, query_key(query), rank, trajectory.sample, turn.step))
-        for chat, tries in contexts.values():
+                chat, search = _said(trajectory, turn, query_key(query), rank, talk)
+                digest = _digest(chat)
+                contexts.setdefault(digest, (chat, []))[1].append(search)
+                if finds_more(trajectory.outcome, turn):
+                    went_on.setdefault(digest, []).append(search)
+        for digest, (chat, tries) in contexts.items():
             yield from self._pairs("across", chat, tries, group, counts)
+            for search, stop in product(went_on.get(digest, ()), early.get(digest, ())):
+                yield _Pair("early", chat, search, stop, STOP_MARGIN)
 
     def _stops(self, trajectory: Trajectory, talk: Conversations) -> Iterator[_Pair]:
         outcome, sample = trajectory.outcome, trajectory.sample
         for turn in searches_too_many(outcome):
-            chat = talk.before(outcome, turn.step)
-            stop, said = (
-                chat.answered(text).messages[-1]["content"]
-                for text in (right_stop(outcome, turn.step - 1, talk), turn.text)
-            )
+            chat, rejected = _said(trajectory, turn, ("search", turn.text), turn.gold_rank, talk)
+            stop = chat.answered(right_stop(outcome, turn.step - 1, talk)).messages[-1]["content"]
             chosen = _Try(stop, ("enough",), None, sample, turn.step)
-            rejected = _Try(said, ("search", turn.text), turn.gold_rank, sample, turn.step)
             yield _Pair("stop", chat, chosen, rejected, STOP_MARGIN)
 
     def _pairs(
@@ -160,6 +166,15 @@ class Pairs:
             else:
                 better, worse = (one, other) if margin > 0 else (other, one)
                 yield _Pair(source, prompt, better, worse, abs(margin))
+
+
+def _said(
+    trajectory: Trajectory, turn: Turn, key: tuple[str, ...], rank: int | None, talk: Conversations
+) -> tuple[Chat, _Try]:
+    """The conversation that a turn answered, and what it said, as it was written."""
+    chat = talk.before(trajectory.outcome, turn.step)
+    text = chat.answered(turn.text).messages[-1]["content"]
+    return chat, _Try(text, key, rank, trajectory.sample, turn.step)
 
 
 def _bare_tries(trajectory: Trajectory, talk: Conversations) -> list[_Try]:

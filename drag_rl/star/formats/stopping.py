@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from drag_rl.episode.enough import enough_text
 from drag_rl.star.formats.conversation import Chat, Conversations
-from drag_rl.star.turns import wasted_turns
+from drag_rl.star.turns import covered_before, wasted_turns
 from drag_rl.types import Enough, Outcome, Search, Turn
 
 
@@ -32,6 +32,19 @@ def searches_too_many(outcome: Outcome) -> Iterator[Turn]:
     step = shown_by(outcome)
     if step is not None and len(outcome.turns) > step and isinstance(outcome.turns[step].action, Search):
         yield outcome.turns[step]
+
+
+def stops_too_early(outcome: Outcome) -> Iterator[Turn]:
+    """The turn that says enough although a gold page had not been found, if there is one."""
+    for turn in outcome.turns:
+        if isinstance(turn.action, Enough) and not covered_before(outcome, turn):
+            yield turn
+
+
+def finds_more(outcome: Outcome, turn: Turn) -> bool:
+    """Whether a turn's search found a gold page that none before it had found."""
+    before = outcome.coverage[turn.step - 2] if turn.step > 1 else 0.0
+    return outcome.coverage[turn.step - 1] > before
 
 
 def shown_by(outcome: Outcome) -> int | None:
