@@ -39,7 +39,7 @@ def merge_adapter(adapter: Path, out: Path, base: str | None = None) -> Path:
     refuse_overlap({"--output-path": out}, {"--adapter-path": adapter, "--base": Path(base)})
     claim_folder(out, STAGE, "--output-path")
 
-    from drag_rl.retrieval.late.checkpoint import projection_width
+    from drag_rl.retrieval.late.model_files import projection_width
 
     merged = _merged_retriever if projection_width(adapter) else _merged_policy
     write = merged(base, adapter)

@@ -6,21 +6,26 @@ pages, only worse.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from transformers import BitsAndBytesConfig, Qwen3VLConfig
 from transformers.utils import logging
 
 from drag_rl.errors import InputError
-from drag_rl.retrieval.late.model import PROJECTION, ColQwen3
+from drag_rl.retrieval.late.model import ColQwen3
+from drag_rl.retrieval.late.model_files import (
+    PROJECTION,
+    PROJECTION_WEIGHT,
+    check_type,
+    projection_width,
+    vector_width,
+)
 
-_PROJECTION_WEIGHT = f"{PROJECTION}.weight"
 _HEAD = "lm_head.weight"
 """Of a base model; a retriever has none."""
 _DIM_KEYS = ("dim", "dims", "embed_dim", "projection_dim", "colbert_dim")
@@ -78,7 +83,7 @@ def load_checkpoint(
             )
     except (OSError, ValueError, RuntimeError, ImportError, KeyError, SafetensorError) as error:
         raise InputError(f"--model {folder}: cannot be loaded: {_line(error)}") from error
-    missing = set(found["missing_keys"]) - ({_PROJECTION_WEIGHT} if not projection_width(folder) else set())
+    missing = set(found["missing_keys"]) - ({PROJECTION_WEIGHT} if not projection_width(folder) else set())
     refuse_other_weights(
         f"--model {folder}",
         missing=missing,
@@ -111,50 +116,9 @@ def refuse_other_weights(
     raise InputError(f"{what}: its weights do not fit ColQwen3: {'; '.join(said)}{hint}")
 
 
-def vector_width(folder: Path, new_projection: int = 0) -> int:
-    """Numbers of a vector of the model in a folder; ``new_projection``, if not 0, where it has no projection.
-
-    Raises ``InputError``, which tells what to do, for a base model without one.
-    """
-    width = projection_width(folder) or new_projection
-    if not width:
-        raise InputError(
-            f"--model {folder}: has no projection ({_PROJECTION_WEIGHT}), so it is no retriever model; make one of it: "
-            f"python -m drag_rl.retrieval.late.new_model --base {folder} --out DIR"
-        )
-    return width
-
-
-def projection_width(folder: Path) -> int:
-    """Numbers of a vector of the projection whose weights a folder holds, a model's or an adapter's; 0: it has none."""
-    shapes = [shape for name, shape in weight_shapes(folder).items() if name.endswith(_PROJECTION_WEIGHT)]
-    return shapes[0][0] if shapes else 0
-
-
-def weight_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """The shape of every weight in a folder's safetensors, by name, without reading them.
-
-    Raises ``InputError`` for a file that is none.
-    """
-    shapes = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        try:
-            with safe_open(path, "pt") as file:
-                shapes.update({name: tuple(file.get_slice(name).get_shape()) for name in file.keys()})  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise InputError(f"{path}: is no safetensors file: {_line(error)}") from error
-    return shapes
-
-
 def read_config(folder: Path) -> Qwen3VLConfig:
     """The configuration of a model's folder. Raises ``InputError`` if it is not that of a Qwen3-VL."""
-    try:
-        stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        kind = stored.get("model_type")
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
-        raise InputError(f"{folder}/config.json: cannot be read: {_line(error)}") from error
-    if kind != "qwen3_vl":
-        raise InputError(f"--model {folder}: is of type {kind}, where a Qwen3-VL (qwen3_vl) is needed")
+    check_type(folder)
     try:
         config = Qwen3VLConfig.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, TypeError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,12 +13,19 @@ from transformers import AutoProcessor
 from transformers.utils import is_flash_attn_2_available
 
 from drag_rl.errors import InputError
-from drag_rl.retrieval.dense.model_files import model_folder
-from drag_rl.retrieval.late.adapter import ADAPTER_CONFIG, adapter_folder, base_of, with_adapter
-from drag_rl.retrieval.late.checkpoint import load_checkpoint, projection_width, read_config, vector_width
+from drag_rl.retrieval.late.adapter import with_adapter
+from drag_rl.retrieval.late.checkpoint import load_checkpoint, read_config
 from drag_rl.retrieval.late.embedder import MultiVectorSettings
 from drag_rl.retrieval.late.encoder import ColQwen3Module, new_encoder
-from drag_rl.retrieval.late.model import DEFAULT_DIM, draw_projection
+from drag_rl.retrieval.late.model import draw_projection
+from drag_rl.retrieval.late.model_files import (
+    DEFAULT_DIM,
+    base_of,
+    is_adapter,
+    is_foreign,
+    model_and_adapter,
+    projection_width,
+)
 from drag_rl.retrieval.late.processor import PageProcessor, limit_pixels
 
 
@@ -63,7 +69,7 @@ def load_module(
     if projection_seed is not None and not width:
         draw_projection(model, projection_seed)
     # What an adapter that is trained on it will name as its base.
-    base = base_of(adapter) if adapter and _is_adapter(settings.model) else settings.model
+    base = base_of(adapter) if adapter and is_adapter(settings.model) else settings.model
     model.name_or_path = str(Path(base).resolve()) if Path(base).is_dir() else base
     if adapter:
         model = with_adapter(model, adapter, trainable=trainable)
@@ -86,41 +92,6 @@ def load_processor(folder: Path, max_visual_tokens: int = 0) -> PageProcessor:
     except (OSError, ValueError, ImportError, AttributeError, KeyError) as error:
         why = " ".join(str(error).split())[:300]
         raise InputError(f"--model {folder}: its processor cannot be loaded: {why}") from error
-
-
-def model_and_adapter(settings: MultiVectorSettings, *, draws: bool = False) -> tuple[Path, Path | None]:
-    """The folders of the model and of its adapter, downloaded if need be.
-
-    Raises ``InputError`` without them, and for what is no retriever model by its configuration or, unless one is to be
-    drawn, lack of a projection.
-    """
-    adapter = adapter_folder(settings.adapter) if settings.adapter else None
-    model = settings.model
-    if _is_adapter(model):
-        if adapter:
-            raise InputError(f"--model {model}: is an adapter itself; give its base, or no --adapter")
-        adapter = adapter_folder(model, "--model")
-        model = base_of(adapter)
-    folder = model_folder(model)
-    if not is_foreign(folder):
-        read_config(folder)
-        vector_width(folder, projection_width(adapter) if adapter else DEFAULT_DIM * draws)
-    return folder, adapter
-
-
-def is_foreign(folder: Path) -> bool:
-    """Whether sentence-transformers alone knows how to load a folder: its own format, and not of our module."""
-    try:
-        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
-        return not any(module["type"].endswith(f".{ColQwen3Module.__name__}") for module in modules)
-    except FileNotFoundError:
-        return False
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise InputError(f"{folder}/modules.json: cannot be read: {error}") from error
-
-
-def _is_adapter(model: str) -> bool:
-    return (Path(model) / ADAPTER_CONFIG).is_file() and not (Path(model) / "config.json").is_file()
 
 
 def _device(settings: MultiVectorSettings) -> str:

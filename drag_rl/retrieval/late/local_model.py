@@ -13,7 +13,13 @@ from PIL import Image
 from drag_rl.errors import InputError
 from drag_rl.retrieval.dense.model_files import model_fingerprint
 from drag_rl.retrieval.late.embedder import MultiVectorSettings, PageVectors, Vectors
-from drag_rl.retrieval.late.page_grid import fitted
+from drag_rl.retrieval.late.model_files import (
+    check_packages,
+    is_foreign,
+    model_and_adapter,
+    projection_width,
+    vector_width,
+)
 from drag_rl.retrieval.late.prompts import AUGMENTATION_TOKENS, PAGE_PROMPT
 
 if TYPE_CHECKING:
@@ -28,15 +34,9 @@ class LocalModel:
 
     def __init__(self, settings: MultiVectorSettings) -> None:
         """Finds the model; it is loaded when it is first asked. Raises ``InputError`` if it cannot be found or run."""
-        try:
-            from drag_rl.retrieval.late import loading
-        except ImportError as error:
-            raise InputError(
-                f"--model {settings.model}: needs more packages ({error}): pip install 'drag-rl[retrieval]'"
-            ) from error
+        check_packages(settings.model)
         self._settings = settings
-        self._loading = loading
-        self._folder, self._adapter = loading.model_and_adapter(settings)
+        self._folder, self._adapter = model_and_adapter(settings)
         self._lock = RLock()
 
     @cached_property
@@ -55,22 +55,24 @@ class LocalModel:
     @cached_property
     def width(self) -> int:
         """See :class:`drag_rl.retrieval.late.embedder.MultiVectorEmbedder`."""
-        from drag_rl.retrieval.late.checkpoint import projection_width, vector_width
-
-        if self._loading.is_foreign(self._folder):
+        if is_foreign(self._folder):
             return int(self.encoder.get_embedding_dimension())
         return vector_width(self._folder, projection_width(self._adapter) if self._adapter else 0)
 
     @cached_property
     def encoder(self) -> Any:
         """The ``MultiVectorEncoder`` itself, loaded. It is not safe to share between threads."""
+        from drag_rl.retrieval.late.loading import load_encoder
+
         with self._lock:
-            encoder = self._loading.load_encoder(self._settings)
+            encoder = load_encoder(self._settings)
             encoder.eval()
             return encoder
 
     def embed_pages(self, images: Sequence[Image.Image]) -> list[PageVectors]:
         """See :class:`drag_rl.retrieval.late.embedder.MultiVectorEmbedder`."""
+        from drag_rl.retrieval.late.page_grid import fitted
+
         grids = [self._pages.grid(*image.size) for image in images]
         found: dict[int, PageVectors] = {}
         for batch in self._batches([rows * columns for rows, columns in grids]):
@@ -92,7 +94,7 @@ class LocalModel:
     def query_tokens(self, text: str) -> list[str]:
         """See :class:`drag_rl.retrieval.late.embedder.MultiVectorEmbedder`."""
         with self._lock:
-            if not self._loading.is_foreign(self._folder):
+            if not is_foreign(self._folder):
                 return self._pages.query_pieces(text)
             ids = self._features([text], "query")["input_ids"][0].tolist()
             tokenizer = self.encoder.tokenizer
@@ -107,8 +109,10 @@ class LocalModel:
     @cached_property
     def _pages(self) -> PageProcessor:
         """The processor, without the model."""
+        from drag_rl.retrieval.late.loading import load_processor
+
         with self._lock:
-            return self._loading.load_processor(self._folder, self._settings.max_visual_tokens)
+            return load_processor(self._folder, self._settings.max_visual_tokens)
 
     def _batches(self, tokens: Sequence[int]) -> Iterator[list[int]]:
         """The numbers of pages in batches of like sizes, the largest first, of a bounded number of tokens each."""

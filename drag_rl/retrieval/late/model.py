@@ -16,8 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import Qwen3VLConfig, Qwen3VLModel
 
-PROJECTION = "custom_text_proj"
-DEFAULT_DIM = 128
+from drag_rl.retrieval.late.model_files import DEFAULT_DIM
 
 
 class ColQwen3(Qwen3VLModel):  # type: ignore[misc]

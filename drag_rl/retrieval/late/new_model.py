@@ -13,8 +13,8 @@ import typer
 from drag_rl.console import run_app
 from drag_rl.errors import InputError
 from drag_rl.models.folder import build_folder
+from drag_rl.retrieval.late.model_files import DEFAULT_DIM
 
-DEFAULT_DIM = 128
 MAX_VISUAL_TOKENS = 768
 """Of a page, unless the base model's own limit is lower: with it ColQwen3 models are trained, and a page takes 768
 vectors. Qwen3-VL's own limit, 16,384, is for reading, and would make an index twenty times as large."""
@@ -45,10 +45,11 @@ def create_retriever_model(
     source = model_folder(base)
 
     def write(folder: Path) -> None:
-        from drag_rl.retrieval.late.checkpoint import load_checkpoint, projection_width
+        from drag_rl.retrieval.late.checkpoint import load_checkpoint
         from drag_rl.retrieval.late.encoder import ColQwen3Module, new_encoder
         from drag_rl.retrieval.late.loading import load_processor
         from drag_rl.retrieval.late.model import draw_projection
+        from drag_rl.retrieval.late.model_files import projection_width
 
         if projection_width(source):
             raise InputError(f"--base {base}: is a retriever model already")

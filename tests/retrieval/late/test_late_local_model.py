@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from late_adapter import make_adapter
 from PIL import Image
 
 from drag_rl.errors import InputError
+from drag_rl.retrieval.late import model_files
 from drag_rl.retrieval.late.embedder import MultiVectorSettings, open_multi_vector_embedder
 from drag_rl.retrieval.late.local_model import LocalModel
 
@@ -97,6 +100,25 @@ def test_it_is_known_by_all_that_its_vectors_depend_on(tiny_late_model: Path, tm
     same = LocalModel(MultiVectorSettings(model=str(tiny_late_model), batch_size=3, attention="eager"))
     assert same.fingerprint == models[0].fingerprint
     assert all(model.width == 128 for model in models)
+
+
+def test_it_is_found_and_known_without_torch(tiny_late_model: Path) -> None:
+    """Opening an index takes no seconds of imports: what scores pages, and the model until a query is embedded."""
+    code = (
+        "import sys, drag_rl.retrieval.late.opening as opening\n"
+        "from drag_rl.retrieval.late.embedder import MultiVectorSettings\n"
+        f"model = opening.open_multi_vector_embedder(MultiVectorSettings(model={str(tiny_late_model)!r}))\n"
+        "print(model.width, model.fingerprint, {'torch', 'transformers', 'sentence_transformers'} & {*sys.modules})"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    here = LocalModel(MultiVectorSettings(model=str(tiny_late_model)))
+    assert said.split(maxsplit=2) == ["128", here.fingerprint, "set()\n"]
+
+
+def test_packages_that_are_missing_are_named(tiny_late_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_files, "PACKAGES", ("numpy", "no_such_package"))
+    with pytest.raises(InputError, match=r"needs more packages \(no-such-package\): pip install 'drag-rl"):
+        LocalModel(MultiVectorSettings(model=str(tiny_late_model)))
 
 
 def test_vectors_that_are_no_numbers_are_refused(tiny_late_model: Path, tmp_path: Path) -> None:
