@@ -8,7 +8,6 @@ from collections.abc import Container, Iterable, Sequence
 from data_preprocess.parquet_rows import text_of
 from data_preprocess.visual_questions import VisualQuestions
 from data_preprocess.visual_rows import VisualRow, listed
-from drag_rl.files.manifest import Problem
 
 UNANSWERABLE = "not answerable"
 """What MMLongBench-Doc has for an answer where there is none."""
@@ -25,6 +24,7 @@ class NumberedQuestions:
         self._pages = frozenset(page_ids)
         self._counts = Counter(page_id.rpartition("#")[0] for page_id in self._pages)
         self._asked: set[tuple[str, str]] = set()
+        self._absent: set[str] = set()
 
     def add(
         self,
@@ -37,16 +37,19 @@ class NumberedQuestions:
     ) -> None:
         """Take the question of a row, asked of a document, with the numbers of its gold pages, which count from 1.
 
-        One that has no answer, is asked again of its document, or is asked of a document that is not there is counted
-        and listed; one of a document that is not among the pages is counted.
+        Counted are those that have no answer, those of a document that is not there, which is listed once, or not
+        among the pages; counted and listed those that are asked again of their document, or lack text or gold pages.
         """
         asked = (doc_id, " ".join(text_of(row.cells.get("question")).casefold().split()))
-        if any(answer.casefold().strip(" .") == UNANSWERABLE for answer in answers):
-            self._questions.drop(row, "questions_without_an_answer")
-        elif doc_id not in self._documents:
-            self._questions.drop(row, "questions_without_document", f"there is no document {doc_id[:100]!r}")
+        if doc_id not in self._documents:
+            if doc_id not in self._absent:
+                self._absent.add(doc_id)
+                self._questions.note(row, f"there is no document {doc_id[:100]!r}, which more may be asked of")
+            self._questions.dropped["questions_without_document"] += 1
         elif doc_id not in self._counts:  # it is not wanted, or cannot be read, which is listed once
             self._questions.dropped["questions_of_other_documents"] += 1
+        elif any(answer.casefold().strip(" .") == UNANSWERABLE for answer in answers):
+            self._questions.dropped["questions_without_an_answer"] += 1
         elif asked in self._asked:
             self._questions.drop(row, "questions_asked_again")
         else:
@@ -64,8 +67,8 @@ class NumberedQuestions:
         lost = [page_id for page_id in gold if page_id not in self._pages]
         if lost:
             self._questions.dropped["gold_pages_that_are_missing"] += len(lost)
-            reason = f"names {', '.join(lost)[:200]}, of a document of {self.pages_of(doc_id)} pages"
-            self._questions.problems.append(Problem(where=row.where, reason=reason))
+            names = ", ".join(lost)[:200]
+            self._questions.note(row, f"names {names}, of a document of {self.pages_of(doc_id)} pages")
         return [page_id for page_id in gold if page_id in self._pages]
 
 

@@ -64,7 +64,11 @@ class VisualQuestions:
     def drop(self, row: VisualRow, reason: str, why: str = "") -> None:
         """Leave a row out."""
         self.dropped[reason] += 1
-        self.problems.append(Problem(where=row.where, reason=why or reason.replace("_", " ")))
+        self.note(row, why or reason.replace("_", " "))
+
+    def note(self, row: VisualRow, why: str) -> None:
+        """List what is wrong with a row."""
+        self.problems.append(Problem(where=row.where, reason=why))
 
     def of_images(
         self, images: Iterator[ImagePage], facts: Mapping[str, object], *, numbered: bool = False
