@@ -15,12 +15,14 @@ from driver_lab import QUESTION, Script, collected
 from fake_openai import FakeServer, Said
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny_corpus import index_of
+from tiny_corpus import Searching, page_of
 
+from drag_rl.corpus.pages import write_pages
 from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode, SearchRequest
 from drag_rl.policies.base import EpisodeState
 from drag_rl.policies.play import play
-from drag_rl.protocol import CombineMethod
+from drag_rl.protocol import CombineMethod, SearchScope
+from drag_rl.retrieval import build_index
 
 CALL = '<tool_call>\n{"name": "search", "arguments": {"query": "%s"}}\n</tool_call>'
 TEXTS = {
@@ -59,9 +61,15 @@ MALFORMED = [
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory):
-    return index_of(
-        tmp_path_factory.mktemp("drivers"), ["a red fox runs", "a blue fox sleeps", "a green tree"]
+    folder, texts = (
+        tmp_path_factory.mktemp("drivers"),
+        ["a red fox runs", "a blue fox sleeps", "a green tree"],
     )
+    pages = [page_of("doc", number, text) for number, text in enumerate(texts, start=1)]
+    pages.append(page_of("other", 1, "a red fox and a green tree"))
+    write_pages(folder / "pages", pages, stage="ingest", pdf_dir=None)
+    build_index(folder / "pages", folder / "index")
+    return Searching.load(folder / "index")
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +100,14 @@ def test_the_same_script_gives_the_same_outcome(index, servers, action_format, d
         on_malformed=data.draw(st.sampled_from(["end", "correct"])),
         stop_at_action=data.draw(st.booleans()),
         queries_per_turn=data.draw(st.integers(1, 2)),
+        scope=data.draw(st.sampled_from(get_args(SearchScope))),
     )
-    expected, _ = asyncio.run(play(QUESTION, Script(script), index.retriever, config))
+    question = replace(QUESTION, document=data.draw(st.sampled_from(["doc", ""])))
+    expected, _ = asyncio.run(play(question, Script(script), index.retriever, config))
     for server, dialect in servers:
         texts = itertools.chain(script)
         server.say = lambda _, texts=texts: next(texts)
-        found = collected(server, index, config, dialect)
+        found = collected(server, index, config, dialect, question)
         assert found.error == ""
         assert without_spelling(found.outcome, dialect) == without_spelling(expected, dialect)
         assert len(found.generations) == len(found.outcome.turns)
@@ -140,10 +150,12 @@ def test_sixty_four_episodes_that_search_in_one_call_are_as_they_are_one_by_one(
         top_k=data.draw(st.integers(1, 3)),
         queries_per_turn=data.draw(st.integers(1, 2)),
         combine=data.draw(st.sampled_from(get_args(CombineMethod))),
+        scope=data.draw(st.sampled_from(get_args(SearchScope))),
     )
-    together = asyncio.run(in_one_batch([QUESTION] * 64, scripts, index.retriever, config))
-    for script, outcome in zip(scripts, together, strict=True):
-        alone, _ = asyncio.run(play(QUESTION, Script(script), index.retriever, config))
+    questions = [QUESTION, replace(QUESTION, document="doc")] * 32
+    together = asyncio.run(in_one_batch(questions, scripts, index.retriever, config))
+    for question, script, outcome in zip(questions, scripts, together, strict=True):
+        alone, _ = asyncio.run(play(question, Script(script), index.retriever, config))
         assert outcome == alone
 
 

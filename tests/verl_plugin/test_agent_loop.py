@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -20,7 +21,7 @@ from tiny_corpus import Searching
 from drag_rl.episode import EpisodeConfig, Observation
 from drag_rl.files.codec import from_json
 from drag_rl.policies.play import play
-from drag_rl.questions import question_to_row, read_questions
+from drag_rl.questions import question_to_row, read_questions, write_questions
 from drag_rl.types import Outcome, StopReason
 from drag_rl.verl_plugin.shaping import ShapingConfig, token_rewards
 from reward.turn_credit import TurnCreditConfig
@@ -57,8 +58,8 @@ class ScriptedServer:
         return TokenOutput(token_ids=ids, log_probs=[-0.5] * len(ids), num_preempted=0, extra_fields=steps)
 
 
-def rollout(data, processor, texts, *overrides, closes=True, server_class=ScriptedServer):
-    """Run one episode; returns verl's output, the outcome, and the server."""
+def rollout(data, processor, texts, *overrides, closes=True, server_class=ScriptedServer, row=None):
+    """Run one episode, of ``row`` or of the first question; returns verl's output, the outcome, and the server."""
     from verl.experimental.agent_loop.agent_loop import DictConfigWrap
     from verl.utils.dataset.rl_dataset import RLHFDataset
 
@@ -78,7 +79,8 @@ def rollout(data, processor, texts, *overrides, closes=True, server_class=Script
             data_config=DictConfigWrap(config.data),
             hf_model_type="qwen3_vl",
         )
-        return await loop.run({"temperature": 1.0}, **question_to_row(question(data), 0, "train"))
+        asked = row or question_to_row(question(data), 0, "train")
+        return await loop.run({"temperature": 1.0}, **asked)
 
     output = asyncio.run(run())
     return output, from_json(Outcome, output.extra_fields["outcome"]), server
@@ -194,16 +196,16 @@ def test_the_three_drivers_agree(data, processor, action_format, texts, on_malfo
     drivers_agree(data, processor, texts, config)
 
 
-def drivers_agree(data, processor, texts, config):
+def drivers_agree(data, processor, texts, config, asked=None, row=None):
     """The drivers law: verl's loop (tokens), ``play`` (messages) and the collector (HTTP) lead to the same trace."""
-    named = ("action_format", "on_malformed", "queries_per_turn", "combine")
+    named = ("action_format", "on_malformed", "queries_per_turn", "combine", "scope")
     overrides = [f"drag.episode.{name}={getattr(config, name)}" for name in named]
-    _, by_tokens, _ = rollout(data, processor, texts, *ROOMY, *overrides)
-    script = Script([Said(text=text) for text in texts])
-    by_messages, _ = asyncio.run(play(question(data), script, server_index(data).retriever, config))
+    _, by_tokens, _ = rollout(data, processor, texts, *ROOMY, *overrides, row=row)
+    asked, script = asked or question(data), Script([Said(text=text) for text in texts])
+    by_messages, _ = asyncio.run(play(asked, script, server_index(data).retriever, config))
     said = iter(texts)
     with FakeServer(lambda _: next(said), parses=True) as server:
-        by_http = collected(server, server_index(data), config, question=question(data))
+        by_http = collected(server, server_index(data), config, question=asked)
     assert by_tokens == by_messages == by_http.outcome
     return by_tokens
 
@@ -231,6 +233,34 @@ def test_the_three_drivers_agree_on_several_queries_in_one_search(data, processo
         best[hit.page_id] = max(hit.score, best.get(hit.page_id, 0.0))
     assert [hit.page_id for hit in turn.hits] == sorted(best, key=best.get, reverse=True)[:3]
     assert [hit.score for hit in turn.hits] == sorted(best.values(), reverse=True)[:3]
+
+
+def through_verl(question, folder):
+    """The row of a question as verl's data set and its batches hand it to the agent loop."""
+    from verl.utils.dataset.rl_dataset import RLHFDataset, collate_fn
+
+    write_questions(folder / "questions.train.parquet", [question], "train")
+    config = OmegaConf.create({"filter_overlong_prompts": False, "cache_dir": str(folder / "cache")})
+    dataset = RLHFDataset(str(folder / "questions.train.parquet"), tokenizer=None, config=config)
+    return {name: values[0] for name, values in collate_fn([dataset[0]]).items()}
+
+
+@pytest.mark.parametrize(("action_format", "texts"), [("xml", SEARCHES), ("tools", CALLS)])
+def test_the_three_drivers_agree_on_searches_that_stay_in_a_document(
+    data, processor, tmp_path, action_format, texts
+):
+    asked = replace(question(data), document="pumps")
+    row, texts = through_verl(asked, tmp_path), [text.replace("seal", "nozzle care") for text in texts]
+    config = EpisodeConfig(action_format=action_format, think=False, scope="document")
+    outcome = drivers_agree(data, processor, texts, config, asked, row)
+    assert outcome.question == asked and (outcome.scope, outcome.corpus_pages) == ("pumps", 5)
+    hits = [hit.page_id for turn in outcome.searches for hit in turn.hits]
+    assert len(hits) > 2 and all(page_id.startswith("pumps#") for page_id in hits)
+    everywhere = drivers_agree(
+        data, processor, texts, config.model_copy(update={"scope": "corpus"}), asked, row
+    )
+    assert (everywhere.scope, everywhere.corpus_pages) == (None, len(server_index(data)))
+    assert any(not hit.page_id.startswith("pumps#") for turn in everywhere.searches for hit in turn.hits)
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
