@@ -46,7 +46,7 @@ def shown(value: object) -> str:
 def json_object(line: str) -> dict[str, Any]:
     """The object that a line of JSON is; raises ``InputError`` that says what is wrong with it."""
     try:
-        row = json.loads(line, object_pairs_hook=_object, parse_constant=_no_number)
+        row = _DECODER.decode(line)
         if "\\u" in line:  # only what is written so can be half a character
             json.dumps(row, ensure_ascii=False).encode()
     except RecursionError as error:
@@ -81,6 +81,9 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_number)
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, Row]]:

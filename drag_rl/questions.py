@@ -1,8 +1,9 @@
 """Questions as rows of verl's parquet files, both ways: the one place that knows their columns.
 
-A row has ``data_source``, ``agent_name``, ``prompt`` (one user message), ``images``, ``reward_model`` (the
+A row has ``data_source``, ``agent_name``, ``prompt`` (one user message), ``images``, ``ability``, ``reward_model`` (the
 gold pages, their grades, and answers) and ``extra_info`` (the question itself, and the document that it is asked of).
-Every file has the same schema, empty lists included.
+Every file has the same schema, empty lists included. Among the columns are those of Search-R1's files, so that its
+reward can be given ours: the answers are in ``reward_model.ground_truth.target``, too.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -24,10 +26,14 @@ from drag_rl.types import Question
 AGENT_NAME = "drag_search"
 """Name of the agent loop that plays these questions, see :mod:`drag_rl.verl_plugin`."""
 ROWS_AT_A_TIME = 4096
-"""Rows of a file that are held in memory while it is read."""
+"""Rows of a file that are held in memory while it is read or written."""
+ABILITY = "fact-reasoning"
+"""What questions ask for, in the words of Search-R1's files."""
 
 _TEXTS = pa.list_(pa.string())
-_TRUTH = pa.struct([("page_ids", _TEXTS), ("answers", _TEXTS), ("grades", pa.list_(pa.int64()))])
+_TRUTH = pa.struct(
+    [("page_ids", _TEXTS), ("answers", _TEXTS), ("grades", pa.list_(pa.int64())), ("target", _TEXTS)]
+)
 _EXTRA_INFO = pa.struct(
     [
         ("index", pa.int64()),
@@ -44,6 +50,7 @@ ROW_SCHEMA = pa.schema(
         "agent_name": pa.string(),
         "prompt": pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])),
         "images": pa.list_(pa.struct([("image", pa.string())])),
+        "ability": pa.string(),
         "reward_model": pa.struct([("style", pa.string()), ("ground_truth", _TRUTH)]),
         "extra_info": _EXTRA_INFO,
     }
@@ -66,12 +73,14 @@ def question_to_row(question: Question, index: int, split: str) -> dict[str, Any
         "agent_name": AGENT_NAME,
         "prompt": [{"role": "user", "content": content}],
         "images": [{"image": image} for image in question.images],
+        "ability": ABILITY,
         "reward_model": {
             "style": "rule",
             "ground_truth": {
                 "page_ids": list(question.gold_page_ids),
                 "answers": list(question.answers),
                 "grades": list(question.gold_grades),
+                "target": list(question.answers),
             },
         },
         "extra_info": {
@@ -118,18 +127,20 @@ def question_from_row(row: Mapping[str, Any]) -> Question:
 
 
 def write_questions(path: Path, questions: Iterable[Question], split: str) -> int:
-    """Write a split's questions atomically; returns how many.
+    """Write a split's questions atomically, one batch of rows at a time; returns how many.
 
     Raises ``InputError`` for a repeated question id, or for no question at all: verl cannot read an empty
     file.
     """
-    rows = [question_to_row(question, index, split) for index, question in enumerate(questions)]
-    if not rows:
-        raise InputError(f"{path}: there is no question to write")
-    _check_unique(path, (row["extra_info"]["question_id"] for row in rows))
-    with atomic_path(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, schema=ROW_SCHEMA), temporary)
-    return len(rows)
+    seen: set[str] = set()
+    rows = (question_to_row(question, index, split) for index, question in enumerate(questions))
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, ROW_SCHEMA) as writer:
+        while batch := list(islice(rows, ROWS_AT_A_TIME)):
+            _check_unique(path, (row["extra_info"]["question_id"] for row in batch), seen)
+            writer.write_table(pa.Table.from_pylist(batch, schema=ROW_SCHEMA))
+        if not seen:
+            raise InputError(f"{path}: there is no question to write")
+    return len(seen)
 
 
 def read_questions(path: Path) -> list[Question]:
@@ -144,7 +155,7 @@ def read_questions(path: Path) -> list[Question]:
         questions.append(found)
     if not questions:
         raise InputError(f"{path}: has no question")
-    _check_unique(path, (question.question_id for question in questions))
+    _check_unique(path, (question.question_id for question in questions), set())
     return questions
 
 
@@ -173,9 +184,9 @@ def _question_or_error(row: Mapping[str, Any]) -> Question | InputError:
         return error
 
 
-def _check_unique(path: Path, question_ids: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for number, question_id in enumerate(question_ids, start=1):
+def _check_unique(path: Path, question_ids: Iterable[str], seen: set[str]) -> None:
+    """Add the ids of the next rows to those ``seen``; raises ``InputError`` for one that is there."""
+    for number, question_id in enumerate(question_ids, start=len(seen) + 1):
         if question_id in seen:
             raise InputError(
                 f"{path}: row {number}: question id {question_id!r} is duplicated; make ids unique"
