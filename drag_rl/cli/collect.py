@@ -10,9 +10,10 @@ from rich.console import Console
 
 from drag_rl.cli.options import EpisodeSettings, episode_config
 from drag_rl.cli.progress import episode_bar
-from drag_rl.cli.rollout_options import Concurrency, Limit, plays_a_policy
+from drag_rl.cli.rollout_options import Concurrency, ExcludeJson, IncludeJson, Limit, plays_a_policy
 from drag_rl.files.outputs import refuse_overlap
 from drag_rl.policies.source import PolicyOptions
+from drag_rl.question_ids import EXCLUDE, INCLUDE, QuestionIds
 from drag_rl.star import rationalise
 from drag_rl.star.collection import Collected, Collection
 
@@ -26,6 +27,8 @@ def collect(
     policy: PolicyOptions,
     samples: Annotated[int, typer.Option(min=1, help="Episodes of each question.")] = 1,
     concurrency: Concurrency = 16,
+    include_json: IncludeJson = None,
+    exclude_json: ExcludeJson = None,
     limit: Limit = 0,
     episode: EpisodeSettings = None,
     retry_errors: Annotated[
@@ -50,6 +53,8 @@ def collect(
             "--index": index,
             "--pages": policy.pages,
             "--hint-failures": hint_failures,
+            INCLUDE: include_json,
+            EXCLUDE: exclude_json,
         },
     )
     collection = Collection(
@@ -59,6 +64,7 @@ def collect(
         policy=policy,
         samples=samples,
         concurrency=concurrency,
+        named=QuestionIds(include=tuple(include_json or ()), exclude=tuple(exclude_json or ())),
         limit=limit,
         episode=episode_config(episode),
         retry_errors=retry_errors,

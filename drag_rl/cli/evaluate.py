@@ -12,7 +12,7 @@ from rich.console import Console
 from drag_rl.cli.generator_options import may_ask_a_generator
 from drag_rl.cli.options import EpisodeSettings, episode_config
 from drag_rl.cli.progress import episode_bar
-from drag_rl.cli.rollout_options import Concurrency, Limit, plays_a_policy
+from drag_rl.cli.rollout_options import Concurrency, ExcludeJson, IncludeJson, Limit, plays_a_policy
 from drag_rl.errors import InputError
 from drag_rl.evaluation.answering import Answering, PagesFrom
 from drag_rl.evaluation.evaluate import Evaluation, trajectories_path
@@ -20,6 +20,7 @@ from drag_rl.evaluation.report import results_table
 from drag_rl.handoff.options import GeneratorOptions
 from drag_rl.metrics.ranked import FAMILIES, MAX_CUTOFF
 from drag_rl.policies.source import PolicyOptions
+from drag_rl.question_ids import QuestionIds
 from drag_rl.star.collection import Collection
 
 
@@ -40,6 +41,8 @@ def evaluate(
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Episodes of each question; their mean counts.")] = 1,
     concurrency: Concurrency = 16,
+    include_json: IncludeJson = None,
+    exclude_json: ExcludeJson = None,
     limit: Limit = 0,
     episode: EpisodeSettings = None,
     retry_errors: Annotated[
@@ -77,6 +80,7 @@ def evaluate(
             policy=policy,
             samples=samples,
             concurrency=concurrency,
+            named=QuestionIds(include=tuple(include_json or ()), exclude=tuple(exclude_json or ())),
             limit=limit,
             episode=episode_config(episode),
             retry_errors=retry_errors,

@@ -45,6 +45,16 @@ ServerDialect = Annotated[
 Seed = Annotated[int, typer.Option(help="Another seed gives other samples.")]
 Concurrency = Annotated[int, typer.Option(min=1, help="Episodes played at a time.")]
 Limit = Annotated[int, typer.Option(min=0, help="Only so many questions, the first; 0 for all.")]
+IncludeJson = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help='Only the questions that this file names: {"items": [{"question_id": ...}]} or a list of objects with an '
+        "id; repeatable."
+    ),
+]
+ExcludeJson = Annotated[
+    list[Path] | None, typer.Option(help="Without the questions that such a file names; repeatable.")
+]
 MaxTokens = Annotated[int, typer.Option(min=1, help="Tokens of one message, at most.")]
 PagesFolder = Annotated[
     Path | None, typer.Option(help="Pages that the index was made from; needed to show page images.")

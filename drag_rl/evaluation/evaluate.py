@@ -28,7 +28,7 @@ from drag_rl.handoff.answer_file import AnswerFile
 from drag_rl.metrics.at_cutoffs import asked_metrics
 from drag_rl.metrics.ranked import DEPTH, cutoff_of
 from drag_rl.policies.table import policy_source
-from drag_rl.questions import read_questions
+from drag_rl.question_ids import EXCLUDE, INCLUDE
 from drag_rl.retrieval import Retriever, open_retriever
 from drag_rl.star.collection import Collection, Progress
 from drag_rl.trajectories.rows import read_trajectories
@@ -60,7 +60,7 @@ class Evaluation:
         self._check()
         more = asked_metrics(self.metrics)
         collection = self.collection
-        questions = read_questions(collection.questions)[: collection.limit or None]
+        questions = collection.named_questions()[: collection.limit or None]
         collection.run(progress)
         retriever = open_retriever(collection.index)
         trajectories = self._played(questions)
@@ -136,6 +136,8 @@ class Evaluation:
                 "--questions": collection.questions,
                 "--index": collection.index,
                 "--pages": collection.policy.pages,
+                INCLUDE: collection.named.include,
+                EXCLUDE: collection.named.exclude,
             },
         )
 

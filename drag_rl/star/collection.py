@@ -16,6 +16,7 @@ from drag_rl.errors import InputError
 from drag_rl.files.manifest import sha256_file
 from drag_rl.policies.source import PolicyOptions, PolicySource
 from drag_rl.policies.table import policy_source
+from drag_rl.question_ids import QuestionIds
 from drag_rl.questions import read_questions
 from drag_rl.retrieval import open_retriever
 from drag_rl.retrieval.base import Retriever
@@ -39,6 +40,8 @@ class Collection:
     """Episodes of each question."""
     concurrency: int = 16
     """Episodes played at a time."""
+    named: QuestionIds = field(default_factory=QuestionIds)
+    """Only the questions that files name, or those that they do not."""
     limit: int = 0
     """Only so many questions; 0 means all."""
     episode: EpisodeConfig = field(default_factory=EpisodeConfig)
@@ -83,12 +86,16 @@ class Collection:
             collected.seconds = time.monotonic() - started
         return collected
 
+    def named_questions(self) -> list[Question]:
+        """The questions that may be played, before any limit."""
+        return self.named.choose(read_questions(self.questions))
+
     def _files(self) -> list[Path]:
         """Where trajectories go; with hints also a file of those that are not kept, so that none is played twice."""
         return [self.out, self.out.with_suffix(".dropped.jsonl")] if self.hint_failures else [self.out]
 
     def _jobs(self, retriever: Retriever) -> Iterator[Job]:
-        questions = read_questions(self.questions)
+        questions = self.named_questions()
         first = 0
         if self.hint_failures:
             failed = rationalise.failures(self.hint_failures)
