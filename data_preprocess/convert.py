@@ -36,6 +36,7 @@ from drag_rl.errors import InputError
 from drag_rl.files.folders import claim_files
 from drag_rl.files.manifest import Manifest
 from drag_rl.files.outputs import refuse_overlap
+from drag_rl.question_ids import QuestionIds
 from drag_rl.splits import document_of
 from drag_rl.types import Page
 
@@ -108,6 +109,8 @@ def convert_dataset(
             pages = pages_of_texts(dataset.texts, out_pages, twice)
         pages = (page for page in pages if selection.wants(page.doc_id))
         written = write_text_pages(out_pages, gold.watch(pages), facts, time.monotonic() - started)
+    if dataset.pdfs is None and selection.documents:
+        selection.check({page.doc_id for page in stream_pages(out_pages, PageText)})
     if dataset.ask:
         questions, left_out = selection.choose(dataset.ask(WrittenPages(out_pages)), dataset.languages)
         gold = GoldPages(name, questions)
@@ -161,6 +164,15 @@ def convert(
             help="File that names the documents that are wanted, one a line.", show_default="all of them"
         ),
     ] = None,
+    include_json: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Only the questions that this file names by their ids, as for drag evaluate; repeatable."
+        ),
+    ] = None,
+    exclude_json: Annotated[
+        list[Path] | None, typer.Option(help="Without the questions that such a file names; repeatable.")
+    ] = None,
     max_samples: Annotated[
         int, typer.Option(min=0, help="Keep so many questions, drawn by the seed; 0: all.")
     ] = 0,
@@ -181,6 +193,12 @@ def convert(
             show_default="answers",
         ),
     ] = None,
+    corpus: Annotated[
+        Path | None,
+        typer.Option(
+            help="deepretrieval: a dump of the documents, JSON lines.", show_default="SOURCE/corpus.jsonl"
+        ),
+    ] = None,
     ocr: Annotated[
         OcrMode,
         typer.Option(
@@ -194,6 +212,7 @@ def convert(
     selection = Selection(
         languages=tuple(language or ()),
         documents=read_documents(documents) if documents else frozenset(),
+        named=QuestionIds(include=tuple(include_json or ()), exclude=tuple(exclude_json or ())),
         max_samples=max_samples,
         val=val,
         test=test,
@@ -205,7 +224,7 @@ def convert(
             "options": options,
             "workers": workers,
             "watch": watch,
-            "reader_options": {"gold": gold},
+            "reader_options": {"gold": gold, "corpus": corpus},
         }
         manifest = convert_dataset(name, source, out_pages or out / "pages", out, selection, **run)
     report(Console(), out, manifest)

@@ -102,6 +102,7 @@ DATASETS: Table[Reader] = Table(
         "docvqa": "data_preprocess.docvqa:read_docvqa",
         "flashrag": "data_preprocess.flashrag:read_flashrag",
         "infographicvqa": "data_preprocess.infographicvqa:read_infographicvqa",
+        "madqa": "data_preprocess.madqa:read_madqa",
         "mmdocir": "data_preprocess.mmdocir:read_mmdocir",
         "mmlongbench-doc": "data_preprocess.mmlongbench_doc:read_mmlongbench_doc",
         "mp-docvqa": "data_preprocess.mp_docvqa:read_mp_docvqa",

@@ -44,7 +44,9 @@ class NumberedQuestions:
         if doc_id not in self._documents:
             if doc_id not in self._absent:
                 self._absent.add(doc_id)
-                self._questions.note(row, f"there is no document {doc_id[:100]!r}, which more may be asked of")
+                self._questions.note(
+                    row, f"there is no document {doc_id[:100]!r}, which more may be asked of"
+                )
             self._questions.dropped["questions_without_document"] += 1
         elif doc_id not in self._counts:  # it is not wanted, or cannot be read, which is listed once
             self._questions.dropped["questions_of_other_documents"] += 1
@@ -54,22 +56,24 @@ class NumberedQuestions:
             self._questions.drop(row, "questions_asked_again")
         else:
             self._asked.add(asked)
-            gold = self._there(row, doc_id, numbers)
+            gold = self.there(row, [(doc_id, number) for number in numbers])
             self._questions.add(row, gold, question_id=question_id, answers=list(answers))
 
     def pages_of(self, doc_id: str) -> int:
         """How many pages a document has."""
         return self._counts[doc_id]
 
-    def _there(self, row: VisualRow, doc_id: str, numbers: Sequence[int]) -> list[str]:
-        """The ids of those pages that the document has; the others are counted, and listed."""
-        gold = [f"{doc_id}#{number}" for number in dict.fromkeys(numbers)]
-        lost = [page_id for page_id in gold if page_id not in self._pages]
-        if lost:
-            self._questions.dropped["gold_pages_that_are_missing"] += len(lost)
-            names = ", ".join(lost)[:200]
-            self._questions.note(row, f"names {names}, of a document of {self.pages_of(doc_id)} pages")
-        return [page_id for page_id in gold if page_id in self._pages]
+    def there(self, row: VisualRow, places: Iterable[tuple[str, int]]) -> list[str]:
+        """The ids of those pages, by document and number, that are there; the others are counted, and listed."""
+        gold = []
+        for doc_id, number in dict.fromkeys(places):
+            if (page_id := f"{doc_id}#{number}") in self._pages:
+                gold.append(page_id)
+            else:
+                self._questions.dropped["gold_pages_that_are_missing"] += 1
+                why = f"names page {number} of {doc_id[:100]!r}, which has {self.pages_of(doc_id)} pages"
+                self._questions.note(row, why)
+        return gold
 
 
 def one_answer(cell: object) -> list[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Container, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from data_preprocess.pdf_files import document_name
 from drag_rl.errors import InputError
+from drag_rl.question_ids import QuestionIds
 from drag_rl.splits import ROUNDING, Split, document_of, draw, split_documents, split_questions
 from drag_rl.types import Question
 
@@ -23,6 +24,8 @@ class Selection:
     """Those asked in one of these languages, as the data set calls them; empty: all."""
     documents: frozenset[str] = frozenset()
     """Only these documents: their pages, and the questions whose gold pages are all theirs; empty: all."""
+    named: QuestionIds = field(default_factory=QuestionIds)
+    """Only the questions that files name by their ids, or those that they do not."""
     max_samples: int = 0
     """At most so many, drawn by the seed; 0: all."""
     val: float | None = None
@@ -45,7 +48,9 @@ class Selection:
 
     def settings(self) -> dict[str, object]:
         """What a manifest says of it."""
-        return asdict(self) | {"languages": list(self.languages), "documents": sorted(self.documents)}
+        files = {name: list(map(str, paths)) for name, paths in asdict(self.named).items()}
+        own = {"languages": list(self.languages), "documents": sorted(self.documents), "named": files}
+        return asdict(self) | own
 
     def wants(self, doc_id: str) -> bool:
         """Whether a document is wanted."""
@@ -76,7 +81,12 @@ class Selection:
         for split, questions in chosen.items():
             chosen[split] = [one for one in questions if all(map(self.wants, _documents(one)))]
             dropped["questions_of_other_documents"] += len(questions) - len(chosen[split])
-        ids = [question.question_id for questions in chosen.values() for question in questions]
+        everyone = [question for questions in chosen.values() for question in questions]
+        left = {question.question_id for question in self.named.choose(everyone)}
+        for split, questions in chosen.items():
+            chosen[split] = [one for one in questions if one.question_id in left]
+        dropped["questions_not_named"] = len(everyone) - len(left)
+        ids = sorted(left)
         if 0 < self.max_samples < len(ids):
             drawn = set(sorted(ids, key=lambda one: draw(self.seed, one))[: self.max_samples])
             for split, questions in chosen.items():

@@ -15,7 +15,7 @@ from data_preprocess.written_pages import WrittenPages
 from drag_rl.corpus.clean_text import clean_text
 from drag_rl.files.manifest import Problem
 from drag_rl.splits import Split
-from drag_rl.types import Question
+from drag_rl.types import Page, Question
 
 
 @dataclass(slots=True)
@@ -25,6 +25,8 @@ class VisualQuestions:
     data_source: str
     of_one_document: bool = True
     """Whether a question is asked of the document of its gold pages, and need not name it."""
+    own_ids: bool = False
+    """Whether question ids stay as they are, instead of having the data set's name before them."""
     splits: dict[Split, list[Question]] = field(default_factory=dict)
     dropped: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
@@ -41,7 +43,9 @@ class VisualQuestions:
         elif not gold:
             self.drop(row, "questions_without_gold_page")
         else:
-            own = f"{self.data_source}-{text_of(question_id)}" if text_of(question_id) else ""
+            own = text_of(question_id)
+            if own and not self.own_ids:
+                own = f"{self.data_source}-{own}"
             if own and own in self._ids:
                 self.drop(
                     row, "questions_asked_again", f"question id {text_of(question_id)!r} is there twice"
@@ -80,6 +84,17 @@ class VisualQuestions:
             dropped=self.dropped,
             problems=self.problems,
             numbered=numbered,
+            facts=facts,
+        )
+
+    def of_pages(self, pages: Sequence[Page], facts: Mapping[str, object]) -> Dataset:
+        """The data set of these questions, by page number, and pages of text, sorted."""
+        return Dataset(
+            pages=pages,
+            questions=self.splits,
+            dropped=self.dropped,
+            problems=self.problems,
+            numbered=True,
             facts=facts,
         )
 

@@ -65,6 +65,16 @@ def read_ocr_file(path: Path, sha256: str) -> tuple[list[Page], list[Problem]]:
     return [pages[key] for key in sorted(pages)], problems
 
 
+def document_of_file(name: str) -> str:
+    """The document id that a file's name means, as in an OCR file; empty if there is none.
+
+    >>> document_of_file("./specs/ch47_manual.pdf")
+    'specs/ch47_manual'
+    """
+    clean = " ".join(clean_text(name).split()).replace("\\", "/")
+    return doc_id_of(clean.removeprefix("./").lstrip("/"))
+
+
 def _pages_of(line: bytes, is_first: bool) -> Iterator[tuple[str, int, str, str] | str]:
     """Document id, page number, text and label of each page on a line, or what is wrong with it."""
     if not line.strip():
@@ -106,8 +116,7 @@ def _doc_id(row: Mapping[str, Any]) -> str:
     name = _first(row, DOCUMENT_FIELDS)
     if not isinstance(name, str) or not clean_text(name):
         raise _BadLineError(f"names no document (expected one of {', '.join(DOCUMENT_FIELDS)})")
-    clean = " ".join(clean_text(name).split()).replace("\\", "/")
-    doc_id = doc_id_of(clean.removeprefix("./").lstrip("/"))
+    doc_id = document_of_file(name)
     if not doc_id:
         raise _BadLineError(f"names no document (found {name!r:.40})")
     return doc_id
