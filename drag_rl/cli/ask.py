@@ -38,6 +38,10 @@ def ask(
     *,
     question: Annotated[list[str] | None, typer.Argument(help="The question.", show_default=False)] = None,
     session: SessionOptions,
+    scope: Annotated[
+        str,
+        typer.Option(metavar="DOC", help="Search this document only.", show_default="the whole corpus"),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, at the end.")] = False,
     open_pages: Annotated[
         bool, typer.Option("--open", help="Show the images of the cited pages; needs --pages.")
@@ -52,7 +56,7 @@ def ask(
     from drag_rl.handoff.session import asked_question, open_session
     from drag_rl.handoff.summary import summary
 
-    asked = asked_question(" ".join(question or ()))
+    asked = asked_question(" ".join(question or ()), scope)
     policy = replace(session.policy, timed=timings)
     if open_pages and policy.pages is None:
         raise InputError("--open needs --pages, the folder of pages with the images")

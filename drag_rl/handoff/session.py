@@ -32,9 +32,14 @@ class Session:
     _policies: Policies
 
     def ask(self, question: Question) -> AsyncGenerator[Step, None]:
-        """The steps from a question to its answer; see :mod:`drag_rl.handoff.asking` for them, and what they raise."""
+        """The steps from a question to its answer; see :mod:`drag_rl.handoff.asking` for them, and what they raise.
+
+        A question that is asked of a document is searched for in that document only.
+        """
         policy = self._policies.new(question, 0)
-        return asking(question, policy, self.retriever, self.episode, self.generator)
+        own = {"scope": "document"} if question.document else {}
+        episode = self.episode.model_copy(update=own)
+        return asking(question, policy, self.retriever, episode, self.generator)
 
     async def close(self) -> None:
         """Close the connections, in the event loop in which questions were asked."""
@@ -62,13 +67,14 @@ def open_session(options: SessionOptions, log: Path) -> Iterator[Session]:
         )
 
 
-def asked_question(text: str) -> Question:
+def asked_question(text: str, document: str = "") -> Question:
     """A question of somebody who asks, of which no gold page is known. Raises InputError for an empty one.
 
-    Its id is a digest of its text, so that the same question is drawn with the same seeds.
+    ``document`` is the id of the one that it is asked of, empty for the whole corpus. The question's id is a digest of
+    its text, so that the same question is drawn with the same seeds.
     """
     text = text.strip()
     if not text:
         raise InputError("the question is empty")
     digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
-    return Question(question_id=f"asked-{digest}", text=text, gold_page_ids=())
+    return Question(question_id=f"asked-{digest}", text=text, gold_page_ids=(), document=document)

@@ -52,6 +52,7 @@ def summary(told: Told, searcher: str, generator: Generator | None) -> dict[str,
     answer = answered.answer
     return {
         "question": outcome.question.text,
+        "scope": outcome.scope,
         "answer": answer.text if answer else None,
         "answered_by": answered.by,
         "refused": answer.refused if answer else False,

@@ -84,6 +84,9 @@ class FoundPages(BaseModel):
 
 
 Words = Annotated[str, Field(max_length=MAX_QUERY_CHARS)]
+Scope = Annotated[
+    str, Field(max_length=MAX_QUERY_CHARS, description="A document's id: search its pages only. Empty: all.")
+]
 
 
 def mcp_server(
@@ -153,10 +156,10 @@ def mcp_server(
         annotations=READS_ONLY,
         description="Find the pages that answer a question, by several searches of a model trained to search.",
     )
-    async def find_pages(question: Words, asked: Context) -> FoundPages:
+    async def find_pages(question: Words, asked: Context, document: Scope = "") -> FoundPages:
         try:
             async with asyncio.timeout(timeout_s), room:
-                told = await told_by(session.ask(asked_question(question)))
+                told = await told_by(session.ask(asked_question(question, document)))
         except TimeoutError:
             raise ToolError(f"no answer within {timeout_s:g} s") from None
         except (InputError, PolicyFailed) as error:

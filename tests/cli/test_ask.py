@@ -85,6 +85,16 @@ def test_one_that_only_searches_lists_its_pages(data, capsys):
     assert code == 0 and "Pages found, best first:" in out and "[pumps#2]" in out
 
 
+def test_one_document_is_searched_where_it_is_named(data, capsys):
+    words = "--searcher", "raw-question", "--episode", "answer=false max_turns=1", "--json", "--scope"
+    code, out, _ = ask(capsys, data, *words, "lamps", QUESTION)
+    told = json.loads(out)
+    hits = told["iterations"][0]["hits"]
+    assert code == 0 and told["scope"] == "lamps" and {hit["document"] for hit in hits} == {"lamps"}
+    code, _, err = ask(capsys, data, *words, "lamp", QUESTION)
+    assert code == 2 and "document 'lamp' has no page in the index" in err
+
+
 def test_json_tells_all_of_it(data, capsys):
     with FakeServer(searches) as small, FakeServer(lambda _: "NOT ANSWERABLE") as large:
         words = at(small, "--generator", large.url, "--generator-model", "big", "--json")

@@ -241,6 +241,8 @@ def post(url, body, **headers):
         (b'{"messages": [{"role": "user", "content": "x"}], "n": 2}', 422, "n: "),
         (b'{"messages": [{"role": "user", "content": "x"}], "tools": [{}]}', 422, "tools: "),
         (b'{"messages": [{"role": "user", "content": "' + b"x" * 30_000 + b'"}]}', 422, "30000 characters"),
+        (b'{"messages": [{"role": "user", "content": "x"}], "drag": {"scope": 1}}', 422, "drag.scope: "),
+        (b'{"messages": [{"role": "user", "content": "x"}], "drag": {"scope": "x"}}', 422, "document 'x'"),
         (b" " * 3_000_000, 413, "longer than"),
     ],
 )
@@ -295,6 +297,20 @@ def test_one_that_only_searches_lists_its_pages(data):
         )
     assert said.choices[0].message.content.splitlines()[:2] == ["Pages found, best first:", "[pumps#2]"]
     assert said.drag["answered_by"] == "nobody"
+
+
+def test_search_stays_in_a_document_that_a_request_names(data):
+    with serving(data) as (url, small, _):
+        for scope in ({}, {"drag": {"scope": "lamps"}}, {"drag": None}):
+            said = client(url).chat.completions.create(
+                model="drag", messages=[{"role": "user", "content": QUESTION}], extra_body=scope
+            )
+            documents = {hit["document"] for one in said.drag["iterations"] for hit in one.get("hits", ())}
+            if scope.get("drag"):
+                assert said.drag["scope"] == "lamps" and documents <= {"lamps"}
+                assert "one document" in small.requests[-1]["messages"][0]["content"]
+            else:
+                assert said.drag["scope"] is None and "pumps" in documents
 
 
 def test_what_a_page_of_another_site_could_send_is_refused(data):

@@ -91,6 +91,20 @@ def test_a_question_is_searched_and_answered(data):
     assert "seal" in told["pages"][0]["text"] and told["pages"][0]["url"] == "drag://pages/pumps%232"
 
 
+def test_a_question_is_searched_for_in_the_document_that_is_named(data):
+    with FakeServer(cites_first) as large, session_of(data, large) as session:
+        server = mcp_server(session.retriever, session, page_urls.as_resource)
+        asked = {"question": "Which needs care?"}
+        (found, lost), _ = called(
+            server,
+            ("find_pages", asked | {"document": "lamps"}),
+            ("find_pages", asked | {"document": "lamp"}),
+        )
+    pages = [page["id"] for page in found.structured_content["pages"]]
+    assert pages and all(page_id.startswith("lamps#") for page_id in pages)
+    assert lost.is_error and "document 'lamp' has no page in the index" in lost.content[0].text
+
+
 def test_what_is_wrong_is_an_error_of_the_tool_in_one_line(data):
     with FakeServer(lambda _: Failure(status=400, message="no")) as large, session_of(data, large) as session:
         server = mcp_server(session.retriever, session, page_urls.as_resource)

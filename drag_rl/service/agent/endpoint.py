@@ -88,7 +88,7 @@ class ChatCompletions:
     async def _steps(self, asked: AskRequest) -> AsyncGenerator[Step, None]:
         """The steps of a question, within the limit of time. Raises Refused when that is over."""
         deadline = asyncio.get_running_loop().time() + self._limits.timeout_s
-        async with aclosing(self._session.ask(asked_question(asked.question))) as steps:
+        async with aclosing(self._session.ask(asked_question(asked.question, asked.scope))) as steps:
             while True:
                 try:
                     async with asyncio.timeout_at(deadline):

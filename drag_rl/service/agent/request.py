@@ -2,7 +2,8 @@
 
 The question is the last message of the user. Earlier messages are not read: a searcher is trained on single questions.
 Fields that steer a model's words (``temperature``, ``max_tokens`` ...) are accepted and not used, as what the searcher
-does is what it was trained to do; ``tools`` are refused, for it calls none but its own.
+does is what it was trained to do; ``tools`` are refused, for it calls none but its own. A field of ours is
+``"drag": {"scope": "DOCUMENT"}``: the question is asked of this document, and search stays in it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ class _StreamOptions(BaseModel):
     include_usage: bool = False
 
 
+class _Ours(BaseModel):
+    scope: str = ""
+
+
 class _Body(BaseModel):
     model: str = ""
     messages: Annotated[list[_Message], Field(min_length=1, max_length=1000)]
@@ -34,6 +39,7 @@ class _Body(BaseModel):
     stream_options: _StreamOptions | None = None
     n: Literal[1] | None = None
     tools: Annotated[list[Any], Field(max_length=0)] | None = None
+    drag: _Ours | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +51,15 @@ class AskRequest:
     """Whether steps are sent as they happen."""
     usage: bool
     """Whether a stream ends with the counts of tokens."""
+    scope: str = ""
+    """The document that the question is asked of; empty for the whole corpus."""
 
 
 def read_ask_request(body: bytes) -> AskRequest:
     """What a body asks. Raises InputError in one line.
 
     >>> read_ask_request(b'{"messages": [{"role": "user", "content": "Why?"}], "stream": true}')
-    AskRequest(question='Why?', stream=True, usage=False)
+    AskRequest(question='Why?', stream=True, usage=False, scope='')
     """
     try:
         read = _Body.model_validate_json(body)
@@ -68,7 +76,12 @@ def read_ask_request(body: bytes) -> AskRequest:
             f"messages: the question has {len(text)} characters; {MAX_QUESTION_CHARS} are allowed"
         )
     options = read.stream_options
-    return AskRequest(question=text, stream=read.stream, usage=bool(options and options.include_usage))
+    return AskRequest(
+        question=text,
+        stream=read.stream,
+        usage=bool(options and options.include_usage),
+        scope=read.drag.scope if read.drag else "",
+    )
 
 
 def _text(content: str | list[dict[str, Any]] | None) -> str:
