@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from colour_pages import COLOURS, ColourRetriever, SeesColours, page_image
@@ -11,14 +13,17 @@ from drag_rl.doctor import index as index_checks
 from drag_rl.doctor import late
 from drag_rl.doctor.check import Doubt
 from drag_rl.doctor.examine import examine_parts
+from drag_rl.doctor.rewards import sample_rewards
 from drag_rl.doctor.searching import gold_reachable
 from drag_rl.doctor.setup import SetUp
 from drag_rl.errors import InputError
+from drag_rl.protocol import EpisodeConfig
 from drag_rl.questions import write_questions
 from drag_rl.retrieval import Query, build_index
 from drag_rl.retrieval.combine.rerank import RerankedRetriever
 from drag_rl.retrieval.late.embedder import PageVectors
 from drag_rl.types import Question
+from reward.table import RewardConfig
 
 WORDS = ("fox", "whale", "tree", "leaf", "rotor", "seal")
 IMAGES = {f"{name}#1": page_image({(number % 4, number % 3): name}) for number, name in enumerate(COLOURS)}
@@ -169,6 +174,24 @@ def test_pages_without_text_are_looked_for_by_their_question(index):
     assert gold_reachable(index, QUESTIONS) == (
         "6 gold pages are found by the rarest words of their own text, or by their question where they have none, 6 of "
         "them first"
+    )
+
+
+def test_of_pages_without_text_the_question_is_rewarded_and_another_is_not(index):
+    set_up = SetUp(reward=RewardConfig(weights={"reciprocal_rank": 1.0}), episode=EpisodeConfig(top_k=1))
+    said = sample_rewards(QUESTIONS, index, set_up)
+    assert said.startswith("reciprocal_rank=1, best search: the question 1.000, without stop words 1.000, ")
+    assert said.endswith(
+        "its gold page's words (of a page without text, the question) 1.000, another page's words (of one without "
+        "text, another question) 0.000; 100% of the questions tell them apart"
+    )
+    alike = [replace(question, text="the same words") for question in QUESTIONS]
+    doubted = sample_rewards(alike, index, set_up)
+    assert isinstance(doubted, Doubt) and "earn no more than another page's" in doubted.detail
+    assert doubted.detail.endswith("whether the index sees what is asked for: drag search --explain")
+    texts = dict.fromkeys(IMAGES, "") | {"red#1": "a red one", "blue#1": "a blue one"}
+    assert "its gold page's words (of a page" in sample_rewards(
+        QUESTIONS, ColourRetriever(IMAGES, texts), set_up
     )
 
 

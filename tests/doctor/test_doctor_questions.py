@@ -4,79 +4,24 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_corpus import page_of
+from question_faults import FAULTS, World, examined, wrong
 
 from drag_rl.cli.main import main
-from drag_rl.corpus.pages import write_pages
-from drag_rl.doctor.check import Check
-from drag_rl.doctor.examine import examine_parts
-from drag_rl.doctor.setup import SetUp
+from drag_rl.doctor.splits import leaks
 from drag_rl.doctor.splits.asked import Asked, QuestionFile
 from drag_rl.doctor.splits.evidence import number_in, numbers_of
-from drag_rl.doctor.splits.leaks import find_leaks
 from drag_rl.episode import EpisodeConfig
 from drag_rl.near_duplicates import is_near, word_set
-from drag_rl.questions import question_to_row, write_questions
+from drag_rl.questions import question_to_row
 from drag_rl.retrieval import build_index
-from drag_rl.types import Page, Question
-
-PARTS = [f"part{number:02}" for number in range(60)]
-FILLER = " ".join(f"plain{number}" for number in range(40))
-
-
-@dataclass
-class World:
-    """Three splits of two documents each, ten pages a document, and a question for each page."""
-
-    pages: list[Page] = field(default_factory=list)
-    splits: dict[str, list[Question]] = field(default_factory=dict)
-
-    @classmethod
-    def clean(cls) -> World:
-        world = cls()
-        for place, part in enumerate(PARTS):
-            split, document = ("train", "val", "test")[place // 20], f"doc{place // 10}"
-            page = page_of(
-                document, place % 10 + 1, f"The {part} has a torque of {place}.5 Nm. {FILLER} {part}"
-            )
-            world.pages.append(page)
-            question = Question(
-                question_id=f"q{place}",
-                text=f"How firmly should one tighten the {part}?",
-                gold_page_ids=(page.page_id,),
-                answers=(f"{place}.50",),
-                document=document if place % 2 else "",
-            )
-            world.splits.setdefault(split, []).append(question)
-        return world
-
-    def change(self, split: str, row: int, **facts: object) -> None:
-        """Change a question; ``row`` is 1-based."""
-        self.splits[split][row - 1] = replace(self.splits[split][row - 1], **facts)
-
-    def write(self, folder: Path) -> dict[str, Check]:
-        """Write everything, and examine it."""
-        write_pages(folder / "pages", self.pages, stage="ingest", pdf_dir=None)
-        for split, questions in self.splits.items():
-            write_questions(folder / f"questions.{split}.parquet", questions, split)
-        return examined(folder)
-
-
-def examined(folder: Path, **parts: object) -> dict[str, Check]:
-    set_up = SetUp(questions=(folder,), **{"pages": folder / "pages", **parts})  # type: ignore[arg-type]
-    return {check.name: check for check in examine_parts(set_up)}
-
-
-def wrong(checks: dict[str, Check]) -> dict[str, str]:
-    return {check.name: check.status for check in checks.values() if check.status != "ok"}
-
+from drag_rl.types import Question
 
 ALL = [
     "questions",
@@ -107,107 +52,6 @@ def test_a_clean_set_is_well_in_every_check(tmp_path: Path) -> None:
     ]
     assert [check.name for check in within] == ["documents in index", "gold in index"]
     assert all(check.ok for check in within)
-
-
-def same_id(world: World) -> None:
-    world.change("val", 3, question_id="q0")
-
-
-def no_word(world: World) -> None:
-    world.change("train", 2, text="?!")
-
-
-def no_answer(world: World) -> None:
-    world.change("test", 5, answers=())
-
-
-def twice(world: World) -> None:
-    world.splits["val"].append(replace(world.splits["val"][1], question_id="again"))
-
-
-def twice_with_other_gold(world: World) -> None:
-    first = world.splits["val"][2]
-    world.splits["val"].append(
-        replace(first, question_id="again", gold_page_ids=("doc2#1",), answers=("20.5",))
-    )
-
-
-def asked_in_training(world: World) -> None:
-    """The copy is asked of the same page, whose documents stay where they are: so two splits share it, too."""
-    world.splits["test"].append(
-        replace(
-            world.splits["train"][4], question_id="again", text="how firmly should one tighten the part04"
-        )
-    )
-
-
-def nearly_asked_in_training(world: World) -> None:
-    world.change("test", 7, text="How firmly should one tighten the part04, please?")
-
-
-def document_of_two_splits(world: World) -> None:
-    world.splits["val"].append(world.splits["train"].pop())
-
-
-def no_such_document(world: World) -> None:
-    world.change("train", 2, document="doc9", gold_page_ids=("doc9#2",), answers=())
-    world.splits = {split: [replace(one, answers=()) for one in own] for split, own in world.splits.items()}
-
-
-def no_such_page(world: World) -> None:
-    world.change("train", 3, gold_page_ids=("doc0#3", "doc0#77"))
-
-
-def damaged_page(world: World) -> None:
-    world.pages[2] = page_of("doc0", 3, "", "failed")
-
-
-def answer_elsewhere(world: World) -> None:
-    world.change("val", 4, answers=("eleven Nm", "24.05"))
-
-
-def question_on_its_page(world: World) -> None:
-    text = world.pages[24].text + "\nHow FIRMLY should one tighten the  part24?\n"
-    world.pages[24] = replace(world.pages[24], text=text)
-
-
-def copied_document(world: World) -> None:
-    """The last document has the pages of the first, which are said of documents and not of each page."""
-    for place in range(10):
-        world.pages[50 + place] = replace(world.pages[50 + place], text=world.pages[place].text)
-        world.change("test", 11 + place, answers=(f"{place}.5",))
-
-
-def copied_page(world: World) -> None:
-    world.pages[50] = replace(world.pages[50], text=world.pages[0].text)
-    world.change("test", 11, answers=("0.5",))
-
-
-FAULTS: list[tuple[Callable[[World], None], dict[str, str], str]] = [
-    (same_id, {"question ids": "warn"}, "questions.val.parquet row 3 has the id 'q0' of "),
-    (no_word, {"empty questions": "fail"}, 'questions.train.parquet row 2 is one ("?!")'),
-    (no_answer, {"answers": "warn"}, "1 of 60 questions (1.7%) have none"),
-    (twice, {"repeated questions": "warn"}, "questions.val.parquet row 21 that of row 2 "),
-    (twice_with_other_gold, {"contradicting gold": "warn"}, "row 21 has doc2#1, row 3 has doc2#3"),
-    (
-        asked_in_training,
-        {"copied questions": "fail", "shared documents": "warn"},
-        "1 of 21 questions of questions.test.parquet are asked in an earlier file",
-    ),
-    (nearly_asked_in_training, {"near-duplicate questions": "warn"}, "questions.test.parquet row 7 "),
-    (document_of_two_splits, {"shared documents": "warn"}, "doc1 "),
-    (no_such_document, {"documents in pages": "fail"}, "questions.train.parquet row 2 of 'doc9'"),
-    (no_such_page, {"gold in pages": "fail"}, "questions.train.parquet row 3 has doc0#77"),
-    (damaged_page, {"gold in pages": "fail"}, "questions.train.parquet row 3 has doc0#3 (damaged)"),
-    (answer_elsewhere, {"answers on gold pages": "warn"}, 'questions.val.parquet row 4 "How firmly'),
-    (
-        question_on_its_page,
-        {"questions on gold pages": "warn"},
-        "1 of 60 questions (1.7%) stand word for word",
-    ),
-    (copied_document, {"copied documents": "warn"}, "doc0 ("),
-    (copied_page, {"copied pages": "warn"}, "doc0#1 ("),
-]
 
 
 @pytest.mark.parametrize(("fault", "lines", "said"), FAULTS, ids=[fault.__name__ for fault, *_ in FAULTS])
@@ -284,27 +128,16 @@ def doctor(*words: str) -> int:
     return int(stop.value.code or 0)
 
 
+@settings(max_examples=40)
 @given(
     st.lists(st.lists(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=6)), min_size=2, max_size=3)
 )
 def test_leaks_are_those_of_every_pair(splits: list[list[list[str]]]) -> None:
     files = [
-        QuestionFile(
-            Path(f"{number}"),
-            [
-                Asked(
-                    Path(f"{number}"),
-                    row,
-                    Question(question_id=f"{number} {row}", text=" ".join(words), gold_page_ids=("d#1",)),
-                )
-                for row, words in enumerate(split, start=1)
-            ],
-            [],
-        )
-        for number, split in enumerate(splits)
+        file_of(f"{number}", [" ".join(words) for words in split]) for number, split in enumerate(splits)
     ]
-    leaks = find_leaks(files)
-    found = {one: "copied" for _, one in leaks.copied} | {one: "near" for _, one in leaks.near}
+    leaked = leaks.find_leaks(files)
+    found = {one: "copied" for _, one in leaked.copied} | {one: "near" for _, one in leaked.near}
     earlier: list[Asked] = []
     for file in files:
         for one in file.asked:
@@ -319,6 +152,7 @@ def test_leaks_are_those_of_every_pair(splits: list[list[list[str]]]) -> None:
         earlier += file.asked
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 10**12), st.integers(0, 999), st.sampled_from(["${}", "{} %", "€ {}", "({})", "{}"]))
 def test_a_number_is_found_however_it_is_written(whole: int, part: int, form: str) -> None:
     value = number_in(form.format(f"{whole}.{part:03}"))
@@ -327,22 +161,22 @@ def test_a_number_is_found_however_it_is_written(whole: int, part: int, form: st
         assert value in numbers_of(written)
 
 
-def test_half_a_million_questions_of_few_words_take_bounded_time() -> None:
-    """Each has thousands of others with its rarest words; a twentieth of half a million is tried here."""
+def test_a_question_is_compared_with_a_limited_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of few words, each question shares its rarest ones with a great part of the others; the line says so."""
+    monkeypatch.setattr(leaks, "MAX_COMPARED", 5)
     draw = random.Random(0)
-    words = [f"w{number}" for number in range(60)]
-    rows = [" ".join(draw.sample(words, 8)) for _ in range(4000)]
-    files = [
-        QuestionFile(
-            Path(f"{number}"),
-            [
-                Asked(
-                    Path(f"{number}"), row, Question(question_id=text, text=text, gold_page_ids=(f"{row}#1",))
-                )
-                for row, text in enumerate(own)
-            ],
-            [],
-        )
-        for number, own in enumerate((rows[:2000], rows[2000:]))
+    texts = [" ".join(draw.sample([f"w{number}" for number in range(12)], 6)) for _ in range(200)]
+    found = leaks.find_leaks([file_of("one", texts[:100]), file_of("two", texts[100:])])
+    assert found.cut > 50
+    said = leaks.near(found)
+    assert f"{found.cut} have more candidates than 5" in (said if isinstance(said, str) else said.detail)
+
+
+def file_of(name: str, texts: Sequence[str]) -> QuestionFile:
+    """A file of questions, each of its own gold page."""
+    path = Path(name)
+    questions = [
+        Question(question_id=f"{name} {row}", text=text, gold_page_ids=("d#1",))
+        for row, text in enumerate(texts, 1)
     ]
-    assert find_leaks(files).sizes.total() == 4000
+    return QuestionFile(path, [Asked(path, row, one) for row, one in enumerate(questions, 1)], [])

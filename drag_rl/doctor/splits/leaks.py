@@ -19,7 +19,7 @@ from drag_rl.doctor.splits.asked import Asked, QuestionFile, shown
 from drag_rl.errors import InputError
 from drag_rl.near_duplicates import NearDuplicates, is_near, word_set
 
-MAX_COMPARED = 2000
+MAX_COMPARED = 500
 """Questions that one is compared with, at most; only sets of few different words come near it."""
 ANY_DOCUMENT = None
 
