@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,6 +18,9 @@ from drag_rl.errors import InputError
 
 Row = Mapping[str, Any]
 
+DELIMITERS = ",;\t"
+"""What stands between the fields of a CSV: the one of these that the header has most of. Excel writes semicolons where
+the comma is the decimal point."""
 SHOWN_CHARS = 100
 """Characters of a wrong value that a message shows, at most."""
 
@@ -41,6 +46,19 @@ def shown(value: object) -> str:
     """A value as a message can show it: in one short line."""
     text = repr(value)
     return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}..."
+
+
+def plain_value(value: Any) -> Any:
+    """A cell of a table as JSON would have it: dates as text, whole numbers without a point, None for no number.
+
+    >>> plain_value(3.0), plain_value(float("nan")), plain_value(datetime(2024, 5, 1))
+    (3, None, '2024-05-01')
+    """
+    if isinstance(value, datetime | date | time):
+        return value.isoformat().removesuffix("T00:00:00")
+    if isinstance(value, float):
+        return None if math.isnan(value) else int(value) if value.is_integer() else value
+    return value
 
 
 def json_object(line: str) -> dict[str, Any]:
@@ -88,7 +106,9 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_number
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, Row]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
+        header = file.readline()
+        file.seek(0)
+        reader = csv.DictReader(file, strict=True, delimiter=max(DELIMITERS, key=header.count))
         names = reader.fieldnames or ()
         if len(set(names)) < len(names):
             raise InputError(f"{path} line 1: column {_twice(names)!r} is duplicated")

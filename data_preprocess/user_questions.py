@@ -1,43 +1,43 @@
 """Turn your own questions into training files: ``drag data questions``.
 
-Reads JSONL (one object a line) or CSV (with a header). Columns: ``question``, ``file`` (or ``document``) and ``pages``
-(or ``page``); optional ``answers`` (or ``answer``), ``grades`` (or ``grade``), ``id``, ``images`` and
-``data_source``. ``file`` is a document id, a path below the PDF folder, or a file name that only one document
-has. ``document``, in its place or beside it, says more: the question is asked of that document, as "according to the
-report" is, and search may stay in it (``drag.episode.scope``). ``pages`` counts from 1: ``4``, ``[4, 7]``,
-``"3-5, 9"``. ``grades`` say how well the pages answer, one for all or one for each in the order of ``pages``: ``2``,
-``[3, 1]``, ``"3, 1"``; without them all are 1. In CSV several answers or images are separated by ``|``. Image paths are
-relative to the input file.
+Reads JSONL (one object a line), CSV, a sheet of an Excel workbook, or parquet. Columns: ``question``, ``file`` (or
+``document``) and ``pages`` (or ``page``); optional ``answers`` (or ``answer``), ``grades`` (or ``grade``), ``id``,
+``images`` and ``data_source``. They may be called otherwise in your file: ``--column question=Frage``. ``file`` is a
+document id, a path below the PDF folder, or a file name that only one document has. ``document``, in its place or
+beside it, says more: the question is asked of that document, as "according to the report" is, and search may stay in it
+(``drag.episode.scope``). ``pages`` counts from 1: ``4``, ``[4, 7]``, ``"3-5, 9"``. ``grades`` say how well the pages
+answer, one for all or one for each in the order of ``pages``: ``2``, ``[3, 1]``, ``"3, 1"``; without them all are 1. In
+CSV and workbooks several answers or images are separated by ``|``. Image paths are relative to the input file.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
-from pathlib import Path, PurePosixPath
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from data_preprocess.graded_pages import graded_pages
+from data_preprocess.named_documents import Documents
+from data_preprocess.question_columns import place_in, read_columns, renamed, table_rows
 from data_preprocess.question_images import check_image
-from data_preprocess.question_rows import Row, read_rows, shown
+from data_preprocess.question_rows import Row, shown
 from data_preprocess.question_set import FILES, STAGES, report, write_question_set
 from drag_rl.console import run_app
 from drag_rl.corpus.copies import copies
-from drag_rl.corpus.image_pages import split_place
 from drag_rl.corpus.pages import load_pages
 from drag_rl.corpus.pool import pool_fingerprint, read_left_out
-from drag_rl.corpus.sources import doc_id_of
 from drag_rl.errors import InputError
 from drag_rl.files.folders import claim_files
 from drag_rl.files.manifest import Manifest, read_manifest, sha256_file
 from drag_rl.files.outputs import refuse_overlap
 from drag_rl.splits import ROUNDING, Split, document_of, split_documents, split_questions
-from drag_rl.types import Page, Question
+from drag_rl.types import Question
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -57,68 +57,29 @@ COLUMNS = (
 )
 
 
-class Documents:
-    """Finds a document of a PAGES_DIR by any name that a user may give it."""
+def read_user_questions(
+    path: Path, documents: Documents, columns: Mapping[str, str] | None = None, sheet: str | None = None
+) -> list[Question]:
+    """The questions of a file, in order; ``columns`` are our names and the file's, ``sheet`` that of a workbook.
 
-    def __init__(self, pages: Sequence[Page], left_out: Mapping[str, str]) -> None:
-        self._pages = {(page.doc_id, page.page_number): page for page in pages}
-        self._left_out = left_out
-        self._counts = Counter(page.doc_id for page in pages)
-        self._names: dict[str, set[str]] = {}
-        for doc_id, source in {(page.doc_id, split_place(page.source_file)[0]) for page in pages}:
-            for name in {doc_id, source, PurePosixPath(doc_id).name, PurePosixPath(source).name}:
-                self._names.setdefault(name, set()).add(doc_id)
-
-    def find(self, file: str) -> str:
-        """The document id for a file; raises ``InputError`` unless just one document is called that."""
-        name = PurePosixPath(file.replace("\\", "/")).as_posix()
-        found = {name} if name in self._counts else self._names.get(name, set())
-        found = found or self._names.get(doc_id_of(name), set())
-        if len(found) > 1:
-            raise InputError(f"file {shown(file)} may be {' or '.join(sorted(found))}; give its path")
-        if not found:
-            raise InputError(f"file {shown(file)} is not one of the documents: {self._some()}")
-        return next(iter(found))
-
-    def page_id(self, doc_id: str, number: int) -> str:
-        """The id of a page; raises ``InputError`` if it is not there, unreadable, or left out of the pool."""
-        page = self._pages.get((doc_id, number))
-        if page is None:
-            raise InputError(f"{doc_id} has no page {number}; it has {self._counts[doc_id]}, counted from 1")
-        if page.status == "failed":
-            raise InputError(f"page {number} of {doc_id} could not be read ({page.reason})")
-        if page.page_id in self._left_out:
-            raise InputError(
-                f"page {number} of {doc_id} is left out of the pool ({self._left_out[page.page_id]})"
-            )
-        return page.page_id
-
-    def _some(self) -> str:
-        names = sorted(self._counts)
-        return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
-def read_user_questions(path: Path, documents: Documents) -> list[Question]:
-    """The questions of a JSONL or CSV file, in order.
-
-    Raises ``InputError`` naming the file and the line that is wrong.
+    Raises ``InputError`` naming the file and the line or row that is wrong.
     """
     questions: list[Question] = []
-    lines: dict[str, int] = {}
+    places: dict[str, str] = {}
     check = cache(check_image)  # a picture may belong to many questions
-    for number, row in read_rows(path):
+    for number, given in table_rows(path, sheet):
+        where = place_in(path, number)
         try:
+            row = renamed(given, columns or {}, COLUMNS)
             question = _question(row, f"user-{number:05d}", documents, path.parent, check)
         except InputError as error:
-            raise InputError(f"{path} line {number}: {error}") from error
+            raise InputError(f"{where}: {error}") from error
         except RecursionError as error:  # only to show a wrong value takes that
-            raise InputError(f"{path} line {number}: is nested too deeply") from error
-        if question.question_id in lines:
-            earlier = lines[question.question_id]
-            raise InputError(
-                f"{path} line {number}: id {shown(question.question_id)} is duplicated: line {earlier} has it too"
-            )
-        lines[question.question_id] = number
+            raise InputError(f"{where}: is nested too deeply") from error
+        if question.question_id in places:
+            earlier = places[question.question_id].removeprefix(f"{path} ")
+            raise InputError(f"{where}: id {shown(question.question_id)} is duplicated: {earlier} has it too")
+        places[question.question_id] = where
         questions.append(question)
     if not questions:
         raise InputError(f"{path}: has no question")
@@ -128,9 +89,6 @@ def read_user_questions(path: Path, documents: Documents) -> list[Question]:
 def _question(
     row: Row, default_id: str, documents: Documents, folder: Path, check: Callable[[Path], None]
 ) -> Question:
-    unknown = [name for name in row if name not in COLUMNS]
-    if unknown:
-        raise InputError(f"column {shown(unknown[0])} is unknown; the columns are {', '.join(COLUMNS)}")
     asked_of = documents.find(_text(row, "document")) if _is_given(row, "document") else ""
     doc_id = documents.find(_text(row, "file")) if not asked_of or _is_given(row, "file") else asked_of
     if asked_of not in ("", doc_id):
@@ -195,12 +153,21 @@ def _as_text(value: object, name: str) -> str:
 
 
 def import_questions(
-    input_file: Path, pages_dir: Path, out_dir: Path, *, val: float, test: float, seed: int
+    input_file: Path,
+    pages_dir: Path,
+    out_dir: Path,
+    *,
+    val: float,
+    test: float,
+    seed: int,
+    columns: Mapping[str, str] | None = None,
+    sheet: str | None = None,
 ) -> Manifest:
     """Check a user's questions against the pages, split them by document and write the question set.
 
     ``val`` and ``test`` are shares of all questions, in [0, 1] together; what is left is for training. Documents that
-    are the same under several names go to one split. Raises ``InputError``.
+    are the same under several names go to one split. ``columns`` and ``sheet`` are those of
+    :func:`read_user_questions`. Raises ``InputError``.
     """
     started = time.monotonic()
     if not (val >= 0 and test >= 0 and val + test <= 1 + ROUNDING):
@@ -209,7 +176,7 @@ def import_questions(
     claim_files(out_dir, STAGES, FILES)
     page_rows = load_pages(pages_dir)
     documents = Documents(page_rows, read_left_out(pages_dir))
-    questions = read_user_questions(input_file, documents)
+    questions = read_user_questions(input_file, documents, columns, sheet)
     counts = Counter(document_of(question) for question in questions)
     shares: dict[Split, float] = {"val": val, "test": test}
     documents_split = split_documents(dict(sorted(counts.items())), shares, seed, {}, copies(page_rows))
@@ -223,7 +190,14 @@ def import_questions(
             "pages": read_manifest(pages_dir).fingerprint,
             "pool": pool_fingerprint(pages_dir),
         },
-        config={"val": val, "test": test, "seed": seed, "documents": documents_split},
+        config={
+            "val": val,
+            "test": test,
+            "seed": seed,
+            "columns": dict(columns or {}),
+            "sheet": sheet,
+            "documents": documents_split,
+        },
         dropped=dropped,
         seconds=time.monotonic() - started,
     )
@@ -231,7 +205,7 @@ def import_questions(
 
 @app.command("questions")
 def user_questions(
-    input_file: Annotated[Path, typer.Option("--input", help="A .jsonl or .csv file of questions.")],
+    input_file: Annotated[Path, typer.Option("--input", help="A .jsonl, .csv, .xlsx or .parquet file.")],
     pages: Annotated[Path, typer.Option(help="Pages made by `drag ingest`; every gold page must be there.")],
     out: Annotated[Path, typer.Option(help="Folder for questions.{train,val,test}.parquet.")],
     val: Annotated[float, typer.Option(help="Share of questions for val, 0 to 1; whole documents.")] = 0.1,
@@ -239,9 +213,21 @@ def user_questions(
         float, typer.Option(help="Share of questions for test; 1 makes a benchmark of all, with --val 0.")
     ] = 0.1,
     seed: Annotated[int, typer.Option(help="Seed of the split and of the order.")] = 0,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OURS=THEIRS",
+            help="What your file calls a column, such as question=Frage; repeat it. Others of yours are passed over.",
+        ),
+    ] = None,
+    sheet: Annotated[
+        str | None, typer.Option(help="Sheet of the workbook.", show_default="the only one")
+    ] = None,
 ) -> None:
     """Turn your own questions into training files, split by document."""
-    report(Console(), out, import_questions(input_file, pages, out, val=val, test=test, seed=seed))
+    columns = read_columns(column or (), COLUMNS)
+    run: dict[str, Any] = {"val": val, "test": test, "seed": seed, "columns": columns, "sheet": sheet}
+    report(Console(), out, import_questions(input_file, pages, out, **run))
 
 
 if __name__ == "__main__":

@@ -173,7 +173,7 @@ def test_a_wrong_line_is_named(tmp_path: Path, change: dict[str, object], named:
         ("q.jsonl", b"\n\n", "has no question"),
         ("q.csv", b"question,file,pages\nHow?,manual-1\n", "line 2: has more or fewer fields"),
         ("q.csv", b'question,file,pages\n"How?,manual-1,1\n', "cannot be read as UTF-8 csv"),
-        ("q.xlsx", b"", "must be a .jsonl or .csv file"),
+        ("q.ods", b"", "must be a .jsonl, .csv, .xlsx or .parquet file"),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path: Path, name: str, content: bytes, named: str) -> None:
