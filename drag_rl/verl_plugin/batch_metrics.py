@@ -6,14 +6,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
+from drag_rl.types import Outcome
 from drag_rl.verl_plugin.finished import FinishedRollout
 
 
 def batch_metrics(rollouts: Sequence[FinishedRollout]) -> dict[str, float]:
-    """Metric -> value for a batch: means of the reward's breakdown, sampled entropy, pages shown blank."""
+    """Metric -> value for a batch: means of the reward's breakdown, sampled entropy, where it searched, blank pages."""
     return {
         **breakdown_means(rollout.breakdown for rollout in rollouts),
         **sampled_entropy([rollout.own_logprobs for rollout in rollouts]),
+        **in_document([rollout.outcome for rollout in rollouts]),
         "drag/blank_pages": float(sum(rollout.blank_pages for rollout in rollouts)),
     }
 
@@ -29,6 +31,17 @@ def breakdown_means(breakdowns: Iterable[Mapping[str, float]]) -> dict[str, floa
         for name, value in breakdown.items():
             columns[name].append(float(value))
     return {f"drag/{name}/mean": fmean(values) for name, values in columns.items()}
+
+
+def in_document(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """The share of rollouts that searched only the document of their question, where any should (``scope=document``).
+
+    >>> in_document([])
+    {}
+    """
+    if not any(outcome.config.scope == "document" for outcome in outcomes):
+        return {}
+    return {"drag/in_document": fmean(outcome.scope is not None for outcome in outcomes)}
 
 
 def sampled_entropy(logprobs: Sequence[Sequence[float]]) -> dict[str, float]:
