@@ -32,12 +32,12 @@ FLAT = 0.5
 """Where more than this share of the questions pays every query the same, a group teaches seldom."""
 
 
-class _Words(Baseline):
-    """Searches the rarest words of a page once, then answers."""
+class _Once(Baseline):
+    """Searches some words once, then answers."""
 
-    def __init__(self, retriever: Retriever, page_id: str) -> None:
+    def __init__(self, retriever: Retriever, words: str) -> None:
         super().__init__(retriever)
-        self._words = rarest_words(retriever.pages, page_id) or page_id
+        self._words = words
 
     async def query(self, state: EpisodeState) -> str | None:
         """The words."""
@@ -45,17 +45,27 @@ class _Words(Baseline):
 
 
 QUERIES = ("the question", "without stop words", "its gold page's words", "another page's words")
+WITHOUT_TEXT = (
+    *QUERIES[:2],
+    "its gold page's words (of a page without text, the question)",
+    "another page's words (of one without text, another question)",
+)
 
 
 def sample_rewards(asked: Sequence[Question], retriever: Retriever, set_up: SetUp) -> str | Doubt:
-    """Reward four searches of each of some questions, from good to useless, as a group of rollouts would be."""
-    chosen = [asked[place] for place in spread(asked, REWARDED)]
+    """Reward four searches of each of some questions, from good to useless, as a group of rollouts would be.
+
+    A page that has no text, which an index of page images may find, has no words to search: a question stands for it.
+    """
+    places = spread(asked, REWARDED)
     groups = [
-        [_reward(question, policy, retriever, set_up) for policy in _policies(question, retriever)]
-        for question in chosen
+        [_reward(asked[place], policy, retriever, set_up) for policy in _policies(asked, place, retriever)]
+        for place in places
     ]
     means = [fmean(rewards) for rewards in zip(*groups, strict=True)]
-    paid = ", ".join(f"{name} {mean:.3f}" for name, mean in zip(QUERIES, means, strict=True))
+    texts = all(rarest_words(retriever.pages, asked[place].gold_page_ids[0]) for place in places)
+    names = QUERIES if texts else WITHOUT_TEXT
+    paid = ", ".join(f"{name} {mean:.3f}" for name, mean in zip(names, means, strict=True))
     found = f"{_described(set_up.reward)}: {paid}"
     every = [reward for group in groups for reward in group]
     if not all(map(math.isfinite, every)):
@@ -76,8 +86,9 @@ def sample_rewards(asked: Sequence[Question], retriever: Retriever, set_up: SetU
             "nothing: weigh deep_rank, which grades every rank"
         )
     if means[2] <= means[3]:
+        hint = "" if texts else ", and whether the index sees what is asked for: drag search --explain"
         return Doubt(
-            f"{found}; a page's own words earn no more than another page's: look at weights and variant"
+            f"{found}; a page's own words earn no more than another page's: look at weights and variant{hint}"
         )
     return f"{found}; {1 - flat:.0%} of the questions tell them apart"
 
@@ -98,16 +109,18 @@ def gaming(asked: Sequence[Question], retriever: Retriever, set_up: SetUp) -> st
     )
 
 
-def _policies(question: Question, retriever: Retriever) -> list[LocalPolicy]:
-    """A policy for each of ``QUERIES``."""
-    pages = retriever.pages.page_ids
+def _policies(asked: Sequence[Question], place: int, retriever: Retriever) -> list[LocalPolicy]:
+    """A policy for each of ``QUERIES``, of the question at a place."""
+    pages, question = retriever.pages, asked[place]
     gold = question.gold_page_ids[0]
-    half_way = (retriever.pages.row(gold) + len(pages) // 2) % len(pages)
+    other = pages.page_ids[(pages.row(gold) + len(pages) // 2) % len(pages)]
+    half_way = (place + len(asked) // 2) % len(asked)
+    others = (one.text for one in (*asked[half_way:], *asked[:half_way]) if gold not in one.gold_page_ids)
     return [
         RawQuestion(retriever),
         Keywords(retriever),
-        _Words(retriever, gold),
-        _Words(retriever, pages[half_way]),
+        _Once(retriever, rarest_words(pages, gold) or question.text),
+        _Once(retriever, rarest_words(pages, other) or next(others, other)),
     ]
 
 

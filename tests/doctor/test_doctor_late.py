@@ -17,7 +17,6 @@ from drag_rl.doctor.rewards import sample_rewards
 from drag_rl.doctor.searching import gold_reachable
 from drag_rl.doctor.setup import SetUp
 from drag_rl.errors import InputError
-from drag_rl.protocol import EpisodeConfig
 from drag_rl.questions import write_questions
 from drag_rl.retrieval import Query, build_index
 from drag_rl.retrieval.combine.rerank import RerankedRetriever
@@ -178,15 +177,15 @@ def test_pages_without_text_are_looked_for_by_their_question(index):
 
 
 def test_of_pages_without_text_the_question_is_rewarded_and_another_is_not(index):
-    set_up = SetUp(reward=RewardConfig(weights={"reciprocal_rank": 1.0}), episode=EpisodeConfig(top_k=1))
+    set_up = SetUp(reward=RewardConfig(weights={"reciprocal_rank": 1.0}))
     said = sample_rewards(QUESTIONS, index, set_up)
     assert said.startswith("reciprocal_rank=1, best search: the question 1.000, without stop words 1.000, ")
     assert said.endswith(
         "its gold page's words (of a page without text, the question) 1.000, another page's words (of one without "
-        "text, another question) 0.000; 100% of the questions tell them apart"
+        "text, another question) 0.375; 100% of the questions tell them apart"
     )
-    alike = [replace(question, text="the same words") for question in QUESTIONS]
-    doubted = sample_rewards(alike, index, set_up)
+    swapped = [replace(question, text=QUESTIONS[place - 3].text) for place, question in enumerate(QUESTIONS)]
+    doubted = sample_rewards(swapped, index, set_up)
     assert isinstance(doubted, Doubt) and "earn no more than another page's" in doubted.detail
     assert doubted.detail.endswith("whether the index sees what is asked for: drag search --explain")
     texts = dict.fromkeys(IMAGES, "") | {"red#1": "a red one", "blue#1": "a blue one"}
