@@ -1,4 +1,4 @@
-"""Data sets of PDFs: their fixtures, as they lie on disk, become pages and questions, as an independent reading says."""
+"""Data sets of PDFs: their fixtures, as they lie on disk, become what an independent reading says."""
 
 from __future__ import annotations
 
@@ -100,19 +100,21 @@ def test_only_the_documents_of_a_list_are_read(tmp_path, make_pdf) -> None:
 
     wanted.write_text("leaflet\nnone.pdf\n")
     with pytest.raises(InputError, match="--documents: 'none' is no document of the data set"):
-        converted(
-            "mmlongbench-doc", source, tmp_path / "new", Selection(documents=read_documents(wanted))
-        )
+        converted("mmlongbench-doc", source, tmp_path / "new", Selection(documents=read_documents(wanted)))
 
 
 def test_pages_that_are_one_off_are_refused(tmp_path, make_pdf) -> None:
     """As if the numbers were printed ones, in a document whose cover is not counted."""
-    words = [f"{name}{number}" for number in range(5) for name in ("rotor", "pump", "valve", "brake", "wheel")]
+    words = [
+        f"{name}{number}" for number in range(5) for name in ("rotor", "pump", "valve", "brake", "wheel")
+    ]
     rows = [
         ("a report.pdf", f"What about the {word}?", "all", f"[{n}]") for n, word in enumerate(words[1:], 1)
     ]
     source = mmlongbench(tmp_path / "source", make_pdf, rows)
-    (source / "data/documents/a report.pdf").write_bytes(make_pdf([f"All about the {word}" for word in words]))
+    (source / "data/documents/a report.pdf").write_bytes(
+        make_pdf([f"All about the {word}" for word in words])
+    )
     with pytest.raises(InputError, match=r"its page numbers are off by \+1: of 24 questions 0% fit"):
         converted("mmlongbench-doc", source, tmp_path / "out")
 
