@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -81,10 +82,18 @@ class MultiVectorEmbedder(Protocol):
         """The V of a page image of so many pixels, without looking at it: to make up batches, and to reckon space."""
 
 
+def _reader(settings: MultiVectorSettings) -> MultiVectorEmbedder:
+    from drag_rl.retrieval.late.reader_model import ReaderModel
+
+    return ReaderModel(settings)
+
+
 EMBEDDERS: Table[Callable[[MultiVectorSettings], MultiVectorEmbedder]] = Table(
-    "embedder of pages", {}, group="drag_rl.page_embedders"
+    "embedder of pages", {"reader": _reader}, group="drag_rl.page_embedders"
 )
-"""What installed packages add, by what ``MultiVectorSettings.model`` may name beside folders, hub ids and addresses."""
+"""What ``MultiVectorSettings.model`` may name beside folders, hub ids and addresses; installed packages add theirs."""
+READER_WORDS = "words.safetensors"
+"""The file by which the folder of a reader is known, see ``drag_rl.models.reader``."""
 
 
 @lru_cache(maxsize=4)
@@ -99,6 +108,8 @@ def open_multi_vector_embedder(settings: MultiVectorSettings) -> MultiVectorEmbe
         from drag_rl.retrieval.late.pooling_server import PoolingServer
 
         return PoolingServer(settings)
+    if (Path(settings.model) / READER_WORDS).is_file():
+        return _reader(settings)
     from drag_rl.retrieval.late.local_model import LocalModel
 
     return LocalModel(settings)

@@ -1,0 +1,94 @@
+"""What a PDF says of its pages: their pixels, and which word stands where."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pymupdf
+
+from drag_rl.models.reader.words import word_key, word_spans
+
+Grey = npt.NDArray[np.uint8]
+
+FEWEST_WORDS = 20
+"""Of a page that is worth reading."""
+MOST_PIXELS = 6_000_000
+"""Of a page: larger ones are posters."""
+LAST_LATIN = 0x24F
+"""The last letter that counts as readable. Fonts that do not say what their glyphs mean give words of any script."""
+MOST_UNREADABLE = 0.3
+"""Share of such words, at most, on a page that is taken."""
+
+WORD_TYPE = np.dtype(
+    [("x0", "f4"), ("y0", "f4"), ("x1", "f4"), ("y1", "f4"), ("height", "f4"), ("word", "i4")]
+)
+"""A printed word: the middle of its left and of its right edge and its height, in pixels; its number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PrintedPage:
+    """One page as it is trained on."""
+
+    pixels: Grey
+    """Shape (height, width), 0 is black."""
+    places: npt.NDArray[np.void]
+    """Of ``WORD_TYPE``; the numbers of its words are places in ``keys``."""
+    keys: tuple[str, ...]
+    """The words, as they are compared, one for each place."""
+
+
+def printed_words(page: Any) -> Iterator[tuple[float, float, float, float, str]]:
+    """Left, top, right and bottom in points, and the text, of what stands between spaces on a ``pymupdf.Page``."""
+    for left, top, right, bottom, text, *_ in page.get_text("words"):
+        yield left, top, right, bottom, text
+
+
+def printed_page(page: Any, *, dpi: float, degrees: float = 0.0) -> PrintedPage | None:
+    """A ``pymupdf.Page`` at a resolution and turned by an angle; None if there is little on it that can be read.
+
+    A part of what stands between spaces, as ``read`` of ``read.table``, has its part of the box, by its characters.
+    """
+    matrix = pymupdf.Matrix(dpi / 72, dpi / 72).prerotate(degrees)
+    bounds = page.rect * matrix
+    if bounds.width * bounds.height > MOST_PIXELS:
+        return None
+    keys: list[str] = []
+    places: list[tuple[float, float, float, float, float, int]] = []
+    unreadable = 0
+    for left, top, right, bottom, text in printed_words(page):
+        spans = word_spans(text)
+        unreadable += any(
+            ord(character) > LAST_LATIN for begin, end in spans for character in text[begin:end]
+        )
+        for begin, end in spans:
+            step = (right - left) / len(text)
+            middle = (top + bottom) / 2
+            first = pymupdf.Point(left + step * begin, middle) * matrix
+            last = pymupdf.Point(left + step * end, middle) * matrix
+            height = (bottom - top) * dpi / 72
+            places.append(
+                (first.x - bounds.x0, first.y - bounds.y0, last.x - bounds.x0, last.y - bounds.y0, height, 0)
+            )
+            keys.append(word_key(text[begin:end]))
+    if len(keys) < FEWEST_WORDS or unreadable > MOST_UNREADABLE * len(keys):
+        return None
+    drawn = page.get_pixmap(matrix=matrix, colorspace=pymupdf.csGRAY, alpha=False)
+    pixels = np.frombuffer(drawn.samples, np.uint8).reshape(drawn.height, drawn.stride)[:, : drawn.width]
+    return PrintedPage(pixels=pixels, places=np.array(places, WORD_TYPE), keys=tuple(keys))
+
+
+def text_of(page: Any) -> list[str]:
+    """What stands on a page between spaces, in the order of the file."""
+    return [text for *_, text in printed_words(page)]
+
+
+def varied_dpi(generator: np.random.Generator) -> float:
+    """A resolution: that of page images here in half of all cases, else one of a printed or scanned page."""
+    return (
+        96.0 if generator.random() < 0.5 else float(math.exp(generator.uniform(math.log(80), math.log(125))))
+    )
