@@ -31,12 +31,14 @@ class QuestionIds:
     def choose(self, questions: Sequence[Question]) -> list[Question]:
         """The questions that are left, in their order.
 
-        Raises ``InputError`` for a file that cannot be read, or names none of them, and if none is left.
+        Raises ``InputError`` for a file that cannot be read, or names none of them, and if none of some is left.
         """
+        if not questions:
+            return []
         ids = {question.question_id for question in questions}
         included = self._named(INCLUDE, self.include, ids) if self.include else ids
         left = included - self._named(EXCLUDE, self.exclude, ids)
-        if questions and not left:
+        if not left:
             raise InputError(f"{EXCLUDE}: no question is left of {len(included)}")
         return [question for question in questions if question.question_id in left]
 

@@ -169,6 +169,22 @@ def measured(data, tmp_path_factory):
     return [folder / f"{name}.json" for name in ("raw-question", "keywords", "model")]
 
 
+def test_a_split_file_says_which_questions_are_played(data, tmp_path, capsys):
+    split = tmp_path / "ctt_subset_test.json"
+    split.write_text(json.dumps({"items": [{"question_id": "pumps-1"}, {"question_id": "lamps-2"}]}))
+    output = tmp_path / "r.json"
+    words = "--output", output, "--policy", "raw-question"
+    assert drag("evaluate", *of(data), *words, "--include-json", split) == 0
+    assert {row.question_id for row in read_results(output).rows} == {"pumps-1", "lamps-2"}
+    out = tmp_path / "t.jsonl"
+    assert drag("collect", *of(data), "--out", out, "--policy", "raw-question", "--exclude-json", split) == 0
+    played = {row.outcome.question.question_id for row in read_trajectories(out)}
+    assert played == {question.question_id for question in lab.QUESTIONS} - {"pumps-1", "lamps-2"}
+    split.write_text("{}")
+    assert drag("evaluate", *of(data), *words, "--include-json", split) == 2
+    assert "names no question" in capsys.readouterr().err
+
+
 def test_a_baseline_is_compared_with_a_model(measured, tmp_path, capsys):
     assert drag("compare", *measured, "--out", tmp_path / "out") == 0
     said = capsys.readouterr().out

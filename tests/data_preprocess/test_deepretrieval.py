@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from convert_lab import converted
 
+from drag_rl.cli.main import main
 from drag_rl.errors import InputError
 
 
@@ -72,3 +73,21 @@ def test_the_dump_may_lie_in_the_source_and_must_be_there(tmp_path) -> None:
     write(source / "corpus.jsonl", [{"_id": "11", "text": "In adults."}])
     found = converted("deepretrieval", source, tmp_path / "out")
     assert list(found.gold.values()) == [("11#1",)]
+
+
+def test_the_command_takes_the_dump_and_names(tmp_path, capsys) -> None:
+    source = tmp_path / "source"
+    write(source / "test.jsonl", [pico("adults", gold={"publication_pmids": [11]})])
+    corpus = write(tmp_path / "dump.jsonl", [{"_id": "11", "text": "In adults."}, {"_id": "12", "text": "-"}])
+    (tmp_path / "ids.json").write_text('["test-1"]')
+    words = ["data", "convert", "deepretrieval", "--source", str(source), "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit, match="0"):
+        main([*words, "--corpus", str(corpus), "--include-json", str(tmp_path / "ids.json")])
+    assert "questions test: 1" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        main([*words, "--corpus", str(corpus), "--documents", str(tmp_path / "none.txt")])
+    assert "none.txt: cannot be read" in capsys.readouterr().err
+    (tmp_path / "some.txt").write_text("11\n13\n")
+    with pytest.raises(SystemExit, match="2"):
+        main([*words, "--corpus", str(corpus), "--documents", str(tmp_path / "some.txt")])
+    assert "--documents: '13' is no document of the data set" in capsys.readouterr().err
