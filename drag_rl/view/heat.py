@@ -85,12 +85,15 @@ def make_heat(
 ) -> tuple[dict[Match, Heat], list[str]]:
     """The heat maps of searches and their hits, as many as fit the budget, and a note on each that is missing.
 
-    Raises ``CannotExplainError`` for an index that has no part that sees page images.
+    Those of a page are made one after another, so that the model looks at each page once. Raises
+    ``CannotExplainError`` for an index that has no part that sees page images.
     """
     found: dict[Match, Heat] = {}
     notes: list[str] = []
     left = BUDGET_BYTES
-    for number, (queries, page_id) in enumerate(matches):
+    places = {page_id: place for place, (_, page_id) in reversed([*enumerate(matches)])}
+    by_page = sorted(matches, key=lambda match: places[match[1]])
+    for number, (queries, page_id) in enumerate(by_page):
         if left <= 0:
             notes.append(f"heat maps of {len(matches) - number} more hits would make the report too large")
             break

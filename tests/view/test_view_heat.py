@@ -80,6 +80,14 @@ def test_maps_are_made_as_far_as_the_budget_goes(monkeypatch):
     assert index.asked == [("rotor brake", f"engine#{number}") for number in (1, 2, 3)]
 
 
+def test_the_maps_of_a_page_are_made_one_after_another():
+    index = Hot()
+    found, _ = make_heat(
+        index, [((query,), page) for query, page in zip("abc", ("e#1", "e#2", "e#1"), strict=True)]
+    )
+    assert index.asked == [("a", "e#1"), ("c", "e#1"), ("b", "e#2")] and len(found) == 3
+
+
 def test_an_index_that_cannot_explain_ends_it():
     class Blind:
         pages = Hot.pages

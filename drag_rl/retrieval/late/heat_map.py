@@ -24,7 +24,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from drag_rl.errors import InputError
-from drag_rl.retrieval.late.embedder import MultiVectorEmbedder
+from drag_rl.retrieval.late.embedder import MultiVectorEmbedder, PageVectors
 from drag_rl.retrieval.late.query_words import QueryWord, query_words
 
 Map = npt.NDArray[np.float32]
@@ -126,9 +126,15 @@ def _covered(cells: int, start: float, end: float) -> npt.NDArray[np.float64]:
     return covered
 
 
-def heat_map(embedder: MultiVectorEmbedder, image: Image.Image, query: str) -> HeatMap:
-    """The heat map of one page image, embedded anew: what an index keeps may be pooled. Raises as the embedder does."""
-    (page,), (query_TE,) = embedder.embed_pages([image]), embedder.embed_queries([query])
+def heat_map(
+    embedder: MultiVectorEmbedder, image: Image.Image, query: str, seen: PageVectors | None = None
+) -> HeatMap:
+    """The heat map of one page image, embedded anew: what an index keeps may be pooled. Raises as the embedder does.
+
+    ``seen`` is what the model sees in the image, where that is known already.
+    """
+    (page,) = [seen] if seen else embedder.embed_pages([image])
+    (query_TE,) = embedder.embed_queries([query])
     tokens = embedder.query_tokens(query)
     if not len(query_TE) or len(tokens) != len(query_TE):
         raise InputError(f"the model gives {len(query_TE)} vectors for the {len(tokens)} tokens of a query")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -15,7 +16,7 @@ from drag_rl.errors import InputError
 from drag_rl.image_file import read_image
 from drag_rl.retrieval.base import Query, Ranking, check_top_k
 from drag_rl.retrieval.dense.passages import searched_text
-from drag_rl.retrieval.late.embedder import MultiVectorEmbedder, Vectors
+from drag_rl.retrieval.late.embedder import MultiVectorEmbedder, PageVectors, Vectors
 from drag_rl.retrieval.late.finder import SPARE_PAGES, LateFinder
 from drag_rl.retrieval.late.token_pooling import pooled
 from drag_rl.retrieval.page_texts import PageTexts
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 TEXTS_AT_ONCE = 64
 """Queries that are embedded together, at most."""
+EXPLAINED_PAGES = 8
+"""Pages explained last whose image and vectors are kept, for other queries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ class LateRetriever:
         self._finder: LateFinder | None = None
         self._page_image = page_image
         self._pool = pool
+        self._seen = lru_cache(EXPLAINED_PAGES)(self._see)
         self._vectors: QueryVectors[Vectors] = QueryVectors(embedder.embed_queries)
         self._batches: SharedBatches[_Search | _Score, Ranking | list[float]] = SharedBatches(
             self._answers, TEXTS_AT_ONCE
@@ -103,12 +107,21 @@ class LateRetriever:
         """See :class:`drag_rl.retrieval.late.heat_map.Explains`."""
         from drag_rl.retrieval.late.heat_map import heat_map
 
-        return await asyncio.to_thread(lambda: heat_map(self.embedder, self.page_image(page_id), query))
+        def explained() -> HeatMap:
+            image, vectors = self._seen(page_id)
+            return heat_map(self.embedder, image, query, vectors)
+
+        return await asyncio.to_thread(explained)
 
     def page_image(self, page_id: str) -> Image.Image:
         """The image of a page as the model saw it. Raises ``InputError`` for a page that is not there or has none."""
         self.pages.row(page_id)
         return self._page_image(page_id)
+
+    def _see(self, page_id: str) -> tuple[Image.Image, PageVectors]:
+        """The image of a page, and all vectors that the model gives it."""
+        image = self.page_image(page_id)
+        return image, self.embedder.embed_pages([image])[0]
 
     def encode_pages(self, images: Sequence[Image.Image | Path | str]) -> list[Vectors]:
         """The vectors of page images, or of image files, as the index would keep them: pooled, of length 1 (V, E).

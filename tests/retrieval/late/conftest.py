@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from late_lab import tiles_installed
 from PIL import Image
 from shared_world import built_once
 
@@ -40,3 +43,10 @@ def page_images() -> list[Image.Image]:
     return [
         Image.fromarray(drawn.integers(0, 256, (height, width, 3), dtype=np.uint8)) for width, height in SIZES
     ]
+
+
+@pytest.fixture
+def tiles(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """While it lasts, ``--model tiles`` reads pages of ``late_lab``."""
+    with tiles_installed(tmp_path) as options:
+        yield options

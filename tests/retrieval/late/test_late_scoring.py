@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,7 +15,7 @@ from drag_rl.retrieval.late.finder import SPARE_PAGES, LateFinder
 from drag_rl.retrieval.late.opening import scorer_for
 from drag_rl.retrieval.late.quantisation import bit_planes, from_bfloat16, sign_bits, to_bfloat16
 from drag_rl.retrieval.late.scorer import CpuScorer
-from drag_rl.retrieval.late.store import Store, write_store
+from drag_rl.retrieval.late.store import Store
 
 Shape = tuple[int, int, list[int]]
 """A seed, the width of vectors, and how many each page has."""
@@ -215,15 +213,3 @@ def test_candidates_are_scored_by_maxsim_and_many_by_bits_first() -> None:
     best = [row for row, _ in ranked.best(10 + SPARE_PAGES)]
     assert rows[np.argsort(-some, kind="stable")][: 10 + SPARE_PAGES].tolist() == best
     assert np.isfinite(some).all() and min(some) == some[0]
-
-
-def test_a_store_is_written_in_parts_and_opened_where_it_lies(tmp_path: Path) -> None:
-    made, _ = random_store((1, 96, [3, 0, 90, 1]))
-    parts = [made.vectors[:5], made.vectors[5:5], made.vectors[5:]]
-    write_store(tmp_path, np.diff(made.starts), parts, 96, binary=True)
-    again = Store.open(tmp_path, 4)
-    assert np.array_equal(again.vectors, made.vectors) and np.array_equal(again.bits, made.bits)
-    assert len(again) == 4 and again.of_page(1).shape == (0, 96)
-    assert (tmp_path / "image_vectors.npy").stat().st_size < again.vectors.size * 4 * 0.51
-    with pytest.raises(ValueError, match="there are 5 vectors, and the pages have 94"):
-        write_store(tmp_path, np.diff(made.starts), parts[:1], 96, binary=False)
