@@ -2,7 +2,8 @@
 
 The folder holds ``MMDocIR_annotations.jsonl`` (a document a line, with its questions) and ``MMDocIR_pages.parquet``
 (a page a row: ``doc_name``, ``image_binary``, ``ocr_text``, ``vlm_text``), whose rows are in the order of documents
-and pages. Gold pages count from 0. The licence is told in two ways: CC BY-NC where the annotations are, Apache 2.0 on
+and pages. Without that table the PDFs of the documents are read, those of MMLongBench-Doc for instance, in a folder or
+archives. Gold pages count from 0. The licence is told in two ways: CC BY-NC where the annotations are, Apache 2.0 on
 the hub.
 """
 
@@ -10,13 +11,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
-from data_preprocess.datasets import Dataset, ImagePage
+from data_preprocess.datasets import Dataset, ImagePage, Questions
 from data_preprocess.parquet_rows import columns_of, image_of, parquet_rows, text_of, texts_of
+from data_preprocess.pdf_files import PdfFiles, find_pdfs
 from data_preprocess.question_rows import read_rows
+from data_preprocess.written_pages import WrittenPages
 from drag_rl.corpus.clean_text import clean_text
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import Problem
@@ -31,24 +34,21 @@ FACTS = {
 
 def read_mmdocir(source: Path) -> Dataset:
     """The pages and questions, all of them for test. Raises ``InputError`` naming the file and line that is wrong."""
-    annotations, pages = _find(source, ANNOTATIONS), _find(source, PAGES)
-    counts = Counter(_document(row["doc_name"]) for _, row in parquet_rows(pages, ["doc_name"]))
+    annotations, pages = _find(source, ANNOTATIONS), _find(source, PAGES, needed=False)
     problems: list[Problem] = []
     dropped: Counter[str] = Counter()
-    questions: list[Question] = []
-    for number, row in read_rows(annotations):
-        where = f"{ANNOTATIONS} line {number}"
-        doc_id, asked = _document(row.get("doc_name")), row.get("questions")
-        if not doc_id or not isinstance(asked, list):
-            raise InputError(f"{annotations} line {number}: has no doc_name with questions")
-        _check_pages(where, row, counts[doc_id], problems)
-        for place, entry in enumerate(asked, start=1):
-            questions += _question(
-                f"{where} question {place}", entry, doc_id, counts[doc_id], dropped, problems
-            )
+    if pages is None:
+        pdfs = find_pdfs(source)
+
+        def ask(written: WrittenPages) -> Questions:
+            there = Counter(page_id.rpartition("#")[0] for page_id in written.ids())
+            return {"test": _questions(annotations, there, dropped, problems, pdfs)}
+
+        return Dataset(pdfs=pdfs, ask=ask, dropped=dropped, problems=problems, numbered=True, facts=FACTS)
+    counts = Counter(_document(row["doc_name"]) for _, row in parquet_rows(pages, ["doc_name"]))
     return Dataset(
         images=_images(pages, problems),
-        questions={"test": questions},
+        questions={"test": _questions(annotations, counts, dropped, problems)},
         dropped=dropped,
         problems=problems,
         numbered=True,
@@ -56,11 +56,41 @@ def read_mmdocir(source: Path) -> Dataset:
     )
 
 
-def _find(source: Path, name: str) -> Path:
+def _questions(
+    annotations: Path,
+    counts: Mapping[str, int],
+    dropped: Counter[str],
+    problems: list[Problem],
+    pdfs: PdfFiles | None = None,
+) -> list[Question]:
+    """The questions of all documents, which have so many pages; those of PDFs may be there in part."""
+    questions: list[Question] = []
+    for number, row in read_rows(annotations):
+        where = f"{ANNOTATIONS} line {number}"
+        doc_id, asked = _document(row.get("doc_name")), row.get("questions")
+        if not doc_id or not isinstance(asked, list):
+            raise InputError(f"{annotations} line {number}: has no doc_name with questions")
+        if pdfs and not counts.get(doc_id):
+            dropped[f"questions_{'of_other_documents' if doc_id in pdfs else 'without_document'}"] += len(
+                asked
+            )
+            continue
+        count = counts.get(doc_id, 0)
+        _check_pages(where, row, count, problems)
+        for place, entry in enumerate(asked, start=1):
+            questions += _question(f"{where} question {place}", entry, doc_id, count, dropped, problems)
+    return questions
+
+
+@overload
+def _find(source: Path, name: str) -> Path: ...
+@overload
+def _find(source: Path, name: str, *, needed: bool) -> Path | None: ...
+def _find(source: Path, name: str, *, needed: bool = True) -> Path | None:
     found = [path for path in (source / name, source / "dataset" / name) if path.is_file()]
-    if not found:
+    if needed and not found:
         raise InputError(f"--source {source}: holds no {name}")
-    return found[0]
+    return found[0] if found else None
 
 
 def _document(name: object) -> str:
@@ -71,7 +101,7 @@ def _check_pages(where: str, row: Any, count: int, problems: list[Problem]) -> N
     """``page_indices`` are the first and last row of a document's pages, both of them its own."""
     indices = row.get("page_indices")
     if isinstance(indices, list) and len(indices) == 2 and indices[1] - indices[0] + 1 != count:
-        reason = f"says that the document has {indices[1] - indices[0] + 1} pages, but {PAGES} has {count}"
+        reason = f"says that the document has {indices[1] - indices[0] + 1} pages, but it has {count}"
         problems.append(Problem(where=where, reason=reason))
 
 

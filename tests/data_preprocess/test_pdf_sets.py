@@ -263,3 +263,23 @@ def test_a_folder_that_holds_no_data_set_is_one_line(tmp_path, name: str) -> Non
     for source in (tmp_path, tmp_path / "missing"):
         with pytest.raises(InputError, match=r"--(source|corpus) .*: (holds|no such)"):
             converted(name, source, tmp_path / "out")
+
+
+def test_mmdocirs_labels_are_joined_to_pdfs_where_its_pages_are_not_there(tmp_path, make_pdf) -> None:
+    source = tmp_path / "source"
+    (source / "dataset").mkdir(parents=True)
+    (source / "a report.pdf").write_bytes(make_pdf(REPORT))
+    asked = [
+        {"Q": "What leaks?", "A": "the pump", "page_id": [1]},
+        {"Q": "What is not there?", "page_id": [3]},
+    ]
+    lines = [
+        {"doc_name": "a report.pdf", "page_indices": [7, 9], "questions": asked},
+        {"doc_name": "lost.pdf", "page_indices": [0, 6], "questions": [{"Q": "Where?", "page_id": [0]}] * 2},
+    ]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (source / "dataset/MMDocIR_annotations.jsonl").write_text(text)
+    found = converted("mmdocir", source, tmp_path / "out")
+    assert found.gold == {"What leaks?": ("a report#2",)}
+    assert found.questions["What leaks?"].document == "a report"
+    assert found.dropped == {"questions_without_document": 2, "questions_without_gold_page": 1}
