@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,8 +24,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 collect_ignore = ["drag_rl/cpu/vllm_server.py"]
 """It has no doctest, and imports vLLM, which alone takes as long as a quarter of the unit tests."""
 
-collect_ignore_glob = ["tests/*/conftest.py"]
-"""They hold no doctests, and several modules of one name can not be collected in one run."""
+TESTS = Path(__file__).parent / "tests"
 
 FAST_S = 2.0
 """CPU seconds of a test that is not marked slow: its own, and those of processes that it started and waited for."""
@@ -65,6 +65,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if getattr(config.option, "loadgroup", False):
         order = {start: position for position, start in enumerate(LANES)}
         items.sort(key=lambda item: order.get(lane(item.nodeid), len(LANES)))
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """What helps tests holds no doctests: it is imported by those that it helps, not by every process that runs any."""
+    helps = collection_path.suffix == ".py" and not collection_path.name.startswith("test_")
+    return True if helps and collection_path.is_relative_to(TESTS) else None
 
 
 @pytest.hookimpl(wrapper=True)

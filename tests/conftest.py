@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 from hypothesis import strategies as st
 from shared_world import built_once
@@ -27,15 +29,15 @@ MakePdf = Callable[..., bytes]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def made_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+def made_once() -> None:
     """A clean clone lacks compiled loops, and hypothesis' table of characters, whose making is no test's own time.
 
-    One worker compiles, the others wait and load what it has kept: at the same time each would compile all of them.
+    One process compiles, the others wait and load what it has kept: at the same time each would compile all of them.
     """
     from compiled_loops import compile_all
 
-    built_once(tmp_path_factory, "compiled", lambda _: compile_all())
-    compile_all()
+    with FileLock(Path(gettempdir()) / f"drag-rl-loops-{os.getuid()}.lock"):
+        compile_all()
     st.text().validate()
 
 

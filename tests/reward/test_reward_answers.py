@@ -9,7 +9,6 @@ from anls_star import anls_score
 from hypothesis import given
 from hypothesis import strategies as st
 from reward_outcomes import answer, malformed, outcome_of, search, searched
-from verl.utils.reward_score import search_r1_like_qa_em
 
 from drag_rl.types import Hit, Turn
 from reward import SCORES
@@ -42,6 +41,8 @@ def test_exact_match_and_token_f1(text, gold, em, f1):
 
 @given(short, st.lists(short, min_size=1, max_size=3))
 def test_exact_match_is_search_r1s_where_an_answer_has_words(text, golds):
+    from verl.utils.reward_score import search_r1_like_qa_em
+
     normal = search_r1_like_qa_em.normalize_answer
     if all(map(normal, [text, *golds])):
         assert score("exact_match", [answer(text)], *golds) == search_r1_like_qa_em.em_check(text, golds)
