@@ -7,7 +7,8 @@ and merged. What fits in one run never touches the disk.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 from data_preprocess.datasets import TextPage
@@ -17,6 +18,8 @@ from drag_rl.files.parquet import iter_rows, write_rows
 RUN_CHARS = 128 << 20
 """Characters of a run, at most; 300 or so bytes of each page's own are counted as such."""
 PAGE_CHARS = 300
+MAX_RUNS = 64
+"""Files that are merged at once: of each a row group is in memory. So many become one before there are more."""
 
 
 def sorted_pages(
@@ -30,14 +33,19 @@ def sorted_pages(
     beside.parent.mkdir(parents=True, exist_ok=True)
     with work_folder(beside.parent, f"{beside.name}.sorting") as folder:
         runs: list[Path] = []
+        names = (folder / f"{number:06d}.parquet" for number in count())
         last: list[TextPage] = []
         for run in _runs(pages):
             if last:
-                runs.append(folder / f"{len(runs):06d}.parquet")
+                runs.append(next(names))
                 write_rows(runs[-1], last, TextPage)
+            if len(runs) == MAX_RUNS:
+                runs = [_merged(runs, next(names))]
             run.sort(key=_key)
             last = run
-        merged = heapq.merge(*(iter_rows(path, TextPage) for path in runs), last, key=_key)  # stable
+        merged = heapq.merge(
+            *_read(runs), last, key=_key
+        )  # stable: of equals the first that was given comes first
         kept: TextPage | None = None
         for page in merged:
             if kept is not None and _key(kept) == _key(page):
@@ -45,6 +53,18 @@ def sorted_pages(
                 continue
             kept = page
             yield page
+
+
+def _read(runs: Sequence[Path]) -> list[Iterator[TextPage]]:
+    return [iter_rows(path, TextPage) for path in runs]
+
+
+def _merged(runs: Sequence[Path], path: Path) -> Path:
+    """All runs as one, in their place."""
+    write_rows(path, heapq.merge(*_read(runs), key=_key), TextPage)
+    for run in runs:
+        run.unlink()
+    return path
 
 
 def _runs(pages: Iterable[TextPage]) -> Iterator[list[TextPage]]:

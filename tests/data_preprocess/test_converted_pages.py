@@ -45,6 +45,7 @@ def test_pages_are_sorted_as_in_memory_and_the_first_of_an_id_is_kept(
     twice: list[tuple[TextPage, TextPage]] = []
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(sorted_pages, "RUN_CHARS", run_chars)
+        patch.setattr(sorted_pages, "MAX_RUNS", 2)
         out = Path(folder) / "pages"
         found = list(sorted_pages.sorted_pages(pages, out, lambda kept, other: twice.append((kept, other))))
         assert list(Path(folder).iterdir()) == [], "no run is left"
@@ -134,7 +135,7 @@ import resource, sys
 from pathlib import Path
 from data_preprocess import sorted_pages
 from data_preprocess.convert import convert_dataset
-sorted_pages.RUN_CHARS = 4 << 20
+sorted_pages.RUN_CHARS, sorted_pages.MAX_RUNS = 2 << 20, 3
 out = Path(sys.argv[2])
 convert_dataset("beir", Path(sys.argv[1]), out / "pages", out)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
