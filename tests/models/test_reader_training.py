@@ -91,7 +91,8 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(store: PageStore, 
     ):
         assert torch.equal(weight, other), name
     curves = [json.loads((tmp_path / name / "curve.json").read_text()) for name in ("whole", "halves")]
-    assert [[row["loss"] for row in curve] for curve in curves][0] == [row["loss"] for row in curves[1]]
+    losses = [[row["loss"] for row in curve] for curve in curves]
+    assert losses[0] == losses[1]
     assert [row["step"] for row in curves[0]] == [2, 4] and "read_documents" in curves[0][0]
     assert load_reader(tmp_path / "halves" / "model").config.hidden_size == 64
 

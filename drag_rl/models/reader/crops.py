@@ -21,7 +21,7 @@ from drag_rl.models.reader.tower import CELL, SIDE, TILE
 
 Numbers = npt.NDArray[np.int64]
 
-FEWEST_WORDS = 5
+FEWEST_WORDS = 12
 """Of a tile that is worth its cost; others are drawn again."""
 TRIES = 50
 MARGIN = 1.0

@@ -68,7 +68,7 @@ def prepare(
     Raises ``InputError`` if there is no PDF to train on, or ``out`` holds something else.
     """
     started = time.monotonic()
-    paths = [path for path in _pdfs(pdf_dirs) if not _named(path, settings.held_out)]
+    paths = [path for path in pdfs_below(pdf_dirs) if not _named(path, settings.held_out)]
     if all(_named(path, settings.watched) for path in paths):
         raise InputError(f"--pdf-dir {', '.join(map(str, pdf_dirs))}: holds no PDF to train on")
     problems: list[Problem] = []
@@ -122,7 +122,7 @@ def _add_document(
 ) -> None:
     """Render some pages of a document, and set others anew from its words."""
     words: list[str] = []
-    with _opened(path) as document:
+    with opened(path) as document:
         taken = generator.permutation(len(document))[: settings.most_pages]
         for page in (document[int(place)] for place in sorted(taken)):
             words += text_of(page)
@@ -145,7 +145,7 @@ def _angle(generator: np.random.Generator) -> float:
     return float(generator.uniform(-MOST_DEGREES, MOST_DEGREES)) if generator.random() < TURNED else 0.0
 
 
-def _pdfs(folders: Sequence[Path]) -> Iterator[Path]:
+def pdfs_below(folders: Sequence[Path]) -> Iterator[Path]:
     for folder in folders:
         if not folder.is_dir():
             raise InputError(f"--pdf-dir {folder}: no such folder")
@@ -156,7 +156,7 @@ def _named(path: Path, patterns: Sequence[str]) -> bool:
     return any(fnmatch(path.name.split(".pdf")[0], pattern) for pattern in patterns)
 
 
-def _opened(path: Path) -> Any:
+def opened(path: Path) -> Any:
     packed = path.name.lower().endswith(".gz")
     content = gzip.decompress(path.read_bytes()) if packed else path.read_bytes()
     return pymupdf.open(stream=content, filetype="pdf")

@@ -64,4 +64,4 @@ def _tiles(pixels: Grey, down: int, across: int) -> Grey:
     padded = np.full((down * step + 2 * margin, across * step + 2 * margin), WHITE, np.uint8)
     padded[margin : margin + pixels.shape[0], margin : margin + pixels.shape[1]] = pixels
     windows = np.lib.stride_tricks.sliding_window_view(padded, (TILE, TILE))[::step, ::step]
-    return np.ascontiguousarray(windows)
+    return windows.copy()

@@ -27,7 +27,7 @@ from drag_rl.models.reader.page_store import OTHER_DOCUMENTS, OTHER_FONTS, TRAIN
 
 STAGE = "drag_rl.models.reader.train"
 CHECKPOINT, CURVE, MODEL = "checkpoint.safetensors", "curve.json", "model"
-WARM_UP = 300
+WARM_UP = 150
 """Steps until the full learning rate."""
 WATCH_SEED = 1_000_003
 WATCHED_BATCHES = 4
@@ -54,7 +54,7 @@ def rate_share(step: int, settings: TrainSettings) -> float:
     """The share of the full learning rate at a step: up, level, and down at the end (arXiv:2404.06395).
 
     >>> [rate_share(step, TrainSettings(steps=1000, decay_steps=100)) for step in (0, 149, 500, 949, 999)]
-    [0.0033333333333333335, 0.5, 1.0, 0.51, 0.01]
+    [0.006666666666666667, 1.0, 1.0, 0.51, 0.01]
     """
     up = min(1.0, (step + 1) / WARM_UP)
     down = min(1.0, (settings.steps - step) / settings.decay_steps) if settings.decay_steps else 1.0
