@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,6 +31,7 @@ from drag_rl.corpus.copies import copies
 from drag_rl.corpus.document_bar import document_bar
 from drag_rl.corpus.pages import PAGES_FILE, PageText, stream_pages
 from drag_rl.corpus.pdf_pages import OcrMode, ReadOptions
+from drag_rl.corpus.reading_options import RAY, WORKERS, reading_of
 from drag_rl.corpus.tesseract import read_options
 from drag_rl.errors import InputError
 from drag_rl.files.folders import claim_files
@@ -53,14 +54,14 @@ def convert_dataset(
     selection: Selection | None = None,
     *,
     options: ReadOptions | None = None,
-    workers: int = 1,
-    watch: Mapping[str, Callable[..., None]] | None = None,
+    reading: Mapping[str, Any] | None = None,
     reader_options: Mapping[str, object] | None = None,
 ) -> Manifest:
     """Read a data set of the table and write its pages and questions; returns the manifest of the questions.
 
-    ``selection`` says which questions are wanted (None: all, in the data set's own splits). ``options``, ``workers``
-    and ``watch`` are those of ``drag ingest``, for pages that are images; without ``options`` no text is recognised.
+    ``selection`` says which questions are wanted (None: all, in the data set's own splits). ``options`` are those of
+    ``drag ingest``, for pages that are images or of PDFs, and ``reading`` says how these are read and who is told, as
+    ``ingest_documents`` takes it; without ``options`` no text is recognised.
     ``reader_options`` are for the data set's reader; those that are None are left to it. Pages are never all in
     memory, questions are.
 
@@ -80,6 +81,8 @@ def convert_dataset(
     claim_files(out_dir, STAGES, FILES)
     selection = selection or Selection()
     dataset = read(source, **told)
+    if (reading or {}).get("read") and dataset.images is None and dataset.pdfs is None:
+        raise InputError(f"--ray: {name} has texts, and no images or PDFs to be read; leave it out")
     twice = DroppedRows(problems=dataset.problems)
     facts = {"dataset": name, **dataset.facts}
     questions, left_out = selection.choose(dataset.questions, dataset.languages)
@@ -92,15 +95,14 @@ def convert_dataset(
             selection.wants,
             facts,
             options or ReadOptions(ocr="off"),
-            workers,
-            watch or {},
+            reading or {},
         )
     elif dataset.images is not None:
         images = (image for image in dataset.images if selection.wants(image.doc_id))
         if dataset.pages_of_questions and selection.max_samples:
             images = (image for image in images if image.page_id in gold.wanted)
         written = write_image_pages(
-            out_pages, images, facts, options or ReadOptions(ocr="off"), workers, watch or {}
+            out_pages, images, facts, options or ReadOptions(ocr="off"), reading or {}
         )
         gold.look_in(stream_pages(out_pages, PageText))
     else:
@@ -206,7 +208,8 @@ def convert(
         ),
     ] = "auto",
     ocr_language: Annotated[str, typer.Option(help="Tesseract's languages, such as eng or eng+deu.")] = "eng",
-    workers: Annotated[int, typer.Option(min=1, help="Documents of page images read at a time.")] = 1,
+    workers: WORKERS = None,
+    ray: RAY = False,
 ) -> None:
     """Convert a public data set into pages and questions; it keeps its own splits unless shares are given."""
     selection = Selection(
@@ -222,8 +225,7 @@ def convert(
     with document_bar() as watch:
         run: dict[str, Any] = {
             "options": options,
-            "workers": workers,
-            "watch": watch,
+            "reading": {**reading_of(workers, ray), **watch},
             "reader_options": {"gold": gold, "corpus": corpus},
         }
         manifest = convert_dataset(name, source, out_pages or out / "pages", out, selection, **run)

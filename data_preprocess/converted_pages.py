@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from data_preprocess.bad_rows import DroppedRows
 from data_preprocess.datasets import ImagePage, TextPage
@@ -70,12 +71,12 @@ def write_image_pages(
     images: Iterable[ImagePage],
     facts: Mapping[str, object],
     options: ReadOptions,
-    workers: int,
-    watch: Mapping[str, Callable[..., None]],
+    reading: Mapping[str, Any],
 ) -> Manifest:
     """Keep the images beside the pages, one at a time, and read them as ``drag ingest --image-dir`` does.
 
-    A killed run goes on where it was. Raises ``InputError`` for a page that is there twice, or if there is none.
+    ``reading`` says how they are read and who is told, as ``ingest_documents`` takes it. A killed run goes on where it
+    was. Raises ``InputError`` for a page that is there twice, or if there is none.
     """
     store = ImageStore(out_pages / IMAGES)
     documents: dict[str, dict[int, PageFile]] = {}
@@ -103,8 +104,7 @@ def write_image_pages(
         stage=STAGE,
         config=facts,
         option="--out-pages",
-        workers=workers,
-        **watch,
+        **reading,
     ).manifest
 
 
@@ -114,10 +114,9 @@ def write_pdf_pages(
     wants: Callable[[str], bool],
     facts: Mapping[str, object],
     options: ReadOptions,
-    workers: int,
-    watch: Mapping[str, Callable[..., None]],
+    reading: Mapping[str, Any],
 ) -> Manifest:
-    """Read the wanted documents of PDFs as ``drag ingest --pdf-dir`` does; a killed run goes on where it was."""
+    """Read the wanted documents of PDFs as ``drag ingest --pdf-dir`` does; see :func:`write_image_pages`."""
     return ingest_documents(
         pdfs.documents(wants, out_pages / UNPACKED),
         out_pages,
@@ -125,6 +124,5 @@ def write_pdf_pages(
         stage=STAGE,
         config=facts,
         option="--out-pages",
-        workers=workers,
-        **watch,
+        **reading,
     ).manifest

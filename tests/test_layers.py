@@ -52,7 +52,7 @@ HEAVY_ROOMS = {
 """The rooms that may import them."""
 HEAVY_PARTS = {
     "drag_rl.retrieval.late": {"torch", "transformers", "peft"},
-    "drag_rl.retrieval.sharded": {"ray"},
+    "drag_rl.cluster": {"ray"},
 }
 """Parts of rooms that may import some of them."""
 

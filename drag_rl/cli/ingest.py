@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ from drag_rl.corpus.document_bar import document_bar
 from drag_rl.corpus.ingest import Ingested, ingest_images, ingest_ocr_file, ingest_pdfs
 from drag_rl.corpus.pages import DEFAULT_DPI
 from drag_rl.corpus.pdf_pages import NO_TESSERACT, OcrMode
+from drag_rl.corpus.reading_options import RAY, WORKERS, reading_of
 from drag_rl.corpus.tesseract import read_options
 from drag_rl.errors import InputError
 from drag_rl.files.outputs import refuse_overlap
@@ -49,9 +49,8 @@ def ingest(
             show_default=str(DEFAULT_DPI),
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Documents read at a time.")] = min(
-        8, os.cpu_count() or 1
-    ),
+    workers: WORKERS = None,
+    ray: RAY = False,
 ) -> None:
     """Read a folder of PDFs, a folder of images, or an OCR file, into a folder of pages.
 
@@ -69,7 +68,7 @@ def ingest(
         return
     options = read_options(ocr, ocr_language)
     with document_bar() as watch:
-        run: dict[str, Any] = {"workers": workers, **watch}
+        run: dict[str, Any] = {**reading_of(workers, ray), **watch}
         if image_dir is not None:
             done = ingest_images(image_dir, out, options, **run)
         else:

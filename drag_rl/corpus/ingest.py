@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from drag_rl.corpus.pages import DEFAULT_DPI, PAGES_FILE, image_config, load_pag
 from drag_rl.corpus.parts import READER_VERSION, Parts
 from drag_rl.corpus.pdf_pages import OCR_DPI, DocumentResult, ReadOptions, failed_document
 from drag_rl.corpus.sources import Source, find_sources
-from drag_rl.corpus.worker_pool import Progress, read_documents
+from drag_rl.corpus.worker_pool import Progress, Reading, read_documents
 from drag_rl.errors import InputError
 from drag_rl.files.folders import claim_files
 from drag_rl.files.manifest import (
@@ -106,13 +107,15 @@ def ingest_documents(
     config: Mapping[str, Any] | None = None,
     option: str = "--out",
     workers: int = 1,
+    read: Reading | None = None,
     on_start: Callable[[int, int], None] = lambda _done, _total: None,
     on_progress: Callable[[Progress], None] = lambda _progress: None,
 ) -> Ingested:
     """Read documents into ``pages_dir``, or find that this was done before.
 
     What cannot be read is a failed page or a problem in the manifest. The result depends on the files and
-    options alone: not on ``workers``, on where the folders are, or on how often the run was killed.
+    options alone: not on ``workers``, on where the folders are, or on how often the run was killed. ``read`` reads the
+    documents, by default ``workers`` at a time on this machine; ``drag_rl.corpus.cluster_reading`` has another.
     ``on_start`` is told how many documents an earlier run has read, and how many there are. ``stage`` is what the
     manifest says made the pages, and ``config`` is added to its settings; the user knows ``pages_dir`` as ``option``.
 
@@ -139,15 +142,15 @@ def ingest_documents(
     parts.folder.mkdir(parents=True, exist_ok=True)
     missing = [source for source in sources if _read(parts, source).given_up]
     on_start(len(sources) - len(missing), len(sources))
-    for progress in read_documents(folder, missing, parts, workers):
+    for progress in (read or partial(read_documents, workers=workers))(folder, missing, parts):
         on_progress(progress)
 
-    read = given_up = 0
+    documents_read = given_up = 0
     readable = False
     for source in sources:
         result = _read(parts, source)
         problems += result.problems
-        read += bool(result.pages)
+        documents_read += bool(result.pages)
         given_up += result.given_up
         readable = readable or any(page.status == "ok" for page in result.pages)
     if not readable:
@@ -166,8 +169,8 @@ def ingest_documents(
         inputs=inputs,
         config=settings,
         counts={
-            "documents": read,
-            "documents_failed": len(sources) - read,
+            "documents": documents_read,
+            "documents_failed": len(sources) - documents_read,
             "documents_given_up": given_up,
         },
         problems=problems,

@@ -17,7 +17,7 @@ import sys
 import time
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -49,6 +49,10 @@ class Progress:
     page_count: int
     """How many pages the document has; 0 while it is not known."""
     done: bool
+
+
+Reading = Callable[[Path, Sequence[Source], Parts], Iterator[Progress]]
+"""Reads documents of a folder into parts, here or on a cluster; :func:`read_documents` says more."""
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from socket import gethostname
 from typing import Any
 
+from drag_rl.cluster import LOST_TASKS, cause_of, joined_ray
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import read_manifest
 from drag_rl.retrieval.build_progress import present_progress
@@ -27,8 +28,6 @@ ACTOR_CPUS = 0.01
 """What an actor takes of a node's CPUs by Ray's account: next to nothing, as they belong to the training beside it."""
 THREADS = 4
 """Batches that an actor searches at the same time."""
-RESTARTS = 3
-"""How often Ray restarts an actor whose process or node is lost."""
 START_S, ANSWER_S = 300.0, 120.0
 """The longest wait for actors to start, and for an answer."""
 PAUSES_S = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
@@ -68,7 +67,7 @@ class ShardActors:
 
         Raises ``InputError`` without Ray, or if they cannot be started.
         """
-        self._ray = joined_ray()
+        self._ray = joined_ray("--kind sharded")
         self._folder, self._fingerprint = folder, fingerprint
         self._server = self._ray.remote(ShardServer)
         self._actors = {
@@ -85,7 +84,7 @@ class ShardActors:
                 f"{ACTOR_CPUS} CPUs to spare?"
             ) from None
         except self._ray.exceptions.RayError as error:
-            raise InputError(f"{folder}: its shards cannot be started: {_cause(error)}") from error
+            raise InputError(f"{folder}: its shards cannot be started: {cause_of(error)}") from error
 
     async def find(self, shard: int, wanted: Sequence[Wanted]) -> Sequence[Found]:
         """What is wanted of one shard; an actor that is lost is waited for, or started again, a number of times.
@@ -101,15 +100,15 @@ class ShardActors:
                     found: Sequence[Found] = await self._actors[shard, replica].find.remote(wanted)
                 return found
             except self._ray.exceptions.ActorUnavailableError as error:
-                cause = _cause(error)
+                cause = cause_of(error)
             except self._ray.exceptions.ActorDiedError as error:
-                cause = _cause(error)
+                cause = cause_of(error)
                 self._actors[shard, replica] = await asyncio.to_thread(self._actor, shard, replica)
             except TimeoutError:
                 cause = f"no answer within {ANSWER_S:g} s"
                 break
             except self._ray.exceptions.RayError as error:
-                cause = _cause(error)
+                cause = cause_of(error)
                 break
         raise InputError(f"{self._folder}: shard {shard} cannot be searched: {cause}")
 
@@ -122,7 +121,7 @@ class ShardActors:
             num_cpus=ACTOR_CPUS,
             scheduling_strategy="SPREAD",
             max_concurrency=THREADS,
-            max_restarts=RESTARTS,
+            max_restarts=LOST_TASKS,
         )
         return settings.remote(str(self._folder), self._fingerprint, shard)
 
@@ -132,8 +131,8 @@ def on_cluster(step: ShardStep, folder: Path, shards: int, index: Bm25Index, doi
 
     Raises ``InputError`` without Ray, or if a task fails for good.
     """
-    ray = joined_ray()
-    task = ray.remote(num_cpus=1, max_retries=RESTARTS, scheduling_strategy="SPREAD")(step)
+    ray = joined_ray("--kind sharded")
+    task = ray.remote(num_cpus=1, max_retries=LOST_TASKS, scheduling_strategy="SPREAD")(step)
     waiting = [task.remote(folder.resolve(), number, index) for number in range(shards)]
     try:
         while waiting:
@@ -141,23 +140,4 @@ def on_cluster(step: ShardStep, folder: Path, shards: int, index: Bm25Index, doi
             done, waiting = ray.wait(waiting)
             ray.get(done)
     except ray.exceptions.RayError as error:
-        raise InputError(f"a shard cannot be written: {_cause(error)}") from error
-
-
-def joined_ray() -> Any:
-    """Ray, connected: to the cluster that this process is part of, or that ``RAY_ADDRESS`` names, or that runs on this
-    machine, or else to one that is started for this process."""
-    try:
-        import ray
-    except ImportError as error:
-        raise InputError(f"--kind sharded needs Ray ({error}): pip install ray") from error
-    if not ray.is_initialized():
-        ray.init(namespace=NAMESPACE, log_to_driver=False, include_dashboard=False, logging_level="ERROR")
-    return ray
-
-
-def _cause(error: Exception) -> str:
-    """The last line of what Ray says, which is its reason."""
-    lines = str(error).strip().splitlines()
-    name = f"{InputError.__module__}.{InputError.__name__}: "
-    return lines[-1].strip().removeprefix(name) if lines else type(error).__name__
+        raise InputError(f"a shard cannot be written: {cause_of(error)}") from error
