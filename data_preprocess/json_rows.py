@@ -13,15 +13,15 @@ MAX_BYTES = 1 << 30
 
 
 def json_rows(path: Path, name: str) -> list[dict[str, Any]]:
-    """The objects of ``{name: [...]}``, or of ``[...]``.
+    """The objects of ``{name: [...]}``, or of ``[...]``; what is no object in it, in its place, is an empty one.
 
     Raises ``InputError`` for a file that is damaged, or another JSON.
     """
     rows = json_value(path)
     rows = rows.get(name) if isinstance(rows, dict) else rows
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+    if not isinstance(rows, list) or (rows and not any(isinstance(row, dict) for row in rows)):
         raise InputError(f'{path}: is neither {{"{name}": [...]}} nor a list of objects')
-    return rows
+    return [row if isinstance(row, dict) else {} for row in rows]
 
 
 def json_value(path: Path) -> Any:

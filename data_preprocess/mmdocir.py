@@ -18,7 +18,7 @@ from typing import Any, overload
 from data_preprocess.datasets import Dataset, ImagePage, Questions
 from data_preprocess.parquet_rows import columns_of, image_of, parquet_rows, text_of, texts_of
 from data_preprocess.pdf_files import PdfFiles, find_pdfs
-from data_preprocess.question_rows import read_rows
+from data_preprocess.text_lines import json_lines
 from data_preprocess.written_pages import WrittenPages
 from drag_rl.corpus.clean_text import clean_text
 from drag_rl.errors import InputError
@@ -33,7 +33,7 @@ FACTS = {
 
 
 def read_mmdocir(source: Path) -> Dataset:
-    """The pages and questions, all of them for test. Raises ``InputError`` naming the file and line that is wrong."""
+    """The pages and questions, all of them for test. Raises ``InputError`` for a folder without these files."""
     annotations, pages = _find(source, ANNOTATIONS), _find(source, PAGES, needed=False)
     problems: list[Problem] = []
     dropped: Counter[str] = Counter()
@@ -65,11 +65,17 @@ def _questions(
 ) -> list[Question]:
     """The questions of all documents, which have so many pages; those of PDFs may be there in part."""
     questions: list[Question] = []
-    for number, row in read_rows(annotations):
-        where = f"{ANNOTATIONS} line {number}"
+
+    def bad(where: str, why: str) -> None:
+        dropped["documents_that_are_wrong"] += 1
+        problems.append(Problem(where=_below(where, annotations), reason=why))
+
+    for place_of, row in json_lines(annotations, bad):
+        where = _below(place_of, annotations)
         doc_id, asked = _document(row.get("doc_name")), row.get("questions")
         if not doc_id or not isinstance(asked, list):
-            raise InputError(f"{annotations} line {number}: has no doc_name with questions")
+            bad(place_of, "has no doc_name with questions")
+            continue
         if pdfs and not counts.get(doc_id):
             dropped[f"questions_{'of_other_documents' if doc_id in pdfs else 'without_document'}"] += len(
                 asked
@@ -80,6 +86,11 @@ def _questions(
         for place, entry in enumerate(asked, start=1):
             questions += _question(f"{where} question {place}", entry, doc_id, count, dropped, problems)
     return questions
+
+
+def _below(where: str, path: Path) -> str:
+    """Where a row stands, by the name of its file."""
+    return f"{path.name}{where.removeprefix(str(path))}"
 
 
 @overload
@@ -100,7 +111,12 @@ def _document(name: object) -> str:
 def _check_pages(where: str, row: Any, count: int, problems: list[Problem]) -> None:
     """``page_indices`` are the first and last row of a document's pages, both of them its own."""
     indices = row.get("page_indices")
-    if isinstance(indices, list) and len(indices) == 2 and indices[1] - indices[0] + 1 != count:
+    if (
+        isinstance(indices, list)
+        and len(indices) == 2
+        and all(isinstance(one, int) for one in indices)
+        and indices[1] - indices[0] + 1 != count
+    ):
         reason = f"says that the document has {indices[1] - indices[0] + 1} pages, but it has {count}"
         problems.append(Problem(where=where, reason=reason))
 
