@@ -1,13 +1,13 @@
 """What a reader finds by pixels alone, and where it looks.
 
-    python benchmarks/reader.py READER PAGES QUESTIONS.parquet [--pdf-dir DIR] [--font-dir DIR]
+    python benchmarks/reader.py READER PAGES QUESTIONS.parquet [--scanned] [--font-dir DIR] [--pdf-dir DIR]
 
 READER is the folder of a reader, or `reader` for the one that comes with the package; PAGES a folder of `drag ingest`
 or of `data_preprocess.build`. Ranked are the pages of the documents that have a gold page of a question, by MaxSim of
 the question's words, beside bm25 with the text, and chance. In brackets: 95 % intervals of a bootstrap over questions.
 
-Beside pages as they are: as they come out of a scanner (printed, turned by a degree, blurred, noisy, JPEG at 100 dpi),
-and, with --font-dir, their text set anew in each of its fonts by turns. With --pdf-dir, for 200 words of its PDFs that
+Beside pages as they are: with --scanned, as they come out of a scanner (printed, turned by a degree, blurred, noisy,
+JPEG at 100 dpi), and, with --font-dir, their text set anew in each of its fonts by turns. With --pdf-dir, for 200 words of its PDFs that
 occur once on their page: how much of the word's heat map lies on the word's box, and on how much of the page that is.
 """
 
@@ -139,6 +139,7 @@ def main() -> None:
     parser.add_argument("reader")
     parser.add_argument("pages", type=Path)
     parser.add_argument("questions", type=Path)
+    parser.add_argument("--scanned", action="store_true")
     parser.add_argument("--pdf-dir", type=Path)
     parser.add_argument("--font-dir", type=Path)
     parser.add_argument("--dtype", default="bfloat16")
@@ -154,8 +155,9 @@ def main() -> None:
     generator = np.random.default_rng(0)
     loads: dict[str, Load] = {
         "pixels": images.load,
-        "pixels, scanned": lambda page_id: scanned(images.load(page_id), generator),
     }
+    if options.scanned:
+        loads["pixels, scanned"] = lambda page_id: scanned(images.load(page_id), generator)
     with tempfile.TemporaryDirectory() as work:
         bm25 = bm25_ranks(options.pages, Path(work) / "bm25", page_ids, texts, gold)
         if options.font_dir:

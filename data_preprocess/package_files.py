@@ -34,6 +34,7 @@ def fetch_files(packages: Sequence[str], endings: Sequence[str], out: Path) -> t
         there = read_manifest(out)
         if there.stage == STAGE and {name: there.config.get(name) for name in config} == config:
             return there.counts["files"], False
+    out.parent.mkdir(parents=True, exist_ok=True)
     versions: dict[str, str] = {}
     found: dict[str, str] = {}
     with (

@@ -10,11 +10,14 @@ import torch
 from reader_lab import prepared_pages
 
 from drag_rl.errors import InputError
+from drag_rl.models.reader.crops import CropSource, Spelling
 from drag_rl.models.reader.learner import LearnerSettings
 from drag_rl.models.reader.loss import Labels, LetterLoss, WordLoss, by_patch
 from drag_rl.models.reader.model import load_reader, new_reader
-from drag_rl.models.reader.page_store import PageStore
+from drag_rl.models.reader.page_store import TRAIN, PageStore
+from drag_rl.models.reader.tower import stock_input
 from drag_rl.models.reader.train import CHECKPOINT, Training, TrainSettings
+from drag_rl.models.reader.whitening import whiten
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +120,18 @@ def test_a_reader_learns_the_words_of_a_page(store: PageStore, tmp_path) -> None
     training.go_on()
     after, found = training.learner.reads(source.batch(10_000), 0)
     assert before < 0.1 and after > 0.3 and found > 0.3
+
+
+def test_a_new_tower_sees_patches_as_independent_numbers(store: PageStore) -> None:
+    reader = new_reader(0, width=64, depth=1)
+    source = CropSource(store, TRAIN, tiles=12, seed=0, spelling=Spelling(store.vocabulary), faults=False)
+    tiles = source.batch(0).tiles
+    whiten(reader, tiles, seed=0)
+    pixels, _ = stock_input(torch.from_numpy(tiles).float() / 127.5 - 1)
+    inked = pixels.std(dim=1) > 0.02
+    with torch.no_grad():
+        seen = reader.eye.tower.patch_embed(pixels[inked])
+    assert seen.mean(dim=0).abs().max() < 0.1
+    correlation = seen.T.corrcoef() - torch.eye(64)
+    assert correlation.abs().mean() < 0.2
+    assert 0.1 < seen.std() < 2

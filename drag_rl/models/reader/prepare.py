@@ -146,6 +146,7 @@ def _angle(generator: np.random.Generator) -> float:
 
 
 def pdfs_below(folders: Sequence[Path]) -> Iterator[Path]:
+    """The PDFs of some folders, at any depth, by name; raises ``InputError`` for a folder that is not there."""
     for folder in folders:
         if not folder.is_dir():
             raise InputError(f"--pdf-dir {folder}: no such folder")
@@ -157,6 +158,7 @@ def _named(path: Path, patterns: Sequence[str]) -> bool:
 
 
 def opened(path: Path) -> Any:
+    """A PDF as a ``pymupdf.Document``."""
     packed = path.name.lower().endswith(".gz")
     content = gzip.decompress(path.read_bytes()) if packed else path.read_bytes()
     return pymupdf.open(stream=content, filetype="pdf")

@@ -60,7 +60,7 @@ def new_tower(config: Qwen3VLVisionConfig) -> Qwen3VLVisionModel:
 def stock_input(tiles_B: Tensor) -> tuple[Tensor, Tensor]:
     """What the stock forward pass reads of grey tiles in [-1, 1], shape (B, 256, 256): all patches, and the grids."""
     count = len(tiles_B)
-    patches = _patches(tiles_B).reshape(count * PATCHES**2, 1, 1, PATCH**2)
+    patches = patches_of(tiles_B).reshape(count * PATCHES**2, 1, 1, PATCH**2)
     pixels = patches.expand(-1, CHANNELS, FRAMES, -1).reshape(count * PATCHES**2, -1)
     return pixels, torch.tensor([[1, PATCHES, PATCHES]] * count)
 
@@ -100,7 +100,7 @@ class TileReader(nn.Module):  # type: ignore[misc]
         tower = self.tower
         projection = tower.patch_embed.proj
         weight = projection.weight.sum(dim=(1, 2)).flatten(1)
-        seen_BPH = functional.linear(_patches(tiles_B).to(weight.dtype), weight, projection.bias)
+        seen_BPH = functional.linear(patches_of(tiles_B).to(weight.dtype), weight, projection.bias)
         seen_BPH = seen_BPH + tower.pos_embed.weight[self.order]
         tapped = seen_BPH
         for number, block in enumerate(tower.blocks, 1):
@@ -140,7 +140,7 @@ def _merge_order() -> tuple[Tensor, Tensor]:
     return numbers // PATCHES, numbers % PATCHES
 
 
-def _patches(tiles_B: Tensor) -> Tensor:
+def patches_of(tiles_B: Tensor) -> Tensor:
     """The pixels of the patches of tiles, in Qwen3-VL's order, shape (B, P, 256)."""
     merge = CELL // PATCH
     cut = tiles_B.view(-1, SIDE, merge, PATCH, SIDE, merge, PATCH).permute(0, 1, 4, 2, 5, 3, 6)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 import typer
 
@@ -24,6 +25,7 @@ from drag_rl.models.reader.crops import CropSource, Spelling
 from drag_rl.models.reader.learner import Learner, LearnerSettings
 from drag_rl.models.reader.model import Reader, load_reader, new_reader, save_reader
 from drag_rl.models.reader.page_store import OTHER_DOCUMENTS, OTHER_FONTS, TRAIN, PageStore
+from drag_rl.models.reader.whitening import whiten
 
 STAGE = "drag_rl.models.reader.train"
 CHECKPOINT, CURVE, MODEL = "checkpoint.safetensors", "curve.json", "model"
@@ -72,8 +74,13 @@ class Training:
         settings: TrainSettings,
         learning: LearnerSettings,
         device: str,
+        *,
+        new: bool = False,
     ) -> None:
-        """Takes up what the folder has of it. Raises ``InputError`` if that was trained on other pages."""
+        """Takes up what the folder has of it; else a ``new`` reader gets a first look at the pages.
+
+        Raises ``InputError`` if what is there was trained on other pages.
+        """
         self._store = store
         self._run = run
         self._settings = settings
@@ -96,6 +103,9 @@ class Training:
                 raise InputError(f"--run {run}: was trained on other pages; give another folder, and --init")
             self.step, self._seconds = int(facts["step"]), float(facts["core_seconds"])
             self.curve = json.loads(facts["curve"])
+        elif new:
+            tiles = np.concatenate([self._source.batch(number).tiles for number in range(4)])
+            whiten(self.learner.reader, tiles, seed)
         run.mkdir(parents=True, exist_ok=True)
 
     def go_on(self) -> None:
@@ -182,7 +192,7 @@ def main(
         seed=seed,
     )
     learning = LearnerSettings(rate=rate, letters=letters, tap=min(tap, reader.config.depth), muon=muon)
-    Training(PageStore(pages), run, reader, settings, learning, device).go_on()
+    Training(PageStore(pages), run, reader, settings, learning, device, new=init is None).go_on()
 
 
 if __name__ == "__main__":
