@@ -7,8 +7,9 @@ or of `data_preprocess.build`. Ranked are the pages of the documents that have a
 the question's words, beside bm25 with the text, and chance. In brackets: 95 % intervals of a bootstrap over questions.
 
 Beside pages as they are: with --scanned, as they come out of a scanner (printed, turned by a degree, blurred, noisy,
-JPEG at 100 dpi), and, with --font-dir, their text set anew in each of its fonts by turns. With --pdf-dir, for 200 words of its PDFs that
-occur once on their page: how much of the word's heat map lies on the word's box, and on how much of the page that is.
+JPEG at 100 dpi), and, with --font-dir, their text set anew in each of its fonts by turns. With --pdf-dir, for 200 words
+of its PDFs that occur once on their page: how much of the word's heat map lies on the word's box, and on how much of
+the page that is.
 """
 
 from __future__ import annotations
