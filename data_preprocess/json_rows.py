@@ -10,6 +10,8 @@ from drag_rl.errors import InputError
 
 MAX_BYTES = 1 << 30
 """Bytes of a file that is read as one, at most."""
+LOOKED_AT = 100
+"""Rows that are looked at to see what a file is."""
 
 
 def json_rows(path: Path, name: str) -> list[dict[str, Any]]:
@@ -35,9 +37,9 @@ def json_value(path: Path) -> Any:
 
 
 def is_rows(path: Path, name: str, *fields: str) -> bool:
-    """Whether a file holds such rows, and the first of them has these fields."""
+    """Whether a file holds such rows, and one of the first has these fields."""
     try:
         rows = json_rows(path, name)
     except InputError:
         return False
-    return bool(rows) and all(field in rows[0] for field in fields)
+    return any(all(field in row for field in fields) for row in rows[:LOOKED_AT])

@@ -10,7 +10,7 @@ from typing import Any
 from data_preprocess.datasets import Dataset, ImagePage, Questions
 from data_preprocess.parquet_rows import text_of, texts_of
 from data_preprocess.pdf_files import PdfFiles
-from data_preprocess.visual_rows import VisualRow, listed
+from data_preprocess.visual_rows import VisualRow, document, listed
 from data_preprocess.written_pages import WrittenPages
 from drag_rl.corpus.clean_text import clean_text
 from drag_rl.files.manifest import Problem
@@ -43,7 +43,7 @@ class VisualQuestions:
         elif not gold:
             self.drop(row, "questions_without_gold_page")
         else:
-            own = text_of(question_id)
+            own = document(question_id)
             if own and not self.own_ids:
                 own = f"{self.data_source}-{own}"
             if own and own in self._ids:
@@ -59,7 +59,7 @@ class VisualQuestions:
                     question_id=own,
                     text=text,
                     gold_page_ids=tuple(dict.fromkeys(gold)),
-                    answers=tuple(texts_of(listed(answers))),
+                    answers=tuple(texts_of([clean_text(text_of(answer)) for answer in listed(answers)])),
                     data_source=self.data_source,
                     document=documents.pop() if self.of_one_document and len(documents) == 1 else "",
                 )

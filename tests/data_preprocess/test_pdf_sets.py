@@ -88,6 +88,43 @@ def test_mmlongbench_doc_agrees_with_an_independent_reading(tmp_path, make_pdf) 
     assert found.manifest.config["licence"] == "CC BY-NC 4.0, for research"
 
 
+WRONG: list[object] = [
+    None,
+    7,
+    [],
+    {},
+    {"doc_id": None, "question": None, "answer": None, "evidence_pages": None},
+    {"doc_id": ["a report.pdf"], "question": {"a": 1}, "answer": {}, "evidence_pages": {"a": 2}},
+    {"doc_id": "a report.pdf", "question": "", "answer": "x", "evidence_pages": "[1]"},
+    {"doc_id": "a report.pdf", "question": "\ud800", "answer": "x", "evidence_pages": "[1]"},
+    {"doc_id": "\ud800.pdf", "question": "Which?", "answer": "x", "evidence_pages": "[1]"},
+    {"doc_id": "a report.pdf", "question": "Open?", "answer": "x", "evidence_pages": "[1, 2"},
+    {"doc_id": "a report.pdf", "question": "Words?", "answer": "x", "evidence_pages": "['one']"},
+    {"doc_id": "a report.pdf", "question": "Code?", "answer": "x", "evidence_pages": "[__import__('os')]"},
+    {"doc_id": "a report.pdf", "question": "Deep?", "answer": "x", "evidence_pages": "[" * 5000},
+    {"doc_id": "a report.pdf", "question": "Large?", "answer": "x", "evidence_pages": f"[{'9' * 5000}]"},
+    {"doc_id": "a report.pdf", "question": "Below?", "answer": "x", "evidence_pages": "[-1]"},
+    {"doc_id": "a report.pdf", "question": "Infinite?", "answer": "x", "evidence_pages": [1e999]},
+    {"doc_id": "../../a report.pdf", "question": "Half?", "answer": "x", "evidence_pages": [2.5]},
+]
+
+
+def test_a_row_that_is_wrong_is_a_line_and_the_rest_goes_on(tmp_path, make_pdf) -> None:
+    source = mmlongbench(tmp_path / "source", make_pdf, [])
+    good = {"doc_id": "leaflet.pdf", "question": "Brakes?", "answer": "\ud800yes", "evidence_pages": [1.0]}
+    (source / "data/samples.json").write_text(json.dumps([*WRONG, good]))
+    found = converted("mmlongbench-doc", source, tmp_path / "out")
+    assert found.gold == {"Brakes?": ("leaflet#1",)}
+    assert found.questions["Brakes?"].answers == ("yes",)
+    dropped = found.dropped
+    assert sum(count for name, count in dropped.items() if name.startswith("questions")) == len(WRONG)
+    lines = {problem.where for problem in found.manifest.problems}
+    once = dropped["questions_without_document"] - sum(
+        "no document" in p.reason for p in found.manifest.problems
+    )
+    assert len(lines) == len(WRONG) - once
+
+
 def test_only_the_documents_of_a_list_are_read(tmp_path, make_pdf) -> None:
     source = mmlongbench(tmp_path / "source", make_pdf, ROWS)
     wanted = tmp_path / "wanted.txt"
