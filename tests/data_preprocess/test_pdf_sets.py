@@ -13,6 +13,7 @@ import vidore_lab
 from convert_lab import converted
 
 from data_preprocess.selection import Selection, read_documents
+from drag_rl.corpus.images import PageImages
 from drag_rl.errors import InputError
 
 REPORT = ["The rotor turns at noon.", "The pump leaks oil.", "The valve is green."]
@@ -262,6 +263,9 @@ def test_vidoseek_counts_from_1_and_reads_its_zip(tmp_path, make_pdf) -> None:
         "What turns, and what is green?": ("aa#1", "aa#3"),
     }
     assert found.questions["What leaks?"].question_id == "vidoseek-aa_1"
+    assert PageImages(tmp_path / "out/pages").size("aa#2") == (534, 400)  # shown from what was unpacked
+    again = converted("vidoseek", source, tmp_path / "out")
+    assert again.manifest.fingerprint == found.manifest.fingerprint
     assert found.questions["What leaks?"].document == ""  # they are asked of the whole corpus
     assert found.dropped == {
         "gold_pages_that_are_missing": 1,
