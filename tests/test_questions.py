@@ -184,6 +184,18 @@ def test_a_wrong_file_is_named(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("[et]*y.parquet")) and not (tmp_path / "twice.parquet").exists()
 
 
+def test_the_columns_are_those_of_search_r1(tmp_path: Path) -> None:
+    """Its ``scripts/data_process`` write these, and its reward reads ``ground_truth["target"]``."""
+    write_questions(tmp_path / "q.parquet", [replace(PLAIN, answers=("42", "forty-two"))], "train")
+    (row,) = pq.read_table(tmp_path / "q.parquet").to_pylist()
+    assert {"data_source", "prompt", "ability", "reward_model", "extra_info"} <= row.keys()
+    assert row["prompt"] == [{"role": "user", "content": PLAIN.text}]
+    assert row["ability"] == "fact-reasoning"
+    assert row["reward_model"]["style"] == "rule"
+    assert row["reward_model"]["ground_truth"]["target"] == ["42", "forty-two"]
+    assert {name: row["extra_info"][name] for name in ("split", "index")} == {"split": "train", "index": 0}
+
+
 def test_verl_loads_the_files(tmp_path: Path) -> None:
     rl_dataset = pytest.importorskip("verl.utils.dataset.rl_dataset")
     from omegaconf import OmegaConf
@@ -203,6 +215,8 @@ def test_verl_loads_the_files(tmp_path: Path) -> None:
         [{"role": "user", "content": text}] for text in ("How?", "Why?", "Who?", "When?")
     ]
     assert [item["index"] for item in items] == [0, 1, 0, 0]
+    assert [item["reward_model"]["ground_truth"]["target"] for item in items] == [[], [], ["me"], []]
+    assert [item["data_source"] for item in items] == ["user"] * 4
     batch = rl_dataset.collate_fn(items)
     rows = [{name: values[number] for name, values in batch.items()} for number in range(3)]
     assert question_from_row(rows[1]).gold_page_ids == ("doc#2", "doc#3")
