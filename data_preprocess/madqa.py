@@ -29,7 +29,7 @@ from data_preprocess.visual_rows import VisualRow, listed, split_of, whole
 from data_preprocess.written_pages import WrittenPages
 from drag_rl.corpus.ocr_file import document_of_file, read_ocr_file
 from drag_rl.errors import InputError
-from drag_rl.files.manifest import sha256_file
+from drag_rl.files.manifest import Problem, sha256_file
 from drag_rl.question_ids import INCLUDE, read_question_ids
 from drag_rl.splits import SPLITS, Split
 
@@ -43,8 +43,8 @@ FACTS = {
 
 def read_madqa(source: Path) -> Dataset:
     """The pages and questions. Raises ``InputError`` for a folder that holds none, or a damaged file."""
-    rows = list(_rows(source))
     questions = VisualQuestions("madqa", of_one_document=False, own_ids=True)
+    rows = list(_rows(source, questions))
     splits = _split_files(source)
     if ocr_files := sorted(source.rglob(OCR_FILE)):
         pages, problems = read_ocr_file(ocr_files[0], sha256_file(ocr_files[0]))
@@ -116,18 +116,26 @@ def _split_files(source: Path) -> dict[str, Split]:
     return {known_as: split for split in SPLITS for known_as in named[split]}
 
 
-def _rows(source: Path) -> Iterator[VisualRow]:
+def _rows(source: Path, questions: VisualQuestions) -> Iterator[VisualRow]:
+    """The rows of all files that have questions with places, which the tutorial's own files of trajectories lack.
+
+    Lines that cannot be read are listed with ``questions``.
+    """
+
+    def bad(where: str, why: str) -> None:
+        questions.problems.append(Problem(where=where.removeprefix(f"{source}/"), reason=why))
+
     found = False
     for path in sorted(source.rglob("*")) if source.is_dir() else []:
         where, split = path.relative_to(source).as_posix(), split_of(path) or "test"
         rows: Iterator[tuple[int, Mapping[str, Any]]] = iter(())
-        if path.suffix == ".parquet" and {"id", "question"} <= set(columns_of(path)):
+        if path.suffix == ".parquet" and _is_asked(dict.fromkeys(columns_of(path))):
             rows = parquet_rows(path)
         elif path.suffix == ".json" and _holds_questions(path):
             rows = enumerate(json_rows(path, "data"), start=1)
         elif path.suffix == ".jsonl" and path.name != OCR_FILE:
             rows = (
-                (int(line.rpartition(" ")[2]), row) for line, row in json_lines(path) if "question" in row
+                (int(line.rpartition(" ")[2]), row) for line, row in json_lines(path, bad) if _is_asked(row)
             )
         for number, cells in rows:
             found = True
@@ -138,5 +146,9 @@ def _rows(source: Path) -> Iterator[VisualRow]:
         )
 
 
+def _is_asked(cells: Mapping[str, Any]) -> bool:
+    return "question" in cells and any(name in cells for name in PLACES)
+
+
 def _holds_questions(path: Path) -> bool:
-    return is_rows(path, "data", "id", "question")
+    return any(is_rows(path, "data", "id", "question", name) for name in PLACES)

@@ -56,6 +56,8 @@ def madqa(folder: Path) -> Path:
         "answer_locations": "ch47.pdf:1",
     }
     (folder / "data/dev.jsonl").write_text(json.dumps(older) + "\n")
+    played = {"id": "traj_q1", "question": "How fast?", "ground_truth": {"file": "ch47.pdf", "page": 2}}
+    (folder / "trajectories.jsonl").write_text(json.dumps(played) + "\n{cut off")
     split = {"items": [{"question_id": "q2"}, {"question_id": "q0"}]}
     (folder / "splits/ctt_subset_test.json").write_text(json.dumps(split))
     return folder
@@ -79,6 +81,7 @@ def test_places_become_gold_and_split_files_decide(tmp_path) -> None:
     assert found.questions["How fast?"].answers == ("170 knots", "315, km/h")
     assert found.dropped == {"gold_pages_that_are_missing": 1, "questions_without_gold_page": 2}
     assert found.manifest.config["page_base"]["questions"] > 0
+    assert "trajectories.jsonl line 2" in {problem.where for problem in found.manifest.problems}
 
 
 def test_a_split_file_chooses_as_in_evaluation(tmp_path) -> None:
