@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trajectory_lab as lab
 from omegaconf import OmegaConf
-from test_agent_loop import CALLS, ROOMY, SEARCHES, policy_texts, rollout
+from rollout_lab import CALLS, ROOMY, SEARCHES, policy_texts, rollout
 
 from drag_rl.episode import EpisodeConfig
 from drag_rl.episode.prompt import action_text

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from dense_lab import small_model
 from learning import check_learning, outcome_of
+from rollout_lab import ROOMY, SEARCHES, rollout
 from service_lab import running
-from test_agent_loop import ROOMY, SEARCHES, rollout
 from training_lab import LEARN, train
 
 from drag_rl.errors import InputError
