@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import json
-import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from driven import Driven, Found
+from hostile_texts import ALWAYS, SIZES, TEXTS
 
 from data_preprocess import (
     document_questions,
@@ -31,6 +31,7 @@ from data_preprocess import (
 )
 from drag_rl import citations, near_duplicates, types, words
 from drag_rl.corpus import clean_text, ocr_file, reading_order, sources
+from drag_rl.doctor.splits import asked, evidence
 from drag_rl.episode import EpisodeConfig, actions, neutral, observation, prompt
 from drag_rl.errors import InputError
 from drag_rl.evaluation import report
@@ -50,97 +51,6 @@ from reward import format as form
 from reward import guards
 
 SECONDS_A_CHARACTER = 10e-6
-SIZES = (1_000, 5_000, 100_000)
-ALWAYS = frozenset({"' '", "'['", "brackets around blanks", "an open tag before blanks", "a mixture"})
-"""Texts of which the longest is never spared."""
-
-UNITS = (
-    *(
-        " ",
-        "\n",
-        " \n",
-        "\t",
-        "\u00a0",
-        "\u2028",
-        "\u200b",
-        "\x00",
-        "\ud800",
-        "[",
-        "]",
-        "[ ",
-        "[#1",
-        "[a#1]",
-        "[a#1; ",
-    ),
-    *(
-        "#",
-        "#1 ",
-        "a#1, ",
-        "{",
-        '{"a":',
-        '"',
-        "1",
-        "1 ",
-        "1, ",
-        "a, 1 ",
-        "1.1 ",
-        ".",
-        ". ",
-        " . . . 1",
-        "?",
-        ",",
-    ),
-    *(
-        "<",
-        "</",
-        "<|",
-        "<|a",
-        "<|a|>",
-        "<think>",
-        "</think>",
-        "<search>",
-        "<search></search>",
-        "<tool_call>",
-        "<image>",
-    ),
-    *(
-        "-",
-        "-\n",
-        "ab-\ncd ",
-        "ab\u00ad\n",
-        "a",
-        "a ",
-        "a\n",
-        "Aa b. ",
-        "a-b ",
-        "xError ",
-        "chapter ",
-        "i",
-        "_",
-    ),
-    *("\u0301", "e\u0301", "\u4e2d", "\u4e2d\n", "\u3042\u30a2", "\uac00", "\u0e01\u0e34", "\u0939\u093f"),
-    *("\uff21", "\uff76\uff9e", "\u3002"),
-)
-"""Each text is one of these, again and again."""
-
-
-def hostile(size: int) -> dict[str, str]:
-    """Texts of about ``size`` characters, by what they are made of."""
-    rng = random.Random(size)
-    shaped = {
-        "brackets around blanks": f"[{' ' * size}]",
-        "nested brackets": "[" * (size // 2) + "a#1" + "]" * (size // 2),
-        "blanks between words": f"a{' ' * size}b 1x",
-        "an open tag before blanks": f"<search>{' ' * size}",
-        "all there is": "".join(map(chr, range(32, 32 + size))),
-        "a mixture": "".join(rng.choices(UNITS, k=size // 3)),
-        "nested JSON": '{"name": "search", "arguments": ' + "[" * size,
-        "digits in JSON": '{"name": "search", "arguments": {"query": ' + "1" * size + "}}",
-    }
-    return {repr(unit): (unit * size)[:size] for unit in UNITS} | shaped
-
-
-TEXTS = {size: hostile(size) for size in SIZES}
 QUESTION = Question(question_id="q", text="What is it?", gold_page_ids=("d#1",), answers=("it", "\u4e2d"))
 
 
@@ -301,6 +211,9 @@ READERS: dict[str, Callable[[str], object]] = {
     "too_generic": lambda text: generic.too_generic(text, generic.Kind.OUTLINE),
     "word_set": near_duplicates.word_set,
     "parse_pages": graded_pages.parse_pages,
+    "same_words": asked.same_words,
+    "number_in": evidence.number_in,
+    "numbers_of": evidence.numbers_of,
 }
 """What reads the text of a model, a server, a PDF or a file."""
 

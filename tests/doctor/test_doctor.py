@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
-from compose_lab import composed
+from doctor_lab import TEXTS, found, of_rewards
 from tiny_corpus import index_of, page_of
 
-from drag_rl.cli.main import main
 from drag_rl.corpus.pages import write_pages
 from drag_rl.doctor import index as index_checks
 from drag_rl.doctor.check import Doubt
-from drag_rl.doctor.examine import examine_environment, examine_parts
+from drag_rl.doctor.examine import examine_environment
 from drag_rl.doctor.searching import rarest_words, samples, union_and_intersection
-from drag_rl.doctor.setup import SetUp, set_up_of
 from drag_rl.episode import EpisodeConfig
 from drag_rl.errors import InputError
 from drag_rl.questions import read_questions, write_questions
@@ -34,10 +30,6 @@ def world(tiny_data, tiny_model, tmp_path_factory):
     (folder / "data").symlink_to(tiny_data)
     (folder / "model").symlink_to(tiny_model)
     return folder
-
-
-def found(**parts):
-    return {check.name: check for check in examine_parts(SetUp(**parts))}
 
 
 SEARCHED = [
@@ -133,18 +125,6 @@ def test_the_parts_of_a_composed_index_are_read_too(tmp_path):
     assert checks["index"].detail.startswith("fuse of bm25, bm25, 3 pages")
     (tmp_path / "sharp" / "manifest.json").unlink()
     assert str(tmp_path / "sharp") in found(index=tmp_path / "both")["index"].detail
-
-
-QUESTION = Question(question_id="q", text="whale", gold_page_ids=("doc#2",))
-
-
-def of_rewards(folder, texts, question=QUESTION, **settings):
-    index_of(folder, texts)
-    write_questions(folder / "questions.parquet", [question], "train")
-    return found(index=folder / "index", questions=(folder / "questions.parquet",), **settings)
-
-
-TEXTS = ["red fox", "a blue whale", "green tree", "fox and tree"]
 
 
 def test_the_rewards_are_those_of_the_run(tmp_path):
@@ -266,77 +246,3 @@ def test_an_import_of_verl_that_dies_without_a_word_is_said(monkeypatch):
     monkeypatch.setattr("drag_rl.doctor.environment.PLUGIN_LOADS", "import os; os.kill(os.getpid(), 9)")
     (check,) = [check for check in examine_environment() if check.name == "verl plugin"]
     assert not check.ok and check.detail == "importing verl ended with status -9, without a word"
-
-
-RUN = ["hardware=cpu", "data.val_files=v", "trainer.default_local_dir=c", "drag.index=some/index"]
-REWARD = "reward.custom_reward_function.reward_kwargs"
-
-
-def test_the_set_up_of_a_training_is_read_from_its_configuration():
-    config = composed(
-        "grpo",
-        [
-            *RUN,
-            "data.train_files='data/q[[]1].parquet'",
-            "actor_rollout_ref.model.path=some/model",
-            "drag.episode.max_turns=1",
-            f"{REWARD}.weights.rank_score=0",
-            f"{REWARD}.weights.reciprocal_rank=0.25",
-        ],
-    )
-    set_up = set_up_of(config)
-    assert (set_up.index, set_up.pages, set_up.model) == (Path("some/index"), None, "some/model")
-    assert set_up.questions == (Path("data/q[1].parquet"),)
-    assert set_up.episode.max_turns == 1
-    paid = {name: weight for name, weight in set_up.reward.weights.items() if weight}
-    assert paid == {"deep_rank": 0.5, "reciprocal_rank": 0.25, "query_length": -0.1}
-
-
-def drag_doctor(monkeypatch, capsys, *words):
-    """Exit code and what was printed, without the checks of the environment."""
-    monkeypatch.setattr("drag_rl.cli.doctor.examine_environment", lambda: iter(()))
-    with pytest.raises(SystemExit) as stop:
-        main(["doctor", *map(str, words)])
-    said = capsys.readouterr()
-    return int(stop.value.code or 0), said.out, said.err
-
-
-def test_the_command_says_it_for_people_and_for_programs(tmp_path, monkeypatch, capsys):
-    of_rewards(tmp_path, TEXTS)
-    words = ["--index", tmp_path / "index", "--questions", tmp_path / "questions.parquet"]
-    code, said, _ = drag_doctor(monkeypatch, capsys, *words)
-    assert code == 0 and "ok    index: bm25, 4 pages" in said and "warn  raw question: " in said
-    code, said, _ = drag_doctor(monkeypatch, capsys, *words, "--pages", tmp_path / "index", "--json")
-    shown = json.loads(said)
-    assert code == 2 and shown["status"] == "fail"
-    wrong = [row["name"] for row in shown["checks"] if row["status"] == "fail"]
-    assert wrong == ["index pages", "gold in pages"]
-    assert set(shown["checks"][0]) == {"name", "status", "detail"}
-
-
-def test_an_option_that_the_training_would_refuse_is_refused(monkeypatch, capsys):
-    code, _, said = drag_doctor(monkeypatch, capsys, "--config", "nothing")
-    assert code == 2 and "configs" in said and "grpo" in said
-    monkeypatch.setattr(
-        "drag_rl.cli.doctor.of_training", lambda *_: set_up_of(composed("grpo", [*RUN, "drag.x=1"]))
-    )
-    code, _, said = drag_doctor(monkeypatch, capsys, "drag.x=1")
-    assert code == 2 and "drag: unknown option 'x'" in said
-
-
-@pytest.mark.slow  # Hydra reads all of verl's configuration
-def test_the_options_of_a_training_are_taken_on_the_command_line(tmp_path, monkeypatch, capsys):
-    of_rewards(tmp_path, TEXTS)
-    words = ["--index", tmp_path / "index", "--questions", tmp_path / "questions.parquet"]
-    code, said, _ = drag_doctor(
-        monkeypatch,
-        capsys,
-        *words,
-        "hardware=cpu",
-        f"{REWARD}.weights.rank_score=0",
-        f"{REWARD}.weights.deep_rank=0.25",
-    )
-    assert code == 2, "the model that verl has by default is not there"
-    assert (
-        "ok    rewards: deep_rank=0.25 query_length=-0.1, best search: " in said and "fail  model: " in said
-    )
