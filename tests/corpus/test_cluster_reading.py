@@ -29,7 +29,7 @@ from drag_rl.corpus.sources import find_sources
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import read_manifest
 
-DOCUMENTS, PAGES = 12, 60
+DOCUMENTS, PAGES = 8, 60
 OPTIONS = ReadOptions(ocr="off")
 
 
