@@ -19,6 +19,7 @@ from drag_rl.evaluation.trec import write_trec
 from drag_rl.files.manifest import read_manifest
 from drag_rl.questions import write_questions
 from drag_rl.splits import document_of
+from drag_rl.trajectories.counts import Counts
 from drag_rl.trajectories.rows import read_trajectories, trajectory_from_row, trajectory_to_row
 
 SCOPED = tuple(replace(question, document=document_of(question)) for question in lab.QUESTIONS)
@@ -93,6 +94,20 @@ def test_a_row_says_the_document_and_one_that_is_older_has_none(index):
     assert trajectory_from_row(row) == trajectory
     del row["document"], row["episode"]["scope"]
     assert trajectory_from_row(row).outcome.scope is None
+
+
+def test_a_collection_says_how_many_episodes_stayed_in_their_document(index):
+    for config, said in (
+        (CONFIG, " 3 searched in the document of their question, the others everywhere."),
+        (lab.PLAIN, ""),
+    ):
+        counts = Counts()
+        for question in MIXED:
+            counts.add(lab.played(index, question, [lab.search("seal")], config))
+        assert counts.by_name()["in_document"] == (3 if said else 0)
+        assert ("the document of their question" in counts.paragraph(1.0)) == bool(
+            said
+        ) and said in counts.paragraph(1.0)
 
 
 def test_runs_say_that_they_are_of_documents(index, tmp_path):
