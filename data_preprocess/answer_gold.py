@@ -4,7 +4,8 @@ A reward for ranks needs pages that are right. Where a row names supporting sent
 are those that hold them. Else gold are pages that hold an answer *and* are about the question: an answer such as
 ``1969`` stands on many pages by chance. How much a page is about a question is the sum of the inverse document
 frequencies of the question's terms that stand on it, answers' own words apart. Pages with less than half of the best
-page's sum are not gold, and at most :data:`MAX_GOLD` are. All of them count the same.
+page's sum are not gold, and at most :data:`MAX_GOLD` are. All of them count the same. Answers that stand on very many
+pages are not looked for.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ MIN_SENTENCE = 0.5
 """Share of a supporting sentence's terms that its page must have."""
 SAMPLED_GROUPS = 24
 """Row groups (of 2,048 pages) that document frequencies are estimated from."""
+COMMON_PAGES, COMMON_SHARE = 20, 0.02
+"""An answer that stands on more of the sampled pages than both of these is too common to say which page is right."""
 
 Candidate = tuple[float, int]
 """How well a page fits, and its place in the file, negative: of equals the first is the best."""
@@ -74,14 +77,26 @@ class GoldFinder:
         return [tuple(dict.fromkeys(named[place] for place in own)) for own in chosen]
 
     def _rarity(self, pages: WrittenPages) -> dict[str, float]:
-        """Term of a question -> ``ln(1 + N / (n + 1))``, of N sampled pages n of which have it."""
+        """Term of a question -> ``ln(1 + N / (n + 1))``, of N sampled pages n of which have it.
+
+        Answers that are too common are not looked for afterwards: one that stands on every tenth page would be compared
+        with all of these for all the questions that it answers.
+        """
         wanted = frozenset().union(*self._terms)
         counts: Counter[str] = Counter()
+        answers: Counter[str] = Counter()
         step = max(1, pages.groups // SAMPLED_GROUPS)
         total = 0
         for text in pages.texts(range(0, pages.groups, step)):
             total += 1
             counts.update(wanted.intersection(self._tokenizer.terms(text)))
+            answers.update(self._index.answers_in(text))
+        common = [
+            answer for answer, count in answers.items() if count > max(COMMON_PAGES, COMMON_SHARE * total)
+        ]
+        self._index.forget(common)
+        if common:
+            self.rows.counts["answers_too_common"] += len(common)
         return {term: math.log1p(total / (counts[term] + 1)) for term in wanted}
 
     def _look_at(self, place: int, text: str, rarity: dict[str, float]) -> None:

@@ -43,13 +43,23 @@ class AnswerIndex:
         >>> index.found_in("Let It Be, by the Beatles, in 1969; yes.")
         {0, 1}
         """
+        return {number for answer in self.answers_in(text) for number in self._owners[answer]}
+
+    def answers_in(self, text: str) -> set[str]:
+        """The answers that stand in a text, normalised."""
         words = normalise(text).split()
-        found: set[int] = set()
+        found: set[str] = set()
         for start, word in enumerate(words):
             for length in self._lengths.get(word, ()):
-                if owners := self._owners.get(" ".join(words[start : start + length])):
-                    found.update(owners)
+                answer = " ".join(words[start : start + length])
+                if answer in self._owners:
+                    found.add(answer)
         return found
+
+    def forget(self, answers: Iterable[str]) -> None:
+        """Look for these no longer; they are normalised."""
+        for answer in answers:
+            del self._owners[answer]
 
 
 def _tells(text: str) -> bool:

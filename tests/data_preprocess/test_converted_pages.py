@@ -98,16 +98,28 @@ def asked(text: str, *answers: str) -> OpenQuestion:
     )
 
 
-def test_an_answer_on_many_pages_is_bounded_and_the_best_come_first(tmp_path: Path) -> None:
+def test_an_answer_on_many_pages_is_bounded_and_the_best_come_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pages = [text_page(f"{n:03}", 1, n, f"In 1969 came number {n}.") for n in range(60)]
     pages += [text_page("moon", 1, 99, "The landing on the moon was in 1969, on the moon.")]
     pages += [text_page("near", 1, 98, "A landing in 1969.")]
     write_text_pages(tmp_path / "pages", pages_of_texts(pages, tmp_path / "pages", DroppedRows()), {}, 0.0)
+    monkeypatch.setattr(answer_gold, "COMMON_PAGES", 100)
     questions = [asked("When was the moon landing?", "1969"), asked("Which number came?", "1969")]
     moon, number = GoldFinder(questions, DroppedRows()).find(WrittenPages(tmp_path / "pages"))
     assert moon[0] == "moon#1" and set(moon) <= {"moon#1", "near#1"}
     assert len(number) == answer_gold.MAX_GOLD
     assert number == tuple(f"{n:03}#1" for n in range(answer_gold.MAX_GOLD)), "of equals the first"
+
+
+def test_an_answer_that_stands_nearly_everywhere_is_not_looked_for(tmp_path: Path) -> None:
+    pages = [text_page(f"{n:03}", 1, n, f"Red moon {n}.") for n in range(60)]
+    write_text_pages(tmp_path / "pages", pages_of_texts(pages, tmp_path / "pages", DroppedRows()), {}, 0.0)
+    rows = DroppedRows()
+    found = GoldFinder([asked("Which moon?", "red"), asked("Which is red?", "moon 7")], rows)
+    assert found.find(WrittenPages(tmp_path / "pages")) == [(), ("007#1",)]
+    assert rows.counts == {"answers_too_common": 1}
 
 
 def test_of_a_file_that_is_wrong_throughout_some_rows_are_listed_and_all_counted(
