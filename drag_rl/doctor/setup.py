@@ -81,17 +81,19 @@ def set_up_of(config: DictConfig) -> SetUp:
     return SetUp(
         index=settings.index,
         pages=settings.pages,
-        questions=_train_files(config),
+        questions=_first_file(config),
         model=OmegaConf.select(config, "actor_rollout_ref.model.path", throw_on_missing=False),
         episode=settings.episode,
         reward=RewardConfig.from_mapping(OmegaConf.select(config, REWARD), REWARD),
     )
 
 
-def _train_files(config: DictConfig) -> tuple[Path, ...]:
-    """The files of training questions; veRL takes a name for a pattern, so special letters in it are escaped."""
+def _first_file(config: DictConfig) -> tuple[Path, ...]:
+    """The first file of training questions; veRL takes a name for a pattern, so special letters in it are escaped."""
     from omegaconf import OmegaConf
 
     files = OmegaConf.select(config, "data.train_files", throw_on_missing=False)
-    names = [files] if isinstance(files, str) else files or ()
-    return tuple(Path(_ESCAPED.sub(r"\1", str(name))) for name in names)
+    if not files:
+        return ()
+    first = files if isinstance(files, str) else str(files[0])
+    return (Path(_ESCAPED.sub(r"\1", first)),)
