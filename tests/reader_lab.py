@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pymupdf
 
 from drag_rl.models.reader.model import new_reader, save_reader
 from drag_rl.models.reader.prepare import PrepareSettings, prepare
+from drag_rl.mupdf import pymupdf
 
 TEXT = (
     "Large tables are read faster when the types of their columns are known before the first row is seen and "

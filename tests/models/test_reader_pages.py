@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pymupdf
 import pytest
 from reader_lab import TEXT, prepared_pages, write_fonts, write_pdf
 
@@ -15,6 +14,7 @@ from drag_rl.models.reader.pages import printed_page
 from drag_rl.models.reader.prepare import PrepareSettings, prepare
 from drag_rl.models.reader.tower import CELL, SIDE, TILE
 from drag_rl.models.reader.typesetting import Typesetter, text_fonts
+from drag_rl.mupdf import pymupdf
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pymupdf
 
 from drag_rl.errors import InputError
 from drag_rl.models.reader.faults import with_faults
 from drag_rl.models.reader.page_store import PageStore
-from drag_rl.models.reader.pages import Grey
-from drag_rl.models.reader.tower import CELL, SIDE, TILE
+from drag_rl.models.reader.tower import CELL, SIDE, TILE, Grey
+from drag_rl.mupdf import pymupdf
 
 Numbers = npt.NDArray[np.int64]
 

@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image, ImageFilter
 
-from drag_rl.models.reader.pages import Grey
+from drag_rl.models.reader.tower import Grey
 
 FAULTY = 0.4
 """Share of tiles that get a fault; each of the kinds below is then drawn by itself."""

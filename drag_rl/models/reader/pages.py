@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pymupdf
 
+from drag_rl.models.reader.tower import Grey
 from drag_rl.models.reader.words import word_key, word_spans
-
-Grey = npt.NDArray[np.uint8]
+from drag_rl.mupdf import pymupdf
 
 FEWEST_WORDS = 20
 """Of a page that is worth reading."""

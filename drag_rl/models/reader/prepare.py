@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import pymupdf
 import typer
 
 from drag_rl.console import run_app
@@ -34,6 +33,7 @@ from drag_rl.models.reader.page_store import (
 )
 from drag_rl.models.reader.pages import printed_page, text_of, varied_dpi
 from drag_rl.models.reader.typesetting import Typesetter, text_fonts
+from drag_rl.mupdf import pymupdf
 
 SUFFIXES = (".pdf", ".pdf.gz")
 TURNED = 0.2

@@ -11,8 +11,7 @@ import torch
 from torch.nn import functional
 
 from drag_rl.models.reader.model import Reader
-from drag_rl.models.reader.pages import Grey
-from drag_rl.models.reader.tower import CELL, DIM, SIDE, TILE
+from drag_rl.models.reader.tower import CELL, DIM, SIDE, TILE, Grey
 from drag_rl.models.reader.words import buckets, word_key
 
 Vectors = npt.NDArray[np.float32]

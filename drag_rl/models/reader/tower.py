@@ -8,11 +8,16 @@ Shape letters: B tiles, P patches of a tile, C cells of a tile, H numbers of a p
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers.models.qwen3_vl.configuration_qwen3_vl import Qwen3VLVisionConfig
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
+
+Grey = npt.NDArray[np.uint8]
+"""Grey pixels, 0 is black."""
 
 PATCH = 16
 """Pixels along a patch."""

@@ -104,8 +104,8 @@ class Training:
             self.step, self._seconds = int(facts["step"]), float(facts["core_seconds"])
             self.curve = json.loads(facts["curve"])
         elif new:
-            tiles = np.concatenate([self._source.batch(number).tiles for number in range(4)])
-            whiten(self.learner.reader, tiles, seed)
+            first_tiles = np.concatenate([self._source.batch(number).tiles for number in range(4)])
+            whiten(self.learner.reader, first_tiles, seed)
         run.mkdir(parents=True, exist_ok=True)
 
     def go_on(self) -> None:

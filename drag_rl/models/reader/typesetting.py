@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pymupdf
+
+from drag_rl.mupdf import pymupdf
 
 SUFFIXES = (".ttf", ".otf")
 WIDTH, HEIGHT = 595, 842

@@ -10,8 +10,7 @@ from __future__ import annotations
 import torch
 
 from drag_rl.models.reader.model import Reader
-from drag_rl.models.reader.pages import Grey
-from drag_rl.models.reader.tower import CHANNELS, FRAMES, PATCH, patches_of
+from drag_rl.models.reader.tower import CHANNELS, FRAMES, PATCH, Grey, patches_of
 
 LEAST_SHARE = 1e-3
 """Directions with less than this share of the largest variance are noise, and are scaled as if they had it."""
