@@ -7,7 +7,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from sentence_transformers import MultiVectorEncoder
 
 from drag_rl.errors import InputError
-from drag_rl.retrieval.late.model import PROJECTION
+from drag_rl.retrieval.late.model_files import PROJECTION
 from drag_rl.training.retriever.options import RetrieverOptions
 
 LANGUAGE_LAYERS = r"(?!.*visual).*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"

@@ -21,7 +21,7 @@ from torch.utils.data import BatchSampler, Sampler
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
 from drag_rl.errors import InputError
-from drag_rl.retrieval.late.model import PROJECTION
+from drag_rl.retrieval.late.model_files import PROJECTION
 from drag_rl.training.retriever.lora import learning
 from drag_rl.training.retriever.options import RetrieverOptions
 
