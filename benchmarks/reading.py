@@ -7,8 +7,8 @@ plain text, in the order in which the file draws it and sorted by place; and pym
 without OCR). A page that OCR has read has the same text for all of them, so that only text layers are compared.
 Documents are read one after another and kept in the last folder, so that a run that was killed goes on.
 
-Printed: what `drag evaluate --policy raw-question` and `drag compare` say, with the paired differences to ours, their 95 %
-intervals, and the CPU time that a page takes.
+Printed: what `drag evaluate --policy raw-question` and `drag compare` say, with the paired differences to ours, and the
+CPU time that a page takes.
 """
 
 from __future__ import annotations
