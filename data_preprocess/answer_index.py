@@ -59,7 +59,7 @@ class AnswerIndex:
     def forget(self, answers: Iterable[str]) -> None:
         """Look for these no longer; they are normalised."""
         for answer in answers:
-            del self._owners[answer]
+            self._owners.pop(answer, None)
 
 
 def _tells(text: str) -> bool:

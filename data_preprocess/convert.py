@@ -23,7 +23,7 @@ from data_preprocess.datasets import DATASETS
 from data_preprocess.gold_pages import GoldPages
 from data_preprocess.page_base import check_page_base
 from data_preprocess.question_set import FILES, STAGES, report, write_question_set
-from data_preprocess.reader_options import GoldFrom, check_options
+from data_preprocess.reader_options import GoldFrom, check_options, takes
 from data_preprocess.selection import Selection, read_documents
 from data_preprocess.written_pages import WrittenPages
 from drag_rl.console import run_app
@@ -76,6 +76,8 @@ def convert_dataset(
         )
     read = DATASETS.find(name, "NAME")
     told = check_options(name, read, reader_options or {})
+    if takes(read, "workers"):
+        told["workers"] = (reading or {}).get("workers", 1)
     refuse_overlap({"--out-pages": out_pages, "--out": out_dir}, {"--source": source})
     claim_files(out_pages, [PAGES_STAGE], [PAGES_FILE], "--out-pages")
     claim_files(out_dir, STAGES, FILES)

@@ -18,12 +18,12 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
-from data_preprocess import answer_gold
-from data_preprocess.answer_gold import GoldFinder
+from data_preprocess.answer_gold import MIN_SHARE, find_gold
 from data_preprocess.bad_rows import DroppedRows
 from data_preprocess.corpus_lines import json_documents
 from data_preprocess.datasets import Dataset, Questions
 from data_preprocess.open_questions import OpenQuestion, read_open_questions
+from data_preprocess.page_matcher import MAX_GOLD
 from data_preprocess.parquet_rows import columns_of
 from data_preprocess.reader_options import GoldFrom
 from data_preprocess.text_lines import json_lines
@@ -39,16 +39,18 @@ FACTS = {
 GOLD: dict[GoldFrom, dict[str, object]] = {
     "answers": {
         "from": "supporting facts where a row has them, else pages that hold an answer and are about the question",
-        "max_gold": answer_gold.MAX_GOLD,
-        "min_share": answer_gold.MIN_SHARE,
+        "max_gold": MAX_GOLD,
+        "min_share": MIN_SHARE,
     },
-    "facts": {"from": "supporting facts", "max_gold": answer_gold.MAX_GOLD},
+    "facts": {"from": "supporting facts", "max_gold": MAX_GOLD},
 }
 """What the manifest says of each choice of gold pages."""
 
 
-def read_flashrag(source: Path, gold: GoldFrom = "answers") -> Dataset:
+def read_flashrag(source: Path, gold: GoldFrom = "answers", workers: int = 1) -> Dataset:
     """The corpus and the questions of a folder; ``facts`` alone leaves questions without supporting facts out.
+
+    ``workers`` processes look through the pages, where these are many.
 
     Raises ``InputError`` for a folder that lacks either, or a damaged file.
     """
@@ -62,7 +64,7 @@ def read_flashrag(source: Path, gold: GoldFrom = "answers") -> Dataset:
     rows = DroppedRows()
     return Dataset(
         texts=chain.from_iterable(json_documents(path, rows) for path in corpus),
-        ask=lambda pages: _questions(asked, pages, rows, by_answers=gold == "answers"),
+        ask=lambda pages: _questions(asked, pages, rows, by_answers=gold == "answers", workers=workers),
         dropped=rows.counts,
         problems=rows.problems,
         facts=FACTS | {"gold": GOLD[gold]},
@@ -87,11 +89,12 @@ def _files(source: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _questions(
-    paths: Sequence[Path], pages: WrittenPages, rows: DroppedRows, *, by_answers: bool
+    paths: Sequence[Path], pages: WrittenPages, rows: DroppedRows, *, by_answers: bool, workers: int
 ) -> Questions:
     asked = list(read_open_questions(paths, rows))
     splits: dict[Split, list[Question]] = {}
-    for question, gold in zip(asked, GoldFinder(asked, rows, by_answers).find(pages), strict=True):
+    found = find_gold(asked, pages, rows, by_answers=by_answers, workers=workers)
+    for question, gold in zip(asked, found, strict=True):
         if gold:
             splits.setdefault(question.split, []).append(_with_gold(question, gold))
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,13 +19,19 @@ class WrittenPages:
     """The pages of a folder that the conversion has just written."""
 
     def __init__(self, pages_dir: Path) -> None:
+        self.folder = pages_dir
         self.file = pages_dir / PAGES_FILE
 
     @property
     def groups(self) -> int:
         """How many row groups the file has."""
+        return len(self.starts())
+
+    def starts(self) -> list[int]:
+        """The place of each row group's first page, from 0."""
         with pq.ParquetFile(self.file) as file:
-            return int(file.num_row_groups)
+            rows = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+        return [0, *accumulate(rows)][: len(rows)]
 
     def ids(self) -> Iterator[str]:
         """The id of each page, in the file's order."""

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_preprocess import answer_gold, bad_rows, sorted_pages, text_lines
-from data_preprocess.answer_gold import GoldFinder
+from data_preprocess import bad_rows, page_matcher, sorted_pages, text_lines
+from data_preprocess.answer_gold import find_gold
 from data_preprocess.answer_index import UNTELLING, AnswerIndex
 from data_preprocess.bad_rows import DroppedRows
 from data_preprocess.converted_pages import pages_of_texts, write_text_pages
 from data_preprocess.datasets import TextPage
-from data_preprocess.open_questions import OpenQuestion
+from data_preprocess.open_questions import Fact, OpenQuestion
 from data_preprocess.written_pages import WrittenPages
 from drag_rl.corpus.pages import load_pages
 from drag_rl.metrics.answers import normalise
@@ -105,21 +107,42 @@ def test_an_answer_on_many_pages_is_bounded_and_the_best_come_first(
     pages += [text_page("moon", 1, 99, "The landing on the moon was in 1969, on the moon.")]
     pages += [text_page("near", 1, 98, "A landing in 1969.")]
     write_text_pages(tmp_path / "pages", pages_of_texts(pages, tmp_path / "pages", DroppedRows()), {}, 0.0)
-    monkeypatch.setattr(answer_gold, "COMMON_PAGES", 100)
+    monkeypatch.setattr(page_matcher, "COMMON_PAGES", 100)
     questions = [asked("When was the moon landing?", "1969"), asked("Which number came?", "1969")]
-    moon, number = GoldFinder(questions, DroppedRows()).find(WrittenPages(tmp_path / "pages"))
+    moon, number = find_gold(questions, WrittenPages(tmp_path / "pages"), DroppedRows())
     assert moon[0] == "moon#1" and set(moon) <= {"moon#1", "near#1"}
-    assert len(number) == answer_gold.MAX_GOLD
-    assert number == tuple(f"{n:03}#1" for n in range(answer_gold.MAX_GOLD)), "of equals the first"
+    assert len(number) == page_matcher.MAX_GOLD
+    assert number == tuple(f"{n:03}#1" for n in range(page_matcher.MAX_GOLD)), "of equals the first"
 
 
 def test_an_answer_that_stands_nearly_everywhere_is_not_looked_for(tmp_path: Path) -> None:
     pages = [text_page(f"{n:03}", 1, n, f"Red moon {n}.") for n in range(60)]
     write_text_pages(tmp_path / "pages", pages_of_texts(pages, tmp_path / "pages", DroppedRows()), {}, 0.0)
     rows = DroppedRows()
-    found = GoldFinder([asked("Which moon?", "red"), asked("Which is red?", "moon 7")], rows)
-    assert found.find(WrittenPages(tmp_path / "pages")) == [(), ("007#1",)]
+    questions = [asked("Which moon?", "red"), asked("Which is red?", "moon 7")]
+    assert find_gold(questions, WrittenPages(tmp_path / "pages"), rows) == [(), ("007#1",)]
     assert rows.counts == {"answers_too_common": 1}
+
+
+@pytest.mark.slow
+def test_several_processes_find_the_same_gold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = random.Random(0)
+    names = [f"name{n}" for n in range(2000)]
+    pages = [
+        text_page(f"{n:05}", 1, n, f"Title {n}\n\n{' '.join(draw.choices(names, k=12))}") for n in range(5000)
+    ]
+    write_text_pages(tmp_path / "pages", pages_of_texts(pages, tmp_path / "pages", DroppedRows()), {}, 0.0)
+    questions = [asked(" ".join(draw.sample(names, 200)), draw.choice(names)) for _ in range(200)]
+    questions += [
+        replace(one, facts=(Fact(title=f"title {n}", sentence=""), Fact(title="none", sentence="x")))
+        for n, one in enumerate(questions[:20])
+    ]
+    monkeypatch.setattr(page_matcher, "SPAN_GROUPS", 1)
+    written = WrittenPages(tmp_path / "pages")
+    assert written.starts() == [0, 2048, 4096]
+    alone, together = (find_gold(questions, written, DroppedRows(), workers=workers) for workers in (1, 2))
+    assert together == alone
+    assert sum(map(bool, alone)) > 40 and all(own == (f"{n:05}#1",) for n, own in enumerate(alone[-20:]))
 
 
 def test_of_a_file_that_is_wrong_throughout_some_rows_are_listed_and_all_counted(
