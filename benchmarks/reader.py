@@ -112,7 +112,8 @@ def heat_shares(embedder: Any, pdf_dir: Path) -> tuple[npt.NDArray[np.float64], 
 
     shares, areas = [], []
     for image, word, box in printed_once(pdf_dir, np.random.default_rng(0)):
-        rows, columns = embedder.embed_pages([image])[0].grid
+        found = heat_map(embedder, image, word)
+        _, rows, columns = found.similarity.shape
         wide, tall = image.width / columns, image.height / rows
         left, top, right, bottom = box
         grown = (
@@ -121,7 +122,7 @@ def heat_shares(embedder: Any, pdf_dir: Path) -> tuple[npt.NDArray[np.float64], 
             (right // wide + 1) * wide,
             (bottom // tall + 1) * tall,
         )
-        shares.append(share_within(heat_map(embedder, image, word).of_word(0), grown, image.size))
+        shares.append(share_within(found.of_word(0), grown, image.size))
         areas.append((grown[2] - grown[0]) * (grown[3] - grown[1]) / (image.width * image.height))
         if len(shares) == WORDS:
             break
