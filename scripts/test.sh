@@ -70,7 +70,7 @@ cat "$beside/types"
 if [[ ${1:-} != fast ]]; then
     say "end-to-end tests: real corpora, models and training" # conftest.py says which of them share a lane
     pytest -q "${plugins[@]}" -m "slow and not soak" -n "${LANES:-2}" --dist loadgroup --no-loadscope-reorder \
-        --durations=15 tests
+        --durations=40 tests
     say "examples for other frameworks, in an environment of their own"
     others=.venv-frameworks
     [[ -x $others/bin/python ]] || python -m venv --without-pip "$others"

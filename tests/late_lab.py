@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ UNREADABLE = "unreadable"
 """A page that begins with this word has no image."""
 
 
+@cache
 def tile(word: str) -> np.ndarray:
     """The pattern of a word: 8 x 8 squares, black or white."""
     bits = np.frombuffer(hashlib.sha256(word.casefold().encode("utf-8", "replace")).digest()[:8], np.uint8)
