@@ -89,7 +89,10 @@ def test_the_header_names_every_knob_with_its_default(script):
 
 @pytest.mark.parametrize(
     "script",
-    ["run_grpo", "run_ppo", "run_sft", "run_dpo", "run_retriever", "star", "serve_vllm", "check_gpu"],
+    [
+        *("run_grpo", "run_ppo", "run_sft", "run_dpo", "run_retriever"),
+        *("star", "serve_vllm", "check_gpu", "train_reader"),
+    ],
 )
 def test_help_is_the_header(script):
     path = ROOT / "scripts" / f"{script}.sh"
