@@ -11,6 +11,7 @@ from data_preprocess.vidore_files import SPLIT_OF
 from drag_rl.errors import InputError
 from drag_rl.splits import Split
 
+_TABLES = (".parquet", ".pkl", ".pickle")
 _QUERIES, _QRELS, _SMALL = ("quer", "qry", "topic"), "qrel", ".small"
 
 
@@ -39,7 +40,11 @@ def collection_files(source: Path) -> CollectionFiles:
     kept = [path for path in files if path not in small]
     qrels = [path for path in kept if _QRELS in path.name.casefold()]
     queries = [
-        path for path in kept if path not in qrels and any(word in path.name.casefold() for word in _QUERIES)
+        path
+        for path in kept
+        if path not in qrels
+        and path.suffix not in _TABLES
+        and any(word in path.name.casefold() for word in _QUERIES)
     ]
     return CollectionFiles(
         queries=queries,

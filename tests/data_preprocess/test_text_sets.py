@@ -108,7 +108,7 @@ def test_prompts_with_pickled_labels_are_read_without_running_them(
     texts = {"msmarco_1": "what is the capital of france", "msmarco_2": "bombs", "msmarco_3": "lost"}
     system = {"role": "system", "content": "Rewrite the query."}
     prompts = [[system, {"role": "user", "content": text}] if chat else text for text in texts.values()]
-    pd.DataFrame({"uid": list(texts), "prompt": prompts}).to_parquet(msmarco / "train.parquet")
+    pd.DataFrame({"uid": list(texts), "prompt": prompts}).to_parquet(msmarco / "train_queries.parquet")
     pd.DataFrame({"uid": ["msmarco_1", "msmarco_4"], "prompt": prompts[:2]}).to_parquet(
         msmarco / "val.parquet"
     )
@@ -127,7 +127,7 @@ def test_prompts_with_pickled_labels_are_read_without_running_them(
     }
     assert [problem.where for problem in manifest.problems] == [
         f"{msmarco}/val.parquet row 1",
-        f"{msmarco}/train.parquet row 3",
+        f"{msmarco}/train_queries.parquet row 3",
     ]
 
 
