@@ -129,7 +129,7 @@ def test_why_a_page_matched_is_told_through_every_composition(world: Path, name:
 def test_it_is_served_with_the_same_hits_and_ranks(world: Path, tmp_path: Path, name: str) -> None:
     queries = [Query(text="blue fox", track=("dog#3",)), Query(text="leaf", scope="dog", track=("dog#2",))]
     with running(service_app(LiveIndex(world / name))) as url:
-        build_index(None, tmp_path / "remote", "http", url=url)
+        build_index(None, tmp_path / "remote", "http", url=url, cache=False)
         assert search(open_retriever(tmp_path / "remote"), queries, 3) == search(
             open_retriever(world / name), queries, 3
         )
