@@ -32,8 +32,9 @@ def encoder(late_settings: MultiVectorSettings) -> Any:
 @pytest.fixture(scope="module")
 def reference(tiny_late_model: Path) -> tuple[Any, Any]:
     """colpali-engine's model, of our width and without its bias, and its processor, from our folder."""
-    from colpali_engine.models import ColQwen3, ColQwen3Processor
-    from colpali_lab import colpali_imported
+    from colpali_lab import colpali_imported  # before colpali-engine itself
+
+    from colpali_engine.models import ColQwen3, ColQwen3Processor  # isort: skip
 
     class Narrow(ColQwen3):
         def __init__(self, config: Any, **options: Any) -> None:
