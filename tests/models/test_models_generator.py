@@ -12,8 +12,7 @@ import trajectory_lab as lab
 
 from drag_rl.cli.main import main
 from drag_rl.evaluation.results import read_results
-from drag_rl.handoff.options import GeneratorOptions
-from drag_rl.handoff.options import SessionOptions
+from drag_rl.handoff.options import GeneratorOptions, SessionOptions
 from drag_rl.handoff.session import open_session
 from drag_rl.policies.source import PolicyOptions
 from drag_rl.questions import write_questions
