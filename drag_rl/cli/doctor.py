@@ -58,8 +58,8 @@ def doctor(
 
     With --questions alone, or with --pages, it checks data: each row, what two files share, and whether the pages hold
     the answers. Each line is ok, warn or fail, with what to do. Exit code 2 when one is fail: the training would not
-    run, or learn nothing, or what is measured would mean nothing. With KEY=VALUE or --config, episode and reward are those of that training, and so are index, pages,
-    questions and model, unless options here name others.
+    run, or learn nothing, or what is measured would mean nothing. With KEY=VALUE or --config, episode and reward are
+    those of that training, and so are index, pages, questions and model, unless options here name others.
     """
     set_up = SetUp()
     if config or overrides:
