@@ -54,7 +54,8 @@ nice mypy >"$beside/types" 2>&1 &
 checker=$!
 say "unit tests; beside them those of models, and types"
 # Every process imports all that its tests do: torch, transformers and verl, which take ten seconds, are for one in three.
-models=(tests/{doctor,models,retrieval,serving,training,verl_plugin} tests/policies/test_drivers.py
+models=(tests/{doctor,models,retrieval/late,serving,training,verl_plugin} tests/policies/test_drivers.py
+    tests/retrieval/test_{dense,dense_foreign,dense_model,dense_vectors,combine_fuse,combine_rerank}.py
     tests/reward/test_reward_{answers,group}.py tests/test_{example_grpo,questions}.py)
 unit_tests $(((workers + 1) / 3)) "${models[@]}" drag_rl reward data_preprocess >"$beside/models" 2>&1 &
 of_models=$!
