@@ -24,7 +24,7 @@ PACKAGES = (drag_rl, reward, data_preprocess)
 
 def test_only_the_retrieval_layer_knows_a_back_end() -> None:
     seams = (
-        r"base|blocking|build|build_progress|combine\.methods|documents|kinds|open|page_texts|parts|index_folder|readable|stopwords"
+        r"base|blocking|build|build_progress|combine\.methods|documents|kinds|open|page_texts|parts|index_folder|readable|stopwords|tokenizer"
         r"|late\.(?:embedder|heat_map|heat_drawing)"
     )
     trained = r"|late\.(?:model|model_files|encoder|loading|saving|checkpoint)|dense\.model_files"
