@@ -26,9 +26,9 @@ from rich.table import Table
 
 from drag_rl.console import table_console
 from drag_rl.corpus.ingest import ingest_pdfs
-from drag_rl.corpus.mupdf import pymupdf
 from drag_rl.corpus.pdf_pages import ReadOptions
 from drag_rl.corpus.sources import find_sources
+from drag_rl.mupdf import pymupdf
 
 ROUNDS = 3
 

@@ -22,6 +22,7 @@ from drag_rl.corpus.pages import load_pages, pdf_dir_of, write_pages
 from drag_rl.corpus.redactions import read_redactions
 from drag_rl.corpus.render_request import Request
 from drag_rl.corpus.renderer import shared_renderer
+from drag_rl.retrieval import open_retriever
 from drag_rl.types import Page
 
 DPI, QUALITY, MAX_PIXELS = 150, 60, 1 << 23
@@ -33,7 +34,13 @@ def main(pages_dir: Path, questions: Path, work: Path, doc_ids: list[str]) -> No
     scan(pages_dir, [page for page in pages if page.doc_id in doc_ids], work / "images")
     _drag("ingest", "--image-dir", work / "images", "--out", work / "scanned", "--ocr", "force")
     recognised = {page.page_id: page.text for page in load_pages(work / "scanned")}
-    mixed = [replace(page, text=recognised.get(page.page_id, page.text)) for page in pages]
+    _drag("index", "--pages", pages_dir, "--out", work / "original" / "index")
+    searched = open_retriever(work / "original" / "index").pages  # without contents and the like
+    mixed = [
+        replace(page, text=recognised.get(page.page_id, page.text))
+        for page in pages
+        if page.page_id in searched
+    ]
     write_pages(work / "pages", mixed, stage="ingest", pdf_dir=None)
     asked = work / questions.name
     select(questions, asked, doc_ids)

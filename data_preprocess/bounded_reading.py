@@ -16,12 +16,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from data_preprocess.document_questions import DocumentQuestions, SentenceOptions, read_document
-from drag_rl.corpus.mupdf import pymupdf
 from drag_rl.corpus.sources import PDF_ERRORS, UnreadablePdfError, one_line, open_pdf
 from drag_rl.corpus.worker_pool import MAX_BAD_PAGES, MAX_WORKER_BYTES, PAGE_TIMEOUT_S
 from drag_rl.errors import InputError
 from drag_rl.files.codec import from_json, to_json
 from drag_rl.files.manifest import Problem
+from drag_rl.mupdf import pymupdf
 from drag_rl.types import Page
 
 PAGES_A_TIMEOUT = 100

@@ -16,7 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from shared_world import built_once
 
-from drag_rl.corpus.mupdf import pymupdf
+from drag_rl.mupdf import pymupdf
 
 # A shared machine is slow now and then; pytest's own time-out catches what hangs.
 settings.register_profile("drag", deadline=None)

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from drag_rl.corpus.ingest import ReadOptions, ingest_pdfs
-from drag_rl.corpus.mupdf import pymupdf
+from drag_rl.mupdf import pymupdf
 from drag_rl.questions import write_questions
 from drag_rl.types import Question
 

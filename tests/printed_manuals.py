@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from drag_rl.corpus.ingest import ingest_pdfs
-from drag_rl.corpus.mupdf import pymupdf
 from drag_rl.corpus.tesseract import read_options
+from drag_rl.mupdf import pymupdf
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM, LINE = 612, 792, 72, 90, 720, 16
 FILLER = [f"Plain text number {n} of this part goes on for a while." for n in range(60)]

@@ -25,9 +25,9 @@ from driven import Driven
 from tiny_corpus import Searching
 
 from drag_rl.corpus.ingest import ReadOptions, ingest_pdfs
-from drag_rl.corpus.mupdf import pymupdf
 from drag_rl.doctor.machine.world import PARTS, WORDS
 from drag_rl.episode import EpisodeConfig, Observation
+from drag_rl.mupdf import pymupdf
 from drag_rl.questions import read_questions, write_questions
 from drag_rl.retrieval import build_index
 from drag_rl.types import Question

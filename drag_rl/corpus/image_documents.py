@@ -12,7 +12,6 @@ from PIL import Image
 from drag_rl.corpus.clean_text import clean_text, is_legible, join_broken_words
 from drag_rl.corpus.image_pages import count_pages, placed, read_page_image, split_place
 from drag_rl.corpus.image_sources import ImageSource, PageFile
-from drag_rl.corpus.mupdf import pymupdf
 from drag_rl.corpus.pdf_pages import (
     MAX_OCR_PIXELS,
     NO_TESSERACT,
@@ -25,6 +24,7 @@ from drag_rl.corpus.pdf_pages import (
 from drag_rl.corpus.sources import PDF_ERRORS, one_line
 from drag_rl.files.manifest import sha256_file
 from drag_rl.image_file import ImageFileError
+from drag_rl.mupdf import pymupdf
 from drag_rl.types import Page
 
 OCR_SIDE, MAX_OCR_ZOOM = 2200, 3

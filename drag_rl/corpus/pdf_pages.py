@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from drag_rl.corpus.clean_text import clean_text, is_legible, join_broken_words, letters_in
-from drag_rl.corpus.mupdf import pymupdf
 from drag_rl.corpus.reading_order import Line, reading_order
 from drag_rl.corpus.sources import PDF_ERRORS, Source, UnreadablePdfError, one_line, open_pdf
 from drag_rl.files.manifest import Problem, sha256_file
+from drag_rl.mupdf import pymupdf
 from drag_rl.types import Page
 
 OcrMode = Literal["auto", "off", "force"]

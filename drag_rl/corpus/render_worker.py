@@ -23,11 +23,11 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from drag_rl.corpus.image_pages import is_image, read_page_image
-from drag_rl.corpus.mupdf import pymupdf
 from drag_rl.corpus.render_request import Reply, Request, fitting_scale
 from drag_rl.corpus.sources import PDF_ERRORS, UnreadablePdfError, one_line, open_pdf
 from drag_rl.files.manifest import sha256_file
 from drag_rl.image_file import ImageFileError
+from drag_rl.mupdf import pymupdf
 
 OPEN_DOCUMENTS = 4
 """Number of PDFs that are held open at a time."""

@@ -11,9 +11,9 @@ from typing import Any
 
 from drag_rl.corpus.clean_text import clean_text
 from drag_rl.corpus.folder_listing import files_below, printable, refusal
-from drag_rl.corpus.mupdf import pymupdf
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import Problem, sha256_file
+from drag_rl.mupdf import pymupdf
 
 SUFFIXES = (".pdf", ".pdf.gz")
 MAX_UNPACKED_BYTES = 1 << 30

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from drag_rl.corpus.mupdf import pymupdf
 from drag_rl.corpus.pdf_pages import OcrMode, ReadOptions
 from drag_rl.errors import InputError
+from drag_rl.mupdf import pymupdf
 
 
 def read_options(ocr: OcrMode = "auto", language: str = "eng") -> ReadOptions:

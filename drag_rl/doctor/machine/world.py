@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from drag_rl.corpus.ingest import ingest_pdfs
-from drag_rl.corpus.mupdf import pymupdf
 from drag_rl.corpus.pdf_pages import ReadOptions
 from drag_rl.episode import EpisodeConfig, Observation, SearchEpisode, SearchRequest
+from drag_rl.mupdf import pymupdf
 from drag_rl.questions import write_questions
 from drag_rl.retrieval import build_index, open_retriever
 from drag_rl.retrieval.base import Retriever

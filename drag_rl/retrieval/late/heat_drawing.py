@@ -110,6 +110,6 @@ def _say(draw: Any, place: tuple[int, int], text: str, width: float, colour: tup
 @cache
 def _font() -> Any:
     """One that has letters of most scripts; it comes with PyMuPDF."""
-    from drag_rl.corpus.mupdf import pymupdf
+    from drag_rl.mupdf import pymupdf
 
     return ImageFont.truetype(io.BytesIO(pymupdf.Font("cjk").buffer), TEXT)
