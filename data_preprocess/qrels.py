@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,12 +31,17 @@ def read_qrels(path: Path, bad: OnBadRow = refuse) -> Iterator[Judgement]:
     """The judgements of a file, in order; it may be gzipped.
 
     TREC's lines are ``query iteration document grade``, between any white space. BEIR's are ``query document grade``,
-    between tabs, the first of which names the columns: a line whose grade is no number is such a header if it is the
-    first, so that a file without one loses nothing. Grades are whole numbers, though they may be written ``1.0``.
+    between tabs and with quotes as in CSV, which its own loader reads; the first names the columns: a line whose grade
+    is no number is such a header if it is the first, so that a file without one loses nothing. Grades are whole
+    numbers, though they may be written ``1.0``.
     Raises ``InputError`` naming the file and the line that is wrong, or tells ``bad``.
     """
     for number, (where, line) in enumerate(text_lines(path, bad), start=1):
-        fields = line.split("\t") if line.count("\t") == 2 else line.split()
+        try:
+            fields = next(csv.reader([line], delimiter="\t")) if line.count("\t") == 2 else line.split()
+        except csv.Error as error:
+            bad(where, f"cannot be read ({error})")
+            continue
         if len(fields) not in (3, 4):
             bad(
                 where,

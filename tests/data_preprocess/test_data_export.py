@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from beir.datasets.data_loader import GenericDataLoader
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from tiny_corpus import page_of
 
@@ -93,6 +93,7 @@ names = st.text(st.characters(categories=["L", "N", "P", "Zs"]), min_size=1, max
 
 @settings(max_examples=12)  # each writes files
 @given(st.lists(st.tuples(names, names, st.integers(1, 9)), min_size=1, max_size=5))
+@example([("0", '"', 1), ('"a" b', "'", 2)])
 def test_both_readers_find_the_same_judgements(judged: list[tuple[str, str, int]]) -> None:
     named = {(query, doc): grade for query, doc, grade in judged if query and doc}
     asked = [

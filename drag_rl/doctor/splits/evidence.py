@@ -115,8 +115,8 @@ def number_in(answer: str) -> Decimal | None:
 def numbers_of(text: str) -> set[Decimal]:
     """The values of the numbers in a text.
 
-    >>> sorted(numbers_of("1,234.50 in 2019, 7 of 10"))
-    [Decimal('7'), Decimal('10'), Decimal('1234.5'), Decimal('2019')]
+    >>> sorted(numbers_of("1,234.50 in 2019, 7 of 11"))
+    [Decimal('7'), Decimal('11'), Decimal('1234.5'), Decimal('2019')]
     """
     return {_value(number) for number in _NUMBER.findall(text) if len(number) <= MAX_DIGITS}
 
