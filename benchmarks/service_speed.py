@@ -208,7 +208,7 @@ async def ask(work: Path, port: int, clients: int, number: int, ranks: bool) -> 
             query, track = next(queries)
             fields = {"queries": [query], "topk": TOP_K, "return_scores": True}
             body = json.dumps(fields | ({"track": track, "snippet_chars": 0} if ranks else {})).encode()
-            head = f"POST /retrieve HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n"
+            head = f"POST /retrieve HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
             began = perf_counter()
             writer.write(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
             told = (await reader.readuntil(b"\r\n\r\n")).lower()
