@@ -32,6 +32,7 @@ def photographs(data: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 def test_a_folder_of_jpegs_is_trained_on_by_its_images(model, data, photographs, tmp_path):
@@ -56,5 +57,5 @@ def test_a_folder_of_jpegs_is_trained_on_by_its_images(model, data, photographs,
     check_learning(run, model, steps=2)
     outcomes = [outcome_of(row) for row in run.trajectories()]
     assert {turn.action.kind for outcome in outcomes for turn in outcome.searches} == {"search"}
-    assert all(turn.image_page_ids for outcome in outcomes for turn in outcome.searches if turn.hits)
-    assert any(turn.image_page_ids for outcome in outcomes for turn in outcome.turns)
+    shown = [page_id for outcome in outcomes for turn in outcome.turns for page_id in turn.image_page_ids]
+    assert shown and {*shown} <= {page_id for page_id, _ in before}
