@@ -97,7 +97,9 @@ def candidates_table(work: Path) -> None:
     times = timed(runs)
     base = times["numpy, float32"]
     rows_of = [[name, f"{took:.2f}", f"{base / took:.1f}"] for name, took in times.items()]
-    _print(f"{CANDIDATES} candidates, {TOKENS} x {VECTORS} vectors", ("scored by", "ms", "ratio"), rows_of)
+    print_table(
+        f"{CANDIDATES} candidates, {TOKENS} x {VECTORS} vectors", ("scored by", "ms", "ratio"), rows_of
+    )
 
 
 def corpus_table(work: Path, sizes: list[int]) -> None:
@@ -136,7 +138,7 @@ def corpus_table(work: Path, sizes: list[int]) -> None:
         "bfloat16",
         "bits",
     )
-    _print(f"all pages, {TOKENS} x {POOLED} vectors", columns, lines)
+    print_table(f"all pages, {TOKENS} x {POOLED} vectors", columns, lines)
 
 
 def recall_table(index_dir: Path, questions: Path) -> None:
@@ -171,7 +173,7 @@ def recall_table(index_dir: Path, questions: Path) -> None:
             shares = [len({*one} & {*other}) / len(other) for one, other in zip(found, exact, strict=True)]
             lines.append([look, str(ratio), str(ratio * BEST), f"{np.mean(shares):.4f}", f"{took:.2f}"])
     title = f"{len(retriever.pages):,} pages, {len(store.vectors):,} vectors, {len(texts)} questions"
-    _print(title, ("first look", "ratio", "rescored", f"recall@{BEST}", "ms a query"), lines)
+    print_table(title, ("first look", "ratio", "rescored", f"recall@{BEST}", "ms a query"), lines)
 
 
 def _by_numpy(query: Vectors, pages: list[Vectors]) -> list[float]:
@@ -184,7 +186,8 @@ def _best(finder: Any, query: Vectors) -> list[tuple[int, float]]:
     return best
 
 
-def _print(title: str, columns: tuple[str, ...], lines: list[list[str]]) -> None:
+def print_table(title: str, columns: tuple[str, ...], lines: list[list[str]]) -> None:
+    """Print a title and a table."""
     from rich.table import Table
 
     from drag_rl.console import table_console

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from late import print_table
 from PIL import Image, ImageFilter
 
 WORDS, LETTERS = 200, 4
@@ -181,10 +182,10 @@ def main() -> None:
     chances = [f"{k / len(page_ids):.3f}" for k in (1, 3, 10)]
     lines.append(["chance, of one page", f"{even.mean():.3f}", *chances, f"{len(page_ids) / 2:.0f}"])
     title = f"{len(questions)} questions, {len(page_ids)} pages of {len(documents)} documents"
-    _print(title, ("", "MRR", "hit@1", "hit@3", "hit@10", "median rank"), lines)
+    print_table(title, ("", "MRR", "hit@1", "hit@3", "hit@10", "median rank"), lines)
     if options.pdf_dir:
         shares, area = heat_shares(embedder, options.pdf_dir)
-        _print(
+        print_table(
             f"heat of {len(shares)} words, on the cells that their boxes touch",
             ("share", "of the page"),
             [[_mean(shares), f"{area:.4f}"]],
@@ -197,19 +198,6 @@ def _mean(values: npt.NDArray[np.float64]) -> str:
 
     [interval] = intervals(values[:, None])
     return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
-
-
-def _print(title: str, columns: tuple[str, ...], lines: list[list[str]]) -> None:
-    from rich.table import Table
-
-    from drag_rl.console import table_console
-
-    table = Table(*columns)
-    for line in lines:
-        table.add_row(*line)
-    console = table_console()
-    console.print(title)
-    console.print(table)
 
 
 if __name__ == "__main__":

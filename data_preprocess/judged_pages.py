@@ -87,14 +87,15 @@ def judged_questions(
         not grades for query_id, grades in gold.items() if query_id in topics
     )
     questions = [
-        _question(query_id, text, gold[query_id], data_source)
+        judged_question(query_id, text, gold[query_id], data_source)
         for query_id, text in topics.items()
         if gold.get(query_id)
     ]
     return questions, +dropped
 
 
-def _question(query_id: str, text: str, gold: Mapping[str, int], data_source: str) -> Question:
+def judged_question(query_id: str, text: str, gold: Mapping[str, int], data_source: str) -> Question:
+    """The question of a query whose relevant pages have these grades; its gold pages stand best first."""
     best_first = sorted(gold, key=lambda page_id: -gold[page_id])
     return Question(
         question_id=query_id,

@@ -12,6 +12,7 @@ from pathlib import Path
 from data_preprocess.bad_rows import DroppedRows
 from data_preprocess.corpus_lines import clean_id
 from data_preprocess.datasets import Questions
+from data_preprocess.judged_pages import judged_question
 from data_preprocess.qrels import Judgement, read_qrels
 from data_preprocess.topics import read_topics
 from data_preprocess.written_pages import WrittenPages
@@ -55,7 +56,7 @@ class JudgedSet:
                 if not gold:
                     self.rows.drop("queries_without_relevant_page")
                 elif text:
-                    own.append(_question(query_id, text, gold, self.data_source))
+                    own.append(judged_question(query_id, text, gold, self.data_source))
                     topics[query_id] = (
                         ""  # asked: no other split asks it again, and its text is not held twice
                     )
@@ -99,14 +100,3 @@ def page_of(doc_id: str) -> str:
 
 def _relevant(path: Path) -> Iterator[Judgement]:
     return (one for one in read_qrels(path, lambda _where, _why: None) if one.grade >= 1)
-
-
-def _question(query_id: str, text: str, gold: Grades, data_source: str) -> Question:
-    best_first = sorted(gold, key=lambda page_id: -gold[page_id])
-    return Question(
-        question_id=query_id,
-        text=text,
-        gold_page_ids=tuple(best_first),
-        gold_grades=tuple(gold[page_id] for page_id in best_first),
-        data_source=data_source,
-    )

@@ -26,7 +26,7 @@ from drag_rl.errors import InputError
 MAX_CHARS = 16 << 20
 """Characters of a document, at most."""
 _DOCNO = re.compile(r"<DOCNO>([^<]{1,1000})</DOCNO>", re.IGNORECASE)
-_HEADER = re.compile(r"<DOCHDR>.*?</DOCHDR>", re.IGNORECASE | re.DOTALL)
+_HEADER = re.compile(r"<(/?)DOCHDR>", re.IGNORECASE)
 _TAG = re.compile(r"<[/!?]?[a-zA-Z][^<>]{0,500}>|<!--")
 _BEGIN, _END = re.compile(r"\s*<DOC>", re.IGNORECASE), re.compile(r"</DOC>\s*$", re.IGNORECASE)
 
@@ -89,10 +89,21 @@ def sgml_documents(path: Path, rows: DroppedRows) -> Iterator[TextPage]:
 
 def _plain(text: str) -> str:
     """What is between the tags, entities resolved."""
-    for unwanted in (_HEADER, _DOCNO):
-        text = unwanted.sub("", text)
+    text = _DOCNO.sub("", _without_headers(text))
     lines = (line.strip() for line in html.unescape(_TAG.sub("", text)).split("\n"))
     return clean_text("\n".join(line for line in lines if line))
+
+
+def _without_headers(text: str) -> str:
+    """The text without what stands from a ``<DOCHDR>`` to its end; in time that grows with the text alone."""
+    kept, done, opened = [], 0, None
+    for tag in _HEADER.finditer(text):
+        if not tag[1]:
+            opened = tag.start() if opened is None else opened
+        elif opened is not None:
+            kept.append(text[done:opened])
+            done, opened = tag.end(), None
+    return "".join([*kept, text[done:]])
 
 
 def _is_json(path: Path) -> bool:

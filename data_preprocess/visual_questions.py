@@ -78,25 +78,11 @@ class VisualQuestions:
         self, images: Iterator[ImagePage], facts: Mapping[str, object], *, numbered: bool = False
     ) -> Dataset:
         """The data set of these questions, whose pages are images; ``numbered`` if gold pages are by page number."""
-        return Dataset(
-            images=images,
-            questions=self.splits,
-            dropped=self.dropped,
-            problems=self.problems,
-            numbered=numbered,
-            facts=facts,
-        )
+        return self._dataset(facts, numbered, images=images, questions=self.splits)
 
     def of_pages(self, pages: Sequence[Page], facts: Mapping[str, object]) -> Dataset:
         """The data set of these questions, by page number, and pages of text, sorted."""
-        return Dataset(
-            pages=pages,
-            questions=self.splits,
-            dropped=self.dropped,
-            problems=self.problems,
-            numbered=True,
-            facts=facts,
-        )
+        return self._dataset(facts, True, pages=pages, questions=self.splits)
 
     def of_pdfs(
         self, pdfs: PdfFiles, ask: Callable[[WrittenPages], None], facts: Mapping[str, object]
@@ -107,11 +93,7 @@ class VisualQuestions:
             ask(pages)
             return self.splits
 
-        return Dataset(
-            pdfs=pdfs,
-            ask=questions,
-            dropped=self.dropped,
-            problems=self.problems,
-            numbered=True,
-            facts=facts,
-        )
+        return self._dataset(facts, True, pdfs=pdfs, ask=questions)
+
+    def _dataset(self, facts: Mapping[str, object], numbered: bool, **parts: Any) -> Dataset:
+        return Dataset(dropped=self.dropped, problems=self.problems, numbered=numbered, facts=facts, **parts)

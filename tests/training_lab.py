@@ -35,6 +35,15 @@ from drag_rl.types import Question
 ROOT = Path(__file__).resolve().parent.parent
 LEARN = ("actor_rollout_ref.actor.optim.lr=1e-3",)
 """At this rate two steps change the tiny model."""
+TWO_STEPS = (
+    *LEARN,
+    "actor_rollout_ref.rollout.n=4",
+    "trainer.total_training_steps=2",
+    "trainer.val_before_train=false",
+    "trainer.test_freq=-1",
+    "data.max_response_length=1200",
+)
+"""For runs that train and do nothing else, page images in their context."""
 MANY_STEPS = ("trainer.total_training_steps=40", "trainer.total_epochs=40")
 """For runs that do not end by themselves."""
 

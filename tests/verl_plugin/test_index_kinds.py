@@ -11,7 +11,7 @@ from dense_lab import small_model
 from learning import check_learning, outcome_of
 from rollout_lab import ROOMY, SEARCHES, rollout
 from service_lab import running
-from training_lab import LEARN, train
+from training_lab import TWO_STEPS, train
 
 from drag_rl.errors import InputError
 from drag_rl.retrieval import Query, build_index, open_retriever
@@ -103,12 +103,7 @@ def test_grpo_over_an_index_that_holds_a_model_or_is_elsewhere(model, data, inde
         data=data,
         folder=tmp_path / "run",
         options=[
-            *LEARN,
-            "actor_rollout_ref.rollout.n=4",
-            "trainer.total_training_steps=2",
-            "trainer.val_before_train=false",
-            "trainer.test_freq=-1",
-            "data.max_response_length=1200",
+            *TWO_STEPS,
             f"drag.episode.observation={shows}",
             f"drag.index={indexes / kind}",
         ],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from learning import check_learning, outcome_of
-from training_lab import LEARN, train
+from training_lab import TWO_STEPS, train
 
 from drag_rl.corpus.images import PageImages
 from drag_rl.corpus.ingest import ingest_images
@@ -44,12 +44,7 @@ def test_a_folder_of_jpegs_is_trained_on_by_its_images(model, data, photographs,
         data=photographs,
         folder=tmp_path / "run",
         options=[
-            *LEARN,
-            "actor_rollout_ref.rollout.n=4",
-            "trainer.total_training_steps=2",
-            "trainer.val_before_train=false",
-            "trainer.test_freq=-1",
-            "data.max_response_length=1200",
+            *TWO_STEPS,
             "drag.episode.observation=image",
         ],
     )
