@@ -27,11 +27,12 @@ def find_gold(
     rows: DroppedRows,
     *,
     by_answers: bool = True,
-    workers: int = 1,
+    workers: int | None = 1,
 ) -> list[tuple[str, ...]]:
     """The gold pages of each question, those that fit best first; none where none is found.
 
-    With ``by_answers`` pages that hold an answer are gold where no supporting fact is found.
+    With ``by_answers`` pages that hold an answer are gold where no supporting fact is found. ``workers`` processes look
+    through the pages; None: those of a Ray cluster.
     """
     matches, common = match_pages(questions, pages, by_answers=by_answers, workers=workers)
     if common.answers:

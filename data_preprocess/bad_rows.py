@@ -46,6 +46,12 @@ class DroppedRows:
         else:
             self.counts[NOT_LISTED] += 1
 
+    def add(self, later: DroppedRows) -> None:
+        """Take what was left out of later rows, as if these had been read here."""
+        self.counts.update(later.counts)
+        for problem in later.problems:
+            self.note(problem.where, problem.reason)
+
     def as_reason(self, reason: str) -> OnBadRow:
         """What drops rows for this reason."""
         return lambda where, why: self.drop(reason, where, why)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from data_preprocess.bad_rows import DroppedRows
-from data_preprocess.corpus_lines import json_documents
+from data_preprocess.corpus_lines import LineCorpus, json_documents
 from data_preprocess.datasets import Dataset
 from data_preprocess.judged_questions import beir_files
 from data_preprocess.judged_sets import JudgedSet
@@ -28,7 +28,7 @@ def read_beir(source: Path) -> Dataset:
         raise InputError(f"{corpus}: no such file")
     rows = DroppedRows()
     return Dataset(
-        texts=json_documents(corpus, rows),
+        texts=LineCorpus(files=[corpus], read=json_documents, rows=rows),
         ask=JudgedSet(queries=queries, qrels=qrels, data_source=source.resolve().name, rows=rows),
         dropped=rows.counts,
         problems=rows.problems,

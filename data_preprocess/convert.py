@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,15 +13,10 @@ from rich.console import Console
 
 from data_preprocess.bad_rows import DroppedRows
 from data_preprocess.converted_pages import STAGE as PAGES_STAGE
-from data_preprocess.converted_pages import (
-    pages_of_texts,
-    write_image_pages,
-    write_pdf_pages,
-    write_text_pages,
-)
-from data_preprocess.datasets import DATASETS
+from data_preprocess.converted_pages import PageChoice, write_dataset_pages
+from data_preprocess.datasets import DATASETS, Dataset
 from data_preprocess.gold_pages import GoldPages
-from data_preprocess.page_base import check_page_base
+from data_preprocess.page_base import AskedDocuments, check_page_base
 from data_preprocess.question_set import FILES, STAGES, report, write_question_set
 from data_preprocess.reader_options import GoldFrom, check_options, takes
 from data_preprocess.selection import Selection, read_documents
@@ -39,7 +34,7 @@ from drag_rl.files.manifest import Manifest
 from drag_rl.files.outputs import refuse_overlap
 from drag_rl.question_ids import QuestionIds
 from drag_rl.splits import document_of
-from drag_rl.types import Page
+from drag_rl.types import Page, Question
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -61,7 +56,8 @@ def convert_dataset(
 
     ``selection`` says which questions are wanted (None: all, in the data set's own splits). ``options`` are those of
     ``drag ingest``, for pages that are images or of PDFs, and ``reading`` says how these are read and who is told, as
-    ``ingest_documents`` takes it; without ``options`` no text is recognised.
+    ``ingest_documents`` takes it (texts too are read on a cluster if these are); without ``options`` no text is
+    recognised.
     ``reader_options`` are for the data set's reader; those that are None are left to it. Pages are never all in
     memory, questions are.
 
@@ -69,65 +65,36 @@ def convert_dataset(
     among the pages.
     """
     started = time.monotonic()
-    if not DATASETS:
-        raise InputError(
-            f"NAME {name}: no data set can be converted: none is in the table data_preprocess/datasets.py, and no "
-            "installed package adds one (entry point group drag_rl.datasets)"
-        )
-    read = DATASETS.find(name, "NAME")
-    told = check_options(name, read, reader_options or {})
-    if takes(read, "workers"):
-        told["workers"] = (reading or {}).get("workers", 1)
-    refuse_overlap({"--out-pages": out_pages, "--out": out_dir}, {"--source": source})
-    claim_files(out_pages, [PAGES_STAGE], [PAGES_FILE], "--out-pages")
-    claim_files(out_dir, STAGES, FILES)
-    selection = selection or Selection()
-    dataset = read(source, **told)
-    if (reading or {}).get("read") and dataset.images is None and dataset.pdfs is None:
-        raise InputError(f"--ray: {name} has texts, and no images or PDFs to be read; leave it out")
-    twice = DroppedRows(problems=dataset.problems)
+    selection, reading = selection or Selection(), reading or {}
+    dataset = _opened(name, source, out_pages, out_dir, reading, reader_options or {})
     facts = {"dataset": name, **dataset.facts}
+    twice = DroppedRows(problems=dataset.problems)
     questions, left_out = selection.choose(dataset.questions, dataset.languages)
     gold = GoldPages(name, questions)
-    if dataset.pdfs is not None:
-        selection.check(dataset.pdfs)
-        written = write_pdf_pages(
-            out_pages,
-            dataset.pdfs,
-            selection.wants,
-            facts,
-            options or ReadOptions(ocr="off"),
-            reading or {},
-        )
-    elif dataset.images is not None:
-        images = (image for image in dataset.images if selection.wants(image.doc_id))
-        if dataset.pages_of_questions and selection.max_samples:
-            images = (image for image in images if image.page_id in gold.wanted)
-        written = write_image_pages(
-            out_pages, images, facts, options or ReadOptions(ocr="off"), reading or {}
-        )
-        gold.look_in(stream_pages(out_pages, PageText))
-    else:
-        pages = dataset.pages
-        if dataset.texts is not None:
-            pages = pages_of_texts(dataset.texts, out_pages, twice)
-        pages = (page for page in pages if selection.wants(page.doc_id))
-        written = write_text_pages(out_pages, gold.watch(pages), facts, time.monotonic() - started)
+    written = write_dataset_pages(
+        dataset,
+        out_pages,
+        PageChoice(selection=selection, gold=gold.wanted),
+        facts,
+        options or ReadOptions(ocr="off"),
+        reading,
+        twice,
+    )
+    pages = WrittenPages(out_pages)
     if dataset.pdfs is None and selection.documents:
-        selection.check({page.doc_id for page in stream_pages(out_pages, PageText)})
+        selection.check({doc_id for (doc_id,) in pages.columns("doc_id")})
     if dataset.ask:
-        questions, left_out = selection.choose(dataset.ask(WrittenPages(out_pages)), dataset.languages)
+        questions, left_out = selection.choose(dataset.ask(pages), dataset.languages)
         gold = GoldPages(name, questions)
-        gold.look_in(stream_pages(out_pages, PageText))
+    gold.look_in(pages)
     questions, lost = gold.readable()
+    asked = [question for own in questions.values() for question in own]
+    base, groups = _looked_through(out_pages, asked, numbered=dataset.numbered, divides=selection.divides)
     if dataset.numbered:
-        asked = [question for own in questions.values() for question in own]
-        facts |= check_page_base(name, asked, stream_pages(out_pages, PageText)).facts()
+        facts |= check_page_base(name, base).facts()
     divided: Counter[str] = Counter()
     if selection.divides:
-        documents = {document_of(question) for own in questions.values() for question in own}
-        pages = (page for page in stream_pages(out_pages, Page) if page.doc_id in documents)
-        questions, divided = selection.divide(questions, copies(pages))
+        questions, divided = selection.divide(questions, groups)
     return write_question_set(
         out_dir,
         questions,
@@ -138,6 +105,47 @@ def convert_dataset(
         problems=dataset.problems,
         seconds=time.monotonic() - started,
     )
+
+
+def _opened(
+    name: str,
+    source: Path,
+    out_pages: Path,
+    out_dir: Path,
+    reading: Mapping[str, Any],
+    reader_options: Mapping[str, object],
+) -> Dataset:
+    """The data set, once it is known that it can be read as is asked for, and that its pages and questions can be
+    written."""
+    if not DATASETS:
+        raise InputError(
+            f"NAME {name}: no data set can be converted: none is in the table data_preprocess/datasets.py, and no "
+            "installed package adds one (entry point group drag_rl.datasets)"
+        )
+    read = DATASETS.find(name, "NAME")
+    told = check_options(name, read, reader_options)
+    if takes(read, "workers"):
+        told["workers"] = None if "read" in reading else reading.get("workers", 1)
+    refuse_overlap({"--out-pages": out_pages, "--out": out_dir}, {"--source": source})
+    claim_files(out_pages, [PAGES_STAGE], [PAGES_FILE], "--out-pages")
+    claim_files(out_dir, STAGES, FILES)
+    return read(source, **told)
+
+
+def _looked_through(
+    out_pages: Path, asked: Sequence[Question], *, numbered: bool, divides: bool
+) -> tuple[AskedDocuments, list[set[str]]]:
+    """What the texts of the pages tell, in one reading of them, if there is anything to be told: the words of the
+    documents whose page numbers are to be checked, and which documents are copies where they are to be divided."""
+    base = AskedDocuments(asked if numbered else ())
+    if not (numbered or divides):
+        return base, []
+    if not divides:
+        deque(base.watch(stream_pages(out_pages, PageText)), maxlen=0)
+        return base, []
+    documents = {document_of(question) for question in asked}
+    pages = base.watch(stream_pages(out_pages, Page))
+    return base, copies(page for page in pages if page.doc_id in documents)
 
 
 def _sum(counts: Iterable[Mapping[str, int]]) -> Counter[str]:

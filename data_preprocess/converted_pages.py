@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data_preprocess.bad_rows import DroppedRows
-from data_preprocess.datasets import ImagePage, TextPage
+from data_preprocess.cluster_texts import read_on_cluster
+from data_preprocess.corpus_lines import LineCorpus
+from data_preprocess.datasets import Dataset, ImagePage, TextPage
 from data_preprocess.pdf_files import PdfFiles
-from data_preprocess.sorted_pages import sorted_pages
+from data_preprocess.selection import Selection
+from data_preprocess.sorted_pages import merged_pages, sorted_pages
 from drag_rl.corpus.image_pages import DPI
 from drag_rl.corpus.image_sources import PageFile, image_source
 from drag_rl.corpus.image_store import ImageStore
@@ -27,28 +32,89 @@ UNPACKED = "documents"
 """Where the PDFs of archives lie in the folder of pages."""
 
 
-def pages_of_texts(texts: Iterable[TextPage], out_pages: Path, rows: DroppedRows) -> Iterator[Page]:
-    """Texts as pages, sorted in bounded memory; a second one of an id is dropped."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageChoice:
+    """Which pages of a data set are wanted."""
+
+    selection: Selection
+    """The documents, and whether questions are drawn."""
+    gold: Container[str]
+    """The gold pages of the chosen questions, where these are known before the pages are written."""
+
+    def images_of(self, dataset: Dataset) -> Iterator[ImagePage]:
+        """The wanted images: where questions are drawn, and pages are there for them only, those of these questions."""
+        drawn = dataset.pages_of_questions and bool(self.selection.max_samples)
+        for image in dataset.images or ():
+            if self.selection.wants(image.doc_id) and not (drawn and image.page_id not in self.gold):
+                yield image
+
+
+def write_dataset_pages(
+    dataset: Dataset,
+    out_pages: Path,
+    choice: PageChoice,
+    facts: Mapping[str, object],
+    options: ReadOptions,
+    reading: Mapping[str, Any],
+    twice: DroppedRows,
+) -> Manifest:
+    """Write the wanted pages, of whatever kind they are; ``twice`` is told of documents that are there twice.
+
+    Raises ``InputError`` for a wanted document that PDFs lack, and for what cannot be read on a cluster.
+    """
+    wants = choice.selection.wants
+    if dataset.pdfs is not None:
+        choice.selection.check(dataset.pdfs)
+        return write_pdf_pages(out_pages, dataset.pdfs, wants, facts, options, reading)
+    if dataset.images is not None:
+        return write_image_pages(out_pages, choice.images_of(dataset), facts, options, reading)
+    started = time.monotonic()
+    on_cluster = "read" in reading
+    if on_cluster and not isinstance(dataset.texts, LineCorpus):
+        raise InputError(
+            f"--ray: {facts['dataset']} has no images, no PDFs, and no texts of a line each; leave it out"
+        )
+    pages = dataset.pages
+    if dataset.texts is not None:
+        pages = pages_of_texts(dataset.texts, out_pages, twice, on_cluster=on_cluster)
+    pages = (page for page in pages if wants(page.doc_id))
+    return write_text_pages(out_pages, pages, facts, time.monotonic() - started)
+
+
+def pages_of_texts(
+    texts: Iterable[TextPage], out_pages: Path, rows: DroppedRows, *, on_cluster: bool = False
+) -> Iterator[Page]:
+    """Texts as pages, sorted in bounded memory; a second one of an id is dropped.
+
+    ``on_cluster`` reads a ``LineCorpus`` on a Ray cluster.
+    """
 
     def is_twice(kept: TextPage, other: TextPage) -> None:
         why = f"page {other.page_id!r} is there twice; the one of {kept.where} is kept"
         rows.drop("documents_there_twice", other.where, why)
 
-    for text in sorted_pages(texts, out_pages, is_twice):
-        yield Page(
-            page_id=text.page_id,
-            doc_id=text.doc_id,
-            page_number=text.page_number,
-            label="",
-            text=text.text,
-            width_pt=0.0,
-            height_pt=0.0,
-            source_file="",
-            source_sha256="",
-            text_source="ocr" if text.text else "none",
-            status="ok",
-            reason="" if text.text else "the collection has no text for it",
-        )
+    if on_cluster and isinstance(texts, LineCorpus):
+        with read_on_cluster(texts, out_pages) as runs:
+            yield from map(_page_of, merged_pages(runs, out_pages, is_twice))
+    else:
+        yield from map(_page_of, sorted_pages(texts, out_pages, is_twice))
+
+
+def _page_of(text: TextPage) -> Page:
+    return Page(
+        page_id=text.page_id,
+        doc_id=text.doc_id,
+        page_number=text.page_number,
+        label="",
+        text=text.text,
+        width_pt=0.0,
+        height_pt=0.0,
+        source_file="",
+        source_sha256="",
+        text_source="ocr" if text.text else "none",
+        status="ok",
+        reason="" if text.text else "the collection has no text for it",
+    )
 
 
 def write_text_pages(

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data_preprocess.bad_rows import DroppedRows
 from data_preprocess.datasets import TextPage
-from data_preprocess.text_lines import json_lines, text_lines
+from data_preprocess.text_lines import LineSource, json_lines, text_lines
 from drag_rl.corpus.clean_text import clean_text
 
 WRONG = "documents_that_are_wrong"
 
 
-def json_documents(path: Path, rows: DroppedRows) -> Iterator[TextPage]:
-    """The documents of a JSONL file, as BEIR, Anserini and Search-R1 write them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineCorpus:
+    """The documents of files that have one on each line, so that any lines of them can be read by themselves."""
+
+    files: Sequence[Path]
+    """Read one after another."""
+    read: Callable[[LineSource, DroppedRows], Iterator[TextPage]]
+    """Reads a file, or a piece of one; a function of a module, as other processes are to find it."""
+    rows: DroppedRows
+    """Where rows that are wrong are counted and listed."""
+
+    def __iter__(self) -> Iterator[TextPage]:
+        """Every document, in the order of the files."""
+        for path in self.files:
+            yield from self.read(path, self.rows)
+
+
+def json_documents(source: LineSource, rows: DroppedRows) -> Iterator[TextPage]:
+    """The documents of JSON lines, as BEIR, Anserini and Search-R1 write them.
 
     ``_id``, ``id`` or ``docid`` is the id; ``title`` and ``text``, or ``contents``, are the text. The first line of
     ``contents`` is a title where there are more, and may stand in quotes.
     """
-    for where, row in json_lines(path, rows.as_reason(WRONG)):
+    for where, row in json_lines(source, rows.as_reason(WRONG)):
         doc_id, text = document_id(row), _text(row)
         if not doc_id:
             rows.drop(WRONG, where, 'has no id: a document is {"_id": ..., "title": ..., "text": ...}')
@@ -30,9 +48,9 @@ def json_documents(path: Path, rows: DroppedRows) -> Iterator[TextPage]:
             yield TextPage(doc_id=doc_id, text=text, where=where)
 
 
-def tsv_documents(path: Path, rows: DroppedRows) -> Iterator[TextPage]:
+def tsv_documents(source: LineSource, rows: DroppedRows) -> Iterator[TextPage]:
     """The documents of lines of an id, a tab and a text."""
-    for where, line in text_lines(path, rows.as_reason(WRONG)):
+    for where, line in text_lines(source, rows.as_reason(WRONG)):
         doc_id, tab, text = line.partition("\t")
         doc_id = clean_id(doc_id)
         if tab and doc_id:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from data_preprocess.bad_rows import DroppedRows
-from data_preprocess.corpus_lines import clean_id, json_documents
+from data_preprocess.corpus_lines import LineCorpus, clean_id, json_documents
 from data_preprocess.datasets import Dataset, Questions
 from data_preprocess.parquet_rows import text_of, texts_of
 from data_preprocess.text_lines import json_lines
@@ -59,7 +59,7 @@ def read_deepretrieval(source: Path, *, corpus: Path | None = None) -> Dataset:
         return _questions(source, files, pages, rows)
 
     return Dataset(
-        texts=json_documents(corpus, rows),
+        texts=LineCorpus(files=[corpus], read=json_documents, rows=rows),
         ask=ask,
         dropped=rows.counts,
         problems=rows.problems,

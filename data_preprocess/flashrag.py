@@ -15,12 +15,11 @@ dropped and counted.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 
 from data_preprocess.answer_gold import MIN_SHARE, find_gold
 from data_preprocess.bad_rows import DroppedRows
-from data_preprocess.corpus_lines import json_documents
+from data_preprocess.corpus_lines import LineCorpus, json_documents
 from data_preprocess.datasets import Dataset, Questions
 from data_preprocess.open_questions import OpenQuestion, read_open_questions
 from data_preprocess.page_matcher import MAX_GOLD
@@ -47,10 +46,10 @@ GOLD: dict[GoldFrom, dict[str, object]] = {
 """What the manifest says of each choice of gold pages."""
 
 
-def read_flashrag(source: Path, gold: GoldFrom = "answers", workers: int = 1) -> Dataset:
+def read_flashrag(source: Path, gold: GoldFrom = "answers", workers: int | None = 1) -> Dataset:
     """The corpus and the questions of a folder; ``facts`` alone leaves questions without supporting facts out.
 
-    ``workers`` processes look through the pages, where these are many.
+    ``workers`` processes look through the pages, where these are many; None: those of a Ray cluster.
 
     Raises ``InputError`` for a folder that lacks either, or a damaged file.
     """
@@ -63,7 +62,7 @@ def read_flashrag(source: Path, gold: GoldFrom = "answers", workers: int = 1) ->
             raise InputError(f"--source {source}: holds no {what}")
     rows = DroppedRows()
     return Dataset(
-        texts=chain.from_iterable(json_documents(path, rows) for path in corpus),
+        texts=LineCorpus(files=corpus, read=json_documents, rows=rows),
         ask=lambda pages: _questions(asked, pages, rows, by_answers=gold == "answers", workers=workers),
         dropped=rows.counts,
         problems=rows.problems,
@@ -89,7 +88,7 @@ def _files(source: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _questions(
-    paths: Sequence[Path], pages: WrittenPages, rows: DroppedRows, *, by_answers: bool, workers: int
+    paths: Sequence[Path], pages: WrittenPages, rows: DroppedRows, *, by_answers: bool, workers: int | None
 ) -> Questions:
     asked = list(read_open_questions(paths, rows))
     splits: dict[Split, list[Question]] = {}

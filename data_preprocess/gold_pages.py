@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from drag_rl.corpus.pages import AnyPage
+from data_preprocess.written_pages import WrittenPages
 from drag_rl.errors import InputError
 from drag_rl.splits import Split
 from drag_rl.types import Question
@@ -15,7 +15,7 @@ Splits = Mapping[Split, Sequence[Question]]
 
 
 class GoldPages:
-    """Looks for the gold pages of questions among pages that pass by; only what is asked for is kept."""
+    """Looks for the gold pages of questions among those that were written; only what is asked for is kept."""
 
     def __init__(self, name: str, splits: Splits) -> None:
         """``name`` is the data set's."""
@@ -25,19 +25,13 @@ class GoldPages:
         self._failed: set[str] = set()
         self._found: set[str] = set()
 
-    def watch(self, pages: Iterable[AnyPage]) -> Iterator[AnyPage]:
-        """The same pages. Raises ``InputError`` after the last for a gold page that is none of them."""
-        for page in pages:
-            if page.page_id in self.wanted:
-                (self._failed if page.status == "failed" else self._found).add(page.page_id)
-            yield page
+    def look_in(self, pages: WrittenPages) -> None:
+        """Find them; raises ``InputError`` for a gold page that is none of the pages."""
+        for page_id, status in pages.columns("page_id", "status"):
+            if page_id in self.wanted:
+                (self._failed if status == "failed" else self._found).add(page_id)
         if len(self._found) + len(self._failed) < len(self.wanted):
             self._refuse_lost()
-
-    def look_in(self, pages: Iterable[AnyPage]) -> None:
-        """Watch pages that nobody else reads."""
-        for _ in self.watch(pages):
-            pass
 
     def readable(self) -> tuple[dict[Split, list[Question]], Counter[str]]:
         """The questions without gold pages that failed, and the counts of what that takes away."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from data_preprocess.bad_rows import DroppedRows
 from data_preprocess.collection_files import CollectionFiles, collection_files, split_of
-from data_preprocess.corpus_lines import tsv_documents
+from data_preprocess.corpus_lines import LineCorpus, tsv_documents
 from data_preprocess.datasets import Dataset, Questions
 from data_preprocess.judged_sets import JudgedSet, page_of
 from data_preprocess.parquet_rows import columns_of, parquet_rows, text_of
@@ -47,7 +47,7 @@ def read_msmarco(source: Path) -> Dataset:
     rows = DroppedRows()
     left_out = [path.relative_to(source).as_posix() for path in files.left_out]
     return Dataset(
-        texts=tsv_documents(corpus[0], rows),
+        texts=LineCorpus(files=corpus, read=tsv_documents, rows=rows),
         ask=_asker(source, files, rows),
         dropped=rows.counts,
         problems=rows.problems,

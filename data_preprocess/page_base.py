@@ -50,9 +50,27 @@ class PageBase:
         return {"page_base": {"questions": self.questions, "found_at_offset": found}}
 
 
-def check_page_base(name: str, questions: Sequence[Question], pages: Iterable[AnyPage]) -> PageBase:
+class AskedDocuments:
+    """The words of each page of the documents that questions are asked of, taken while all pages go by."""
+
+    def __init__(self, questions: Sequence[Question]) -> None:
+        self.questions = questions
+        self.words: dict[str, dict[int, frozenset[str]]] = {
+            doc_id: {} for question in questions for doc_id, _ in _gold(question)
+        }
+        """Document -> number of a page with text -> its words."""
+
+    def watch(self, pages: Iterable[AnyPage]) -> Iterator[AnyPage]:
+        """The same pages."""
+        for page in pages:
+            if page.text and page.doc_id in self.words:
+                self.words[page.doc_id][page.page_number] = word_set(page.text)
+            yield page
+
+
+def check_page_base(name: str, asked: AskedDocuments) -> PageBase:
     """Compare the gold pages with their neighbours; raises ``InputError`` where another base fits clearly better."""
-    base = page_base(questions, pages)
+    base = page_base(asked)
     if offset := base.better():
         raise InputError(
             f"data set {name}: its page numbers are off by {offset:+d}: of {base.questions} questions "
@@ -62,36 +80,31 @@ def check_page_base(name: str, questions: Sequence[Question], pages: Iterable[An
     return base
 
 
-def page_base(questions: Sequence[Question], pages: Iterable[AnyPage]) -> PageBase:
+def page_base(asked: AskedDocuments) -> PageBase:
     """How often the gold page, and the page before or after it, fits the question best among those of its document.
 
     A page's fit is the sum of the inverse document frequencies of the question's words that stand on it. Equals share.
     """
-    asked_of = {doc_id for question in questions for doc_id, _ in _gold(question)}
-    documents: dict[str, dict[int, frozenset[str]]] = {}
-    for page in pages:
-        if page.text and page.doc_id in asked_of:
-            documents.setdefault(page.doc_id, {})[page.page_number] = word_set(page.text)
-    rarity = {doc_id: _rarity(list(own.values())) for doc_id, own in documents.items() if len(own) >= 3}
-    asked = 0
+    rarity = {doc_id: _rarity(list(own.values())) for doc_id, own in asked.words.items() if len(own) >= 3}
+    told = 0
     found = dict.fromkeys(OFFSETS, 0.0)
-    for question in questions:
+    for question in asked.questions:
         for doc_id, gold in _gold(question):
             if doc_id not in rarity:
                 continue
             words = word_set(question.text)
             fits = {
                 number: math.fsum(rarity[doc_id][word] for word in words & own)  # the same in any order
-                for number, own in documents[doc_id].items()
+                for number, own in asked.words[doc_id].items()
             }
             best = max(fits.values())
             if best <= 0:
                 continue
-            asked += 1
+            told += 1
             winners = [number for number, fit in fits.items() if fit == best]
             for offset in OFFSETS:
                 found[offset] += len(gold & {number - offset for number in winners}) / len(winners)
-    return PageBase(questions=asked, found={offset: total / max(asked, 1) for offset, total in found.items()})
+    return PageBase(questions=told, found={offset: total / max(told, 1) for offset, total in found.items()})
 
 
 def _gold(question: Question) -> Iterator[tuple[str, set[int]]]:

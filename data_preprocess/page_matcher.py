@@ -1,7 +1,7 @@
 """Which pages hold an answer, or a supporting sentence, of which questions: the best of each, in one reading of all.
 
-Pages are looked through in spans of the file, by several processes where there is more than one span. Each process has
-the questions for itself, and gives back the best pages of its spans only.
+Pages are looked through in spans of the file, by several processes where there is more than one span, or by the nodes
+of a Ray cluster. Each process has the questions for itself, and gives back the best pages of its spans only.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
-from pathlib import Path
+from socket import gethostname
 from sys import intern
+from typing import Any
 
 from data_preprocess.answer_index import AnswerIndex
 from data_preprocess.open_questions import OpenQuestion
 from data_preprocess.written_pages import WrittenPages
+from drag_rl.cluster import joined_ray, map_on_cluster
+from drag_rl.errors import InputError
 from drag_rl.retrieval.stopwords import STOPWORDS
 from drag_rl.retrieval.tokenizer import Tokenizer
 
@@ -147,20 +151,26 @@ class PageMatcher:
 
 
 def match_pages(
-    questions: Sequence[OpenQuestion], pages: WrittenPages, *, by_answers: bool, workers: int
+    questions: Sequence[OpenQuestion], pages: WrittenPages, *, by_answers: bool, workers: int | None
 ) -> tuple[Matches, Common]:
-    """The best pages of each question, the same however many ``workers`` look through the file."""
+    """The best pages of each question, the same however many ``workers`` look through the file; None: a Ray cluster,
+    whose nodes then see the file, by the same path."""
     matcher = PageMatcher(questions, by_answers=by_answers)
     common = matcher.sample(pages)
     spans = list(_spans(pages))
+    told = (WrittenPages(pages.folder.absolute()), list(questions), by_answers, common)
     found = Matches()
     with ExitStack() as stack:
-        if min(workers, len(spans)) > 1:
+        if workers is None:
+            shared = joined_ray("--ray").put(told)
+            items = ((shared, *span) for span in spans)
+            several = map_on_cluster(_look_through_there, items, "pages cannot be looked through")
+        elif min(workers, len(spans)) > 1:
             pool = ProcessPoolExecutor(
                 min(workers, len(spans)),
                 mp_context=multiprocessing.get_context("forkserver"),
                 initializer=_start,
-                initargs=(pages.folder, list(questions), by_answers, common),
+                initargs=told,
             )
             several = stack.enter_context(pool).map(_look_through, *zip(*spans, strict=True))
         else:
@@ -181,14 +191,31 @@ _worker: tuple[PageMatcher, WrittenPages, Common]
 """What a process of the pool works with."""
 
 
-def _start(folder: Path, questions: Sequence[OpenQuestion], by_answers: bool, common: Common) -> None:
+def _start(pages: WrittenPages, questions: Sequence[OpenQuestion], by_answers: bool, common: Common) -> None:
     global _worker
-    _worker = PageMatcher(questions, by_answers=by_answers), WrittenPages(folder), common
+    _worker = PageMatcher(questions, by_answers=by_answers), pages, common
 
 
 def _look_through(groups: range, first: int) -> Matches:
     matcher, pages, common = _worker
     return matcher.look_through(pages, groups, first, common)
+
+
+def _look_through_there(work: tuple[Any, range, int]) -> Matches:
+    """The same in a Ray task: the questions lie in Ray's store, and are made ready once in a process."""
+    shared, groups, first = work
+    _start_once(shared)
+    if not _worker[1].file.exists():
+        raise InputError(
+            f"on node {gethostname()}, there is no {_worker[1].file}: with --ray, --out-pages must lie where all nodes "
+            "see it, by the same path"
+        )
+    return _look_through(groups, first)
+
+
+@lru_cache(maxsize=1)
+def _start_once(shared: Any) -> None:
+    _start(*joined_ray("--ray").get(shared))
 
 
 def _as_compared(title: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from data_preprocess.bad_rows import DroppedRows
 from data_preprocess.collection_files import collection_files
-from data_preprocess.corpus_lines import WRONG, clean_id, json_documents
+from data_preprocess.corpus_lines import WRONG, LineCorpus, clean_id, json_documents
 from data_preprocess.datasets import Dataset, TextPage
 from data_preprocess.judged_sets import JudgedSet
 from data_preprocess.text_lines import text_lines
@@ -43,7 +43,9 @@ def read_trec(source: Path) -> Dataset:
             )
     rows = DroppedRows()
     return Dataset(
-        texts=_documents(documents, rows),
+        texts=LineCorpus(files=documents, read=json_documents, rows=rows)
+        if all(map(_is_json, documents))
+        else _documents(documents, rows),
         ask=JudgedSet(queries=files.queries, qrels=files.qrels, data_source=source.resolve().name, rows=rows),
         dropped=rows.counts,
         problems=rows.problems,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,8 +36,12 @@ class WrittenPages:
 
     def ids(self) -> Iterator[str]:
         """The id of each page, in the file's order."""
-        for batch in self._batches(["page_id"]):
-            yield from batch.column(0).to_pylist()
+        return (page_id for (page_id,) in self.columns("page_id"))
+
+    def columns(self, *names: str) -> Iterator[tuple[Any, ...]]:
+        """The values of some columns for each page, in the file's order."""
+        for batch in self._batches(list(names)):
+            yield from zip(*(batch.column(name).to_pylist() for name in names), strict=True)
 
     def known(self, page_ids: Collection[str]) -> set[str]:
         """Those of the ids that are pages."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from socket import gethostname
 from typing import Any
 
-from drag_rl.cluster import LOST_TASKS, cause_of, joined_ray
+from drag_rl.cluster import AHEAD_PER_CPU, LOST_TASKS, cause_of, cpus_of, joined_ray
 from drag_rl.corpus.image_sources import ImageSource
 from drag_rl.corpus.parts import Parts
 from drag_rl.corpus.pdf_pages import ReadOptions
@@ -29,8 +29,6 @@ MAX_BATCH = 8
 """Documents of a task, at most: starting its process takes as long as reading a small one."""
 TASKS_PER_CPU = 4
 """Tasks for each CPU where there are enough documents, so that none waits long for the last."""
-AHEAD_PER_CPU = 2
-"""Tasks for each CPU that are handed to Ray at a time."""
 SHARED_S = 90.0
 """The longest wait until a file that another node has written is seen here; NFS keeps what it knows for a minute."""
 
@@ -47,7 +45,7 @@ def read_on_cluster(folder: Path, sources: Sequence[Source], parts: Parts) -> It
     if not sources:
         return
     ray = joined_ray("--ray")
-    cpus = _cpus(ray)
+    cpus = cpus_of(ray)
     parts = replace(parts, folder=parts.folder.absolute())
     key = parts.key(sources[0])
     task = ray.remote(num_cpus=1, max_retries=LOST_TASKS, scheduling_strategy="SPREAD")(read_batch)
@@ -55,7 +53,7 @@ def read_on_cluster(folder: Path, sources: Sequence[Source], parts: Parts) -> It
     waiting: dict[Any, Sequence[Source]] = {}
     try:
         while True:
-            for batch in islice(batches, max(0, AHEAD_PER_CPU * _cpus(ray) - len(waiting))):
+            for batch in islice(batches, max(0, AHEAD_PER_CPU * cpus_of(ray) - len(waiting))):
                 waiting[task.remote(folder.absolute(), batch, parts, sources[0], key)] = batch
             if not waiting:
                 return
@@ -135,11 +133,3 @@ def _files(source: Source) -> Iterable[str]:
 
 def _batches(sources: Sequence[Source], size: int) -> Iterator[Sequence[Source]]:
     return (sources[place : place + size] for place in range(0, len(sources), size))
-
-
-def _cpus(ray: Any) -> int:
-    """The CPUs of the cluster; raises ``InputError`` if it has none, as tasks would wait for ever."""
-    cpus = int(ray.cluster_resources().get("CPU", 0))
-    if not cpus:
-        raise InputError("--ray: the Ray cluster has no CPU; start a node with some (ray start --num-cpus)")
-    return cpus

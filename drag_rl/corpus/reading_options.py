@@ -24,8 +24,8 @@ RAY = Annotated[
     bool,
     typer.Option(
         "--ray",
-        help="Read documents on all nodes of a Ray cluster, one for each CPU; all files must lie where every node sees "
-        "them.",
+        help="Read documents, or pieces of large text files, on all nodes of a Ray cluster, one for each CPU; PDFs, "
+        "images and the output must lie where every node sees them.",
     ),
 ]
 

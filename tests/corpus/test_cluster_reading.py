@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -18,7 +19,10 @@ import pytest
 from PIL import Image
 from vidore_lab import picture
 
+from data_preprocess import cluster_texts, sorted_pages
+from data_preprocess.bad_rows import DroppedRows
 from data_preprocess.convert import convert_dataset
+from data_preprocess.corpus_lines import LineCorpus, json_documents
 from drag_rl.corpus.cluster_reading import read_batch, read_on_cluster, wait_until_seen
 from drag_rl.corpus.ingest import PARTS_FOLDER, ingest_images, ingest_pdfs
 from drag_rl.corpus.pages import PAGES_FILE, load_pages
@@ -27,7 +31,7 @@ from drag_rl.corpus.pdf_pages import ReadOptions, failed_document
 from drag_rl.corpus.reading_options import reading_of
 from drag_rl.corpus.sources import find_sources
 from drag_rl.errors import InputError
-from drag_rl.files.manifest import read_manifest
+from drag_rl.files.manifest import MANIFEST, read_manifest
 
 DOCUMENTS, PAGES = 8, 60
 OPTIONS = ReadOptions(ocr="off")
@@ -125,6 +129,17 @@ def cluster() -> Iterator[Any]:
     cluster.shutdown()
 
 
+def same_files(one: Path, other: Path) -> None:
+    """The same files of the same bytes, manifests but for seconds and times."""
+    names = [sorted(path.name for path in folder.iterdir()) for folder in (one, other)]
+    assert names[0] == names[1]
+    for name in names[0]:
+        if name != MANIFEST:
+            assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    first, second = (replace(read_manifest(folder), seconds=0.0) for folder in (one, other))
+    assert first == second
+
+
 def same_pages(one: Path, other: Path) -> None:
     """The same rows, in the same order, in files of the same bytes; the same manifests but for seconds and places."""
     assert (one / PAGES_FILE).read_bytes() == (other / PAGES_FILE).read_bytes()
@@ -176,6 +191,78 @@ def test_a_cluster_converts_what_one_machine_converts(tmp_path: Path) -> None:
     convert_dataset("docvqa", source, pages, tmp_path / "again", reading={"read": read_on_cluster})
     assert len(load_pages(pages)) == 8
     same_pages(tmp_path / "here", pages)
+
+
+@pytest.fixture(scope="module")
+def collections(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Collections of 3,000 texts with rows that are wrong or there twice: name of the data set -> its folder."""
+    folder = tmp_path_factory.mktemp("collections")
+    texts = {f"d{number * 7919 % 3001}": f"Of rotor {number}, blade {number % 50}." for number in range(3000)}
+    rows = [json.dumps({"_id": name, "title": "Rotor", "text": text}) for name, text in texts.items()]
+    rows[40:40] = ["{", json.dumps({"_id": "d7919"}), json.dumps({"_id": next(iter(texts)), "text": "twice"})]
+    beir, nq = folder / "beir", folder / "nq"
+    (beir / "qrels").mkdir(parents=True)
+    nq.mkdir()
+    (beir / "corpus.jsonl").write_text("\n".join(rows) + "\n")
+    (beir / "queries.jsonl").write_text('{"_id": "q", "text": "Which rotor?"}\n')
+    (beir / "qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\nq\td3\t2\nq\tnone\t1\n")
+    contents = [{"id": name, "contents": f"Rotor\n{text}"} for name, text in texts.items()]
+    with gzip.open(nq / "wiki.jsonl.gz", "wt") as file:
+        file.write("\n".join(map(json.dumps, contents)))
+    asked = [
+        {"id": f"q{n}", "question": f"Which blade is of rotor {n}?", "golden_answers": [f"rotor {n}"]}
+        for n in range(0, 3000, 30)
+    ]
+    (nq / "train.jsonl").write_text("\n".join(map(json.dumps, asked)))
+    return {"beir": beir, "flashrag": nq}
+
+
+def convert_texts(name: str, source: Path, out: Path, *, ray: bool) -> None:
+    """Convert a collection to a folder that is called ``out`` while it is made, as manifests name it."""
+    reading = reading_of(None, True) if ray else None
+    convert_dataset(name, source, out / "pages", out / "questions", reading=reading)
+
+
+@pytest.mark.slow  # two Ray nodes
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("name", ["beir", "flashrag"])
+def test_a_cluster_converts_the_texts_that_one_machine_converts(
+    collections: dict[str, Path], tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    convert_texts(name, collections[name], out, ray=False)
+    out.rename(tmp_path / "here")
+    monkeypatch.setattr(cluster_texts, "PIECE_BYTES", 9000)
+    monkeypatch.setattr(sorted_pages, "MAX_RUNS", 5)
+    convert_texts(name, collections[name], out, ray=True)
+    assert len(load_pages(out / "pages")) == 3000
+    for folder in ("pages", "questions"):
+        same_files(tmp_path / "here" / folder, out / folder)
+
+
+@pytest.mark.slow  # two Ray nodes
+@pytest.mark.usefixtures("cluster")
+def test_texts_that_a_killed_run_has_read_are_not_read_again(
+    collections: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_texts, "PIECE_BYTES", 9000)
+    whole = (collections["beir"] / "corpus.jsonl").read_bytes()
+    (tmp_path / "corpus.jsonl").write_bytes(whole[: len(whole) // 2])
+    corpus = LineCorpus(files=[tmp_path / "corpus.jsonl"], read=json_documents, rows=DroppedRows())
+    with pytest.raises(KeyboardInterrupt), cluster_texts.read_on_cluster(corpus, tmp_path):
+        raise KeyboardInterrupt
+    folder = tmp_path / cluster_texts.PARTS_FOLDER
+    kept = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    (tmp_path / "corpus.jsonl").write_bytes(whole)
+    again = replace(corpus, rows=DroppedRows())
+    with cluster_texts.read_on_cluster(again, tmp_path) as runs:
+        read = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+        pages = list(sorted_pages.merged_pages(runs, tmp_path / "pages", lambda _kept, _other: None))
+    assert kept.items() <= read.items() and 20 < len(kept) < len(read), "nothing is read again"
+    assert not folder.exists()
+    here = replace(corpus, rows=DroppedRows())
+    assert pages == list(sorted_pages.sorted_pages(here, tmp_path / "pages", lambda _kept, _other: None))
+    assert again.rows == here.rows and here.rows.problems
 
 
 @pytest.mark.slow  # two Ray nodes

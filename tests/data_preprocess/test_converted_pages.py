@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import subprocess
@@ -163,6 +164,42 @@ def test_a_line_of_any_length_takes_bounded_memory(tmp_path: Path, monkeypatch: 
     found = [text for _, text in text_lines.text_lines(tmp_path / "x", lambda *one: bad.append(one))]
     assert found == ["one", "two"]
     assert [where.removeprefix(f"{tmp_path}/") for where, _ in bad] == ["x line 2", "x line 3", "x line 6"]
+
+
+some_lines = st.lists(
+    st.sampled_from([b"one", b"", b"\xff", b"\xef\xbb\xbfmark", b"x" * 20, b"two\r"]), max_size=12
+).map(b"\n".join)
+
+
+@given(some_lines, st.booleans(), st.integers(1, 40))
+def test_the_pieces_of_a_file_give_what_the_file_gives(data: bytes, packed: bool, size_bytes: int) -> None:
+    def read(source: text_lines.LineSource) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        bad: list[tuple[str, str]] = []
+        return list(text_lines.text_lines(source, lambda *one: bad.append(one))), bad
+
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_lines, "MAX_LINE_BYTES", 16)
+        file = Path(folder) / ("x.gz" if packed else "x")
+        file.write_bytes(gzip.compress(data) if packed else data)
+        pieces = list(text_lines.pieces(file, size_bytes))
+        assert all(len(piece.data) < size_bytes + 16 for piece in pieces)
+        several = [read(piece) for piece in pieces]
+        assert (
+            [one for own, _ in several for one in own],
+            [one for _, bad in several for one in bad],
+        ) == read(file)
+
+
+def test_rows_dropped_in_pieces_are_those_of_one_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bad_rows, "MAX_LISTED", 3)
+    whole, together = DroppedRows(), DroppedRows()
+    for piece in ("a", "b", "c"):
+        own = DroppedRows()
+        for rows in (own, whole):
+            for number in range(5 if piece == "b" else 2):
+                rows.drop(f"wrong in {piece}", f"line {number} of {piece}")
+        together.add(own)
+    assert together == whole
 
 
 PEAK = """

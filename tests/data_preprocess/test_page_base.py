@@ -7,7 +7,7 @@ import random
 import pytest
 from tiny_corpus import page_of
 
-from data_preprocess.page_base import check_page_base, page_base
+from data_preprocess.page_base import AskedDocuments, check_page_base, page_base
 from drag_rl.errors import InputError
 from drag_rl.types import Page, Question
 
@@ -28,8 +28,14 @@ def corpus(shift: int, questions: int = 60) -> tuple[list[Question], list[Page]]
     return asked, pages
 
 
+def asked_of(questions: list[Question], pages: list[Page]) -> AskedDocuments:
+    documents = AskedDocuments(questions)
+    assert list(documents.watch(pages)) == pages
+    return documents
+
+
 def test_the_right_base_is_accepted_and_measured() -> None:
-    base = check_page_base("right", *corpus(0))
+    base = check_page_base("right", asked_of(*corpus(0)))
     assert base.questions == 60
     assert base.found[0] > 0.5 > 0.3 > max(base.found[-1], base.found[1])
     assert base.facts()["page_base"]["found_at_offset"].keys() == {"-1", "+0", "+1"}
@@ -39,10 +45,10 @@ def test_the_right_base_is_accepted_and_measured() -> None:
 def test_a_base_one_off_is_refused(shift: int) -> None:
     said = rf"data set wrong: its page numbers are off by [{-shift:+d}]{{2}}: of 60 questions"
     with pytest.raises(InputError, match=said):
-        check_page_base("wrong", *corpus(shift))
+        check_page_base("wrong", asked_of(*corpus(shift)))
 
 
 def test_what_cannot_tell_is_not_refused() -> None:
-    assert page_base(*corpus(1, questions=10)).better() is None
+    assert page_base(asked_of(*corpus(1, questions=10))).better() is None
     questions, pages = corpus(1)
-    assert page_base(questions, [page for page in pages if page.page_number < 3]).questions == 0
+    assert page_base(asked_of(questions, [page for page in pages if page.page_number < 3])).questions == 0
