@@ -9,6 +9,8 @@ import yaml
 from pydantic import BaseModel
 
 from drag_rl.errors import InputError
+from drag_rl.retrieval.late.embedder import READER_WORDS
+from drag_rl.retrieval.late.reader_model import MOST_CELLS
 from drag_rl.training.launch.plans import retriever_launch
 from drag_rl.training.retriever.options import RetrieverOptions, read_options
 
@@ -83,6 +85,18 @@ def test_a_wrong_option_is_one_line(options, says):
     assert says in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_reader_is_trained_as_a_whole_by_its_file_which_gives_way_to_options():
+    path = CONFIGS / "retriever_reader.yaml"
+    own = set(keys(yaml.safe_load(path.read_text())))
+    assert own <= set(fields(RetrieverOptions))
+    for hardware in HARDWARE:
+        options = read_options([MAIN, str(hardware), str(path)], ["batch_size=3"])
+        assert (options.lora.r, options.train_vision_tower, options.batch_size) == (0, True, 3)
+        assert options.max_visual_tokens == MOST_CELLS, (
+            "no page is made smaller than it is when it is searched"
+        )
+
+
 def test_a_file_without_keys_is_refused(tmp_path):
     (tmp_path / "empty.yaml").write_text("- 1\n")
     with pytest.raises(InputError, match="options: "):
@@ -119,6 +133,16 @@ def test_knobs_of_the_script(knobs, tmp_path):
     words = " ".join(retriever_launch(other, []).command)
     assert "--val" not in words and "--nproc_per_node=2" in words and "--adapter mine" in words
     assert "--nproc_per_node=1 " in " ".join(retriever_launch(other | {"RANKS": ""}, []).command)
+
+
+def test_the_script_adds_what_a_reader_needs_after_the_machine(knobs, tmp_path):
+    words = " ".join(retriever_launch(knobs, []).command)
+    assert "retriever_reader" not in words
+    (tmp_path / "model" / READER_WORDS).touch()
+    for reader in (knobs, knobs | {"MODEL": "reader"}):
+        words = " ".join(retriever_launch(reader, ["seed=2"]).command)
+        assert words.index("retriever_hardware/gpu_8.yaml") < words.index("configs/retriever_reader.yaml")
+        assert words.endswith(" seed=2")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from drag_rl.training.launch.attention import fallback
 from drag_rl.training.launch.knobs import read_knobs
 from drag_rl.training.launch.overrides import override, rows_override
 from drag_rl.training.launch.trainer import Launch
+from drag_rl.training.retriever.trainable import READER, kind_of
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 RETRIEVER_HARDWARE = "retriever_hardware"
@@ -166,7 +167,8 @@ def retriever_launch(environment: Mapping[str, str], options: Sequence[str]) -> 
     ranks = int(knobs["RANKS"] or (8 if hardware == "gpu_8" else 1))
     command = [sys.executable, *_torchrun(ranks).split(), "-m", "drag_rl.training.retriever.train"]
     command += ["--model", _model(model), "--pages", str(pages), "--train", str(train), "--out", str(run)]
-    for config in (CONFIGS / "retriever.yaml", CONFIGS / RETRIEVER_HARDWARE / f"{hardware}.yaml"):
+    kind = [CONFIGS / "retriever_reader.yaml"] if kind_of(model) == READER else []
+    for config in (CONFIGS / "retriever.yaml", CONFIGS / RETRIEVER_HARDWARE / f"{hardware}.yaml", *kind):
         command += ["--config", str(config)]
     if validation:
         command += ["--val", str(validation)]

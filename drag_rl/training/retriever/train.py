@@ -22,6 +22,7 @@ from drag_rl.questions import read_questions
 from drag_rl.training.dpo import last_checkpoint
 from drag_rl.training.retriever.options import RetrieverOptions, read_options
 from drag_rl.training.retriever.task import Task
+from drag_rl.training.retriever.trainable import TRAINABLE, kind_of
 
 
 def train_retriever(task: Task, options: RetrieverOptions) -> Path:
@@ -34,23 +35,25 @@ def train_retriever(task: Task, options: RetrieverOptions) -> Path:
     import torch
     from datasets import Dataset
 
-    from drag_rl.retrieval.late.embedder import MultiVectorSettings
-    from drag_rl.retrieval.late.encoder import ColQwen3Module
-    from drag_rl.retrieval.late.loading import load_encoder
-    from drag_rl.retrieval.late.saving import STAGE, save_encoder
+    from drag_rl.retrieval.late.saving import STAGE
     from drag_rl.training.retriever.evaluator import RetrievalEvaluator
     from drag_rl.training.retriever.examples import PageCollator, Pages, training_rows, usable_questions
-    from drag_rl.training.retriever.lora import choose_weights
     from drag_rl.training.retriever.loss import LateInteractionLoss
     from drag_rl.training.retriever.mining import mined_negatives
     from drag_rl.training.retriever.trainer import MetricsLog, RetrieverTrainer, training_arguments
 
-    result = task.run / ("adapter" if options.lora.r or task.adapter else "model")
+    model = TRAINABLE[kind_of(task.model)](task, options)
+    result = task.run / model.result
     claim_folder(result, STAGE)
     on_cpu = not torch.cuda.is_available()
     checkpoint = last_checkpoint(task.run / "checkpoints")
     arguments = training_arguments(
-        options, task.run, on_cpu=on_cpu, evaluates=task.val is not None, goes_on=checkpoint is not None
+        options,
+        task.run,
+        apart=model.apart,
+        on_cpu=on_cpu,
+        evaluates=task.val is not None,
+        goes_on=checkpoint is not None,
     )
     ranks = arguments.distributed_state
     pages = Pages.open(task.pages)
@@ -58,27 +61,11 @@ def train_retriever(task: Task, options: RetrieverOptions) -> Path:
         questions, dropped = usable_questions(read_questions(task.train), pages, task.train)
         asked = usable_questions(read_questions(task.val), pages, task.val)[0] if task.val else []
         evaluator = RetrievalEvaluator(asked, pages, options.evaluation, seed=options.seed) if asked else None
-    encoder = load_encoder(
-        MultiVectorSettings(
-            model=task.model,
-            adapter=task.adapter,
-            max_visual_tokens=options.max_visual_tokens,
-            device=str(ranks.device),
-            dtype="bfloat16" if options.bf16 and (options.lora.r or task.adapter) else "float32",
-            attention=options.attention,
-            load_in_4bit=options.load_in_4bit,
-        ),
-        trainable=True,
-        projection_seed=options.seed,
-    )
-    if not isinstance(encoder[0], ColQwen3Module):
-        raise InputError(
-            f"--model {task.model}: is no Qwen3-VL with or without a projection, which alone is trained"
-        )
+    encoder = model.load(str(ranks.device))
     with ranks.main_process_first():
         mined = mined_negatives(questions, pages, options, task, encoder)
     torch.manual_seed(options.seed)  # a new adapter is the same on all ranks
-    choose_weights(encoder, options)
+    model.choose_weights(encoder)
     rows = training_rows(questions, pages.numbers(), mined)
     devices = ranks.num_processes
     _check_batch(options, len(rows), devices)
@@ -99,7 +86,7 @@ def train_retriever(task: Task, options: RetrieverOptions) -> Path:
     if evaluator is not None and trainer.state.global_step % options.evaluation.steps:
         trainer.evaluate()
     if ranks.is_main_process:
-        save_encoder(encoder.eval(), result)
+        model.save(encoder.eval(), result)
     ranks.wait_for_everyone()
     return result
 

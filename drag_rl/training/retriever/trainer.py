@@ -21,7 +21,6 @@ from torch.utils.data import BatchSampler, Sampler
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
 from drag_rl.errors import InputError
-from drag_rl.retrieval.late.model_files import PROJECTION
 from drag_rl.training.retriever.lora import learning
 from drag_rl.training.retriever.options import RetrieverOptions
 
@@ -103,9 +102,9 @@ class MetricsLog(TrainerCallback):  # type: ignore[misc]
 
 
 def training_arguments(
-    options: RetrieverOptions, run: Path, *, on_cpu: bool, evaluates: bool, goes_on: bool
+    options: RetrieverOptions, run: Path, *, apart: str, on_cpu: bool, evaluates: bool, goes_on: bool
 ) -> MultiVectorEncoderTrainingArguments:
-    """What the library's trainer is told."""
+    """What the library's trainer is told; weights whose names have ``apart`` learn at the projection's rate."""
     return MultiVectorEncoderTrainingArguments(
         output_dir=str(run / "checkpoints"),
         use_cpu=on_cpu,
@@ -115,7 +114,7 @@ def training_arguments(
         num_train_epochs=options.epochs,
         max_steps=options.max_steps or -1,
         learning_rate=options.learning_rate,
-        learning_rate_mapping={rf"\.{PROJECTION}\.": options.projection_learning_rate},
+        learning_rate_mapping={apart: options.projection_learning_rate},
         lr_scheduler_type=options.lr_scheduler_type,
         warmup_steps=options.warmup_steps if options.warmup_steps < 1 else int(options.warmup_steps),
         weight_decay=options.weight_decay,
