@@ -16,7 +16,6 @@ from drag_rl.questions import write_questions
 from drag_rl.types import Page, Question
 
 PARTS = [f"part{number:02}" for number in range(60)]
-FILLER = " ".join(f"plain{number}" for number in range(40))
 
 
 @dataclass
@@ -31,8 +30,9 @@ class World:
         world = cls()
         for place, part in enumerate(PARTS):
             split, document = ("train", "val", "test")[place // 20], f"doc{place // 10}"
+            filler = " ".join(f"plain{number * (place + 1)}" for number in range(40))
             page = page_of(
-                document, place % 10 + 1, f"The {part} has a torque of {place}.5 Nm. {FILLER} {part}"
+                document, place % 10 + 1, f"The {part} has a torque of {place}.5 Nm. {filler} {part}"
             )
             world.pages.append(page)
             question = Question(
@@ -140,6 +140,12 @@ def copied_page(world: World) -> None:
     world.change("test", 11, answers=("0.5",))
 
 
+def nearly_copied_page(world: World) -> None:
+    """The page of another edition: one word in forty is another, and so are the answers."""
+    world.pages[50] = replace(world.pages[50], text=world.pages[0].text.replace("plain20 ", "plain "))
+    world.change("test", 11, answers=("0.5",))
+
+
 FAULTS: list[tuple[Callable[[World], None], dict[str, str], str]] = [
     (same_id, {"question ids": "warn"}, "questions.val.parquet row 3 has the id 'q0' of "),
     (no_word, {"empty questions": "fail"}, 'questions.train.parquet row 2 is one ("?!")'),
@@ -164,4 +170,5 @@ FAULTS: list[tuple[Callable[[World], None], dict[str, str], str]] = [
     ),
     (copied_document, {"copied documents": "warn"}, "doc0 ("),
     (copied_page, {"copied pages": "warn"}, "doc0#1 ("),
+    (nearly_copied_page, {"near-duplicate pages": "warn"}, "doc5#1 ("),
 ]

@@ -39,6 +39,7 @@ ALL = [
     "questions on gold pages",
     "copied documents",
     "copied pages",
+    "near-duplicate pages",
 ]
 
 

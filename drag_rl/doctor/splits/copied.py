@@ -1,4 +1,4 @@
-"""Whether what answers in one file is copied in another: documents, or single pages of documents that are no copies."""
+"""Whether what answers in one file is copied in another: documents, or single pages, word for word or nearly so."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def copied_documents(asked: Sequence[Asked], groups: Sequence[set[str]]) -> str 
 
 def copied_pages(evidence: Evidence, groups: Sequence[set[str]]) -> str | Doubt:
     """Doubts gold pages that have the words of a gold page of another file, unless their documents are copies."""
-    group_of = {document: number for number, group in enumerate(groups) for document in group}
+    group_of = _group_of(groups)
     pairs = [
         (first, page_id, other, other_id)
         for first, page_id, other, other_id in evidence.copied_pages
@@ -46,6 +46,20 @@ def copied_pages(evidence: Evidence, groups: Sequence[set[str]]) -> str | Doubt:
     )
 
 
+def near_pages(evidence: Evidence, groups: Sequence[set[str]]) -> str | Doubt:
+    """Doubts gold pages in nearly the words of a gold page of another file, unless their documents are copies."""
+    evidence.compare_pages()
+    group_of = _group_of(groups)
+    pairs = [pair for pair in evidence.near_pages if not _same_group(pair[1], pair[3], group_of)]
+    if not pairs:
+        return "no gold page is a near duplicate of another file's"
+    first, page_id, other, other_id = pairs[0]
+    return Doubt(
+        f"{len(pairs)} gold pages are near duplicates of a gold page of another file: {other_id} ({other.place}) and "
+        f"{page_id} ({first.place}); where they are editions or filled-in forms, give their documents to one split"
+    )
+
+
 def _apart(
     documents: Sequence[str], askers: dict[str, dict[str, Asked]]
 ) -> tuple[tuple[str, Asked], tuple[str, Asked]] | None:
@@ -57,6 +71,10 @@ def _apart(
     firsts = [(document, one) for document, one in met if document == met[0][0]]
     pairs = ((one, other) for one in firsts for other in met[len(firsts) :] if other[1].file != one[1].file)
     return next(pairs, None)
+
+
+def _group_of(groups: Sequence[set[str]]) -> dict[str, int]:
+    return {document: number for number, group in enumerate(groups) for document in group}
 
 
 def _same_group(page_id: str, other_id: str, group_of: dict[str, int]) -> bool:

@@ -12,6 +12,7 @@ from drag_rl.corpus.copies import words_key
 from drag_rl.doctor.splits.asked import Asked
 from drag_rl.doctor.splits.corpus import CorpusPage
 from drag_rl.metrics.answers import normalise
+from drag_rl.min_hash import Sketches
 
 MIN_WORDS, MIN_CHARS = 4, 12
 """A question of fewer words or characters stands on pages by chance."""
@@ -42,12 +43,17 @@ class Evidence:
         """Questions that stand, word for word, on a gold page: which one."""
         self.copied_pages: list[tuple[Asked, str, Asked, str]] = []
         """Gold pages of two files that have the same words: each after a question that it answers."""
+        self.near_pages: list[tuple[Asked, str, Asked, str]] = []
+        """The same of gold pages of other documents in nearly the same words; see :meth:`compare_pages`."""
         self._texts = texts
         self._askers: dict[str, list[Asked]] = defaultdict(list)
         for one in asked:
             for page_id in one.question.gold_page_ids:
                 self._askers[page_id].append(one)
         self._by_words: dict[str, dict[Path, tuple[Asked, str]]] = defaultdict(dict)
+        self._sketched: list[tuple[str, str]] = []
+        """Id and words of each gold page that has enough of these, in the order of the sketches."""
+        self._sketches = Sketches()
 
     def watch(self, pages: Iterable[CorpusPage]) -> Iterator[CorpusPage]:
         """The same pages, looked at as they go by; failed ones are left out."""
@@ -87,6 +93,8 @@ class Evidence:
         key = words_key(page.text)
         if not key:
             return
+        self._sketched.append((page.page_id, key))
+        self._sketches.add(page.text)
         known = self._by_words[key]
         for one in {asker.file: asker for asker in reversed(askers)}.values():
             for file, (other, page_id) in known.items():
@@ -94,6 +102,30 @@ class Evidence:
                     self.copied_pages.append((other, page_id, one, page.page_id))
         for one in askers:
             known.setdefault(one.file, (one, page.page_id))
+
+    def compare_pages(self) -> None:
+        """Find near duplicates among the gold pages that have been seen; pages of equal words are found already."""
+
+        def apart(one: int, other: int) -> bool:
+            (page_id, words), (other_id, other_words) = self._sketched[one], self._sketched[other]
+            return (
+                words != other_words
+                and page_id.rpartition("#")[0] != other_id.rpartition("#")[0]
+                and self._of_two_files(page_id, other_id) is not None
+            )
+
+        for one, other in self._sketches.near(apart):
+            page_id, other_id = self._sketched[one][0], self._sketched[other][0]
+            if askers := self._of_two_files(page_id, other_id):
+                self.near_pages.append((askers[0], page_id, askers[1], other_id))
+
+    def _of_two_files(self, page_id: str, other_id: str) -> tuple[Asked, Asked] | None:
+        """Questions of two files that the pages answer; None if one file has all of them."""
+        first, others = self._askers[page_id][0], self._askers[other_id]
+        if other := next((asker for asker in others if asker.file != first.file), None):
+            return first, other
+        asker = next((asker for asker in self._askers[page_id] if asker.file != first.file), None)
+        return (asker, others[0]) if asker else None
 
 
 def number_in(answer: str) -> Decimal | None:

@@ -63,3 +63,4 @@ def _against(files: Sequence[QuestionFile], corpus: Corpus, *, texts: bool) -> I
     if len(files) > 1:
         yield checked("copied documents", partial(copied.copied_documents, asked, groups))
         yield checked("copied pages", partial(copied.copied_pages, evidence, groups))
+        yield checked("near-duplicate pages", partial(copied.near_pages, evidence, groups))
