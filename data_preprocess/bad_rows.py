@@ -1,13 +1,16 @@
 """What happens to a row that is wrong: it stops everything, or is left out with a line while the rest goes on.
 
-A user's own files are read strictly, as a wrong row there is a mistake to mend. A public data set is as it is.
+A public data set is as it is: the rest of it goes on. A wrong row of a user's own file is a mistake to mend, and a set
+of questions that is silently smaller than the file would be measured as if it were whole. So all wrong rows of it are
+told at once, and nothing is made of the others.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NoReturn
 
 from drag_rl.errors import InputError
@@ -24,6 +27,18 @@ NOT_LISTED = "problems_not_listed"
 def refuse(where: str, why: str) -> NoReturn:
     """Raise ``InputError``: nothing is left out."""
     raise InputError(f"{where}: {why}")
+
+
+class BadRowsError(InputError):
+    """Rows of a user's file are wrong; the message is that of the one, or the first of them and how many there are."""
+
+    def __init__(self, path: Path, problems: Sequence[Problem], others: int = 0) -> None:
+        """``problems`` are the rows that are listed, at least one; ``others`` more are not."""
+        first, total = f"{problems[0].where}: {problems[0].reason}", len(problems) + others
+        self.problems = problems
+        super().__init__(
+            first if total == 1 else f"{path}: {total} rows are wrong, and no question is taken; {first}"
+        )
 
 
 @dataclass(slots=True)

@@ -52,7 +52,8 @@ def convert_dataset(
     reading: Mapping[str, Any] | None = None,
     reader_options: Mapping[str, object] | None = None,
 ) -> Manifest:
-    """Read a data set of the table and write its pages and questions; returns the manifest of the questions.
+    """Read a data set of the table and write its pages and questions; returns the manifest of the questions, or of the
+    pages where there are to be no questions.
 
     ``selection`` says which questions are wanted (None: all, in the data set's own splits). ``options`` are those of
     ``drag ingest``, for pages that are images or of PDFs, and ``reading`` says how these are read and who is told, as
@@ -80,6 +81,8 @@ def convert_dataset(
         reading,
         twice,
     )
+    if dataset.pages_alone:
+        return written
     pages = WrittenPages(out_pages)
     if dataset.pdfs is None and selection.documents:
         selection.check({doc_id for (doc_id,) in pages.columns("doc_id")})
@@ -201,7 +204,8 @@ def convert(
     gold: Annotated[
         GoldFrom | None,
         typer.Option(
-            help="flashrag, search-r1: gold pages hold an answer, or supporting facts alone.",
+            help="flashrag, search-r1: gold pages hold an answer, or supporting facts alone; none: pages and no "
+            "questions.",
             show_default="answers",
         ),
     ] = None,
@@ -239,7 +243,12 @@ def convert(
             "reader_options": {"gold": gold, "corpus": corpus},
         }
         manifest = convert_dataset(name, source, out_pages or out / "pages", out, selection, **run)
-    report(Console(), out, manifest)
+    if manifest.stage == PAGES_STAGE:
+        Console().print(
+            f"{manifest.counts['pages']} pages in {out_pages or out / 'pages'}, and no questions."
+        )
+    else:
+        report(Console(), out, manifest)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from drag_rl.corpus.ingest import Documents, ingest_documents
 from drag_rl.corpus.pages import write_pages
 from drag_rl.corpus.pdf_pages import ReadOptions
 from drag_rl.errors import InputError
-from drag_rl.files.manifest import Manifest
+from drag_rl.files.manifest import Manifest, Problem
 from drag_rl.types import Page
 
 STAGE = "convert"
@@ -78,7 +78,8 @@ def write_dataset_pages(
     if dataset.texts is not None:
         pages = pages_of_texts(dataset.texts, out_pages, twice, on_cluster=on_cluster)
     pages = (page for page in pages if wants(page.doc_id))
-    return write_text_pages(out_pages, pages, facts, time.monotonic() - started)
+    problems = dataset.problems if dataset.pages_alone else ()
+    return write_text_pages(out_pages, pages, facts, time.monotonic() - started, problems)
 
 
 def pages_of_texts(
@@ -118,9 +119,14 @@ def _page_of(text: TextPage) -> Page:
 
 
 def write_text_pages(
-    out_pages: Path, pages: Iterable[Page], facts: Mapping[str, object], seconds: float
+    out_pages: Path,
+    pages: Iterable[Page],
+    facts: Mapping[str, object],
+    seconds: float,
+    problems: Sequence[Problem] = (),
 ) -> Manifest:
-    """Write pages of text alone; ``facts`` are what the manifest is to say of the data set."""
+    """Write pages of text alone; ``facts`` are what the manifest is to say of the data set, and ``problems`` what it
+    lists where no questions have a manifest that does."""
     return write_pages(
         out_pages,
         pages,
@@ -129,6 +135,7 @@ def write_text_pages(
         config=facts,
         option="--out-pages",
         seconds=seconds,
+        problems=problems,
     )
 
 

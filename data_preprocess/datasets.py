@@ -80,6 +80,8 @@ class Dataset:
     """A line for each row that is wrong, with its file; reading ``images`` may add to them."""
     languages: Mapping[str, str] = field(default_factory=dict)
     """Question id -> language, where the data set tells; so that one can be chosen."""
+    pages_alone: bool = False
+    """Whether its pages are wanted without any questions."""
     pages_of_questions: bool = False
     """Whether a page is there for its questions only: then a selection of questions is one of pages, too."""
     numbered: bool = False

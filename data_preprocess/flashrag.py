@@ -9,7 +9,7 @@ Both names read both forms, of Natural Questions, HotpotQA and their like:
 
 The corpus is JSON lines of ``{"id", "contents": "\"Title\"\ntext"}``, gzipped or not, anywhere in the folder; a passage
 is a page. No row says which passage is right: ``data_preprocess.answer_gold`` finds them, and a question without any is
-dropped and counted.
+dropped and counted. ``--gold none`` takes the corpus alone, to be searched: questions have gold pages here.
 """
 
 from __future__ import annotations
@@ -42,28 +42,29 @@ GOLD: dict[GoldFrom, dict[str, object]] = {
         "min_share": MIN_SHARE,
     },
     "facts": {"from": "supporting facts", "max_gold": MAX_GOLD},
+    "none": {"from": "nowhere: there are no questions"},
 }
 """What the manifest says of each choice of gold pages."""
 
 
 def read_flashrag(source: Path, gold: GoldFrom = "answers", workers: int | None = 1) -> Dataset:
-    """The corpus and the questions of a folder; ``facts`` alone leaves questions without supporting facts out.
+    """The corpus and the questions of a folder; ``facts`` leaves questions without supporting facts out, ``none`` all.
 
     ``workers`` processes look through the pages, where these are many; None: those of a Ray cluster.
 
     Raises ``InputError`` for a folder that lacks either, or a damaged file.
     """
     corpus, asked = _files(source)
-    for what, found in {
-        "corpus (.jsonl with contents)": corpus,
-        "questions (.jsonl or .parquet)": asked,
-    }.items():
+    alone = gold == "none"
+    needed = {"corpus (.jsonl with contents)": corpus, "questions (.jsonl or .parquet)": asked or alone}
+    for what, found in needed.items():
         if not found:
             raise InputError(f"--source {source}: holds no {what}")
     rows = DroppedRows()
     return Dataset(
         texts=LineCorpus(files=corpus, read=json_documents, rows=rows),
         ask=lambda pages: _questions(asked, pages, rows, by_answers=gold == "answers", workers=workers),
+        pages_alone=alone,
         dropped=rows.counts,
         problems=rows.problems,
         facts=FACTS | {"gold": GOLD[gold]},

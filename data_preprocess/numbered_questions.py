@@ -20,7 +20,7 @@ class NumberedQuestions:
         self, questions: VisualQuestions, documents: Container[str], page_ids: Iterable[str]
     ) -> None:
         """``documents`` are those of the data set, of which ``page_ids`` may be of some only."""
-        self._questions, self._documents = questions, documents
+        self.questions, self._documents = questions, documents
         self._pages = frozenset(page_ids)
         self._counts = Counter(page_id.rpartition("#")[0] for page_id in self._pages)
         self._asked: set[tuple[str, str]] = set()
@@ -44,20 +44,18 @@ class NumberedQuestions:
         if doc_id not in self._documents:
             if doc_id not in self._absent:
                 self._absent.add(doc_id)
-                self._questions.note(
-                    row, f"there is no document {doc_id[:100]!r}, which more may be asked of"
-                )
-            self._questions.dropped["questions_without_document"] += 1
+                self.questions.note(row, f"there is no document {doc_id[:100]!r}, which more may be asked of")
+            self.questions.dropped["questions_without_document"] += 1
         elif doc_id not in self._counts:  # it is not wanted, or cannot be read, which is listed once
-            self._questions.dropped["questions_of_other_documents"] += 1
+            self.questions.dropped["questions_of_other_documents"] += 1
         elif any(answer.casefold().strip(" .") == UNANSWERABLE for answer in answers):
-            self._questions.dropped["questions_without_an_answer"] += 1
+            self.questions.dropped["questions_without_an_answer"] += 1
         elif asked in self._asked:
-            self._questions.drop(row, "questions_asked_again")
+            self.questions.drop(row, "questions_asked_again")
         else:
             self._asked.add(asked)
             gold = self.there(row, [(doc_id, number) for number in numbers])
-            self._questions.add(row, gold, question_id=question_id, answers=list(answers))
+            self.questions.add(row, gold, question_id=question_id, answers=list(answers))
 
     def pages_of(self, doc_id: str) -> int:
         """How many pages a document has."""
@@ -70,9 +68,9 @@ class NumberedQuestions:
             if (page_id := f"{doc_id}#{number}") in self._pages:
                 gold.append(page_id)
             else:
-                self._questions.dropped["gold_pages_that_are_missing"] += 1
+                self.questions.dropped["gold_pages_that_are_missing"] += 1
                 why = f"names page {number} of {doc_id[:100]!r}, which has {self.pages_of(doc_id)} pages"
-                self._questions.note(row, why)
+                self.questions.note(row, why)
         return gold
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from data_preprocess.bad_rows import OnBadRow, refuse
 from data_preprocess.parquet_rows import columns_of, parquet_rows
 from data_preprocess.question_rows import Row, plain_value, read_rows, shown
 from drag_rl.errors import InputError
@@ -18,10 +19,11 @@ SPREADSHEETS, LINES = (".xlsx", ".xlsm"), (".jsonl", ".csv")
 """Suffixes of files with numbered rows, and with numbered lines."""
 
 
-def table_rows(path: Path, sheet: str | None = None) -> Iterator[tuple[int, Row]]:
+def table_rows(path: Path, sheet: str | None = None, bad: OnBadRow = refuse) -> Iterator[tuple[int, Row]]:
     """The 1-based number, of the line or row, of each row of a ``.jsonl``, ``.csv``, ``.xlsx`` or ``.parquet`` file.
 
-    Raises ``InputError`` naming the file and the row that is wrong, and for a ``sheet`` where there is none.
+    ``bad`` is told of rows that are wrong. Raises ``InputError`` for a file that cannot be read, and for a ``sheet``
+    where there is none.
     """
     suffix = path.suffix.lower()
     if sheet is not None and suffix not in SPREADSHEETS:
@@ -29,13 +31,13 @@ def table_rows(path: Path, sheet: str | None = None) -> Iterator[tuple[int, Row]
     if suffix in SPREADSHEETS:
         from data_preprocess.spreadsheet_rows import spreadsheet_rows
 
-        yield from spreadsheet_rows(path, sheet)
+        yield from spreadsheet_rows(path, sheet, bad)
     elif suffix == ".parquet":
         columns_of(path)  # also where there are no rows
         for number, row in parquet_rows(path):
             yield number, {name: plain_value(value) for name, value in row.items()}
     elif suffix in LINES:
-        yield from read_rows(path)
+        yield from read_rows(path, bad)
     else:
         raise InputError(f"{path}: must be a .jsonl, .csv, .xlsx or .parquet file")
 

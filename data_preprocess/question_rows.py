@@ -1,7 +1,7 @@
 """Read the rows of a user's JSONL or CSV file strictly, each with its line number.
 
-Refused with file and line: duplicated names, ``NaN`` and infinity, lone surrogates (halves of characters, which cannot
-be stored), and very deep nesting.
+Wrong rows are told with file and line: duplicated names, ``NaN`` and infinity, lone surrogates (halves of characters,
+which cannot be stored), and very deep nesting.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, NoReturn
 
+from data_preprocess.bad_rows import OnBadRow
 from drag_rl.errors import InputError
 
 Row = Mapping[str, Any]
@@ -25,9 +26,12 @@ SHOWN_CHARS = 100
 """Characters of a wrong value that a message shows, at most."""
 
 
-def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
-    """Each row with its 1-based line number; raises ``InputError`` naming the file and the line that is wrong."""
-    readers: dict[str, Callable[[Path], Iterator[tuple[int, Row]]]] = {
+def read_rows(path: Path, bad: OnBadRow) -> Iterator[tuple[int, Row]]:
+    """Each row with its 1-based line number; ``bad`` is told of those that are wrong.
+
+    Raises ``InputError`` for a file that cannot be read, or whose rows cannot be told apart.
+    """
+    readers: dict[str, Callable[[Path, OnBadRow], Iterator[tuple[int, Row]]]] = {
         ".jsonl": _json_rows,
         ".csv": _csv_rows,
     }
@@ -35,7 +39,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
     if reader is None:
         raise InputError(f"{path}: must be a .jsonl or .csv file")
     try:
-        yield from reader(path)
+        yield from reader(path, bad)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -78,7 +82,7 @@ def json_object(line: str) -> dict[str, Any]:
     return row
 
 
-def _json_rows(path: Path) -> Iterator[tuple[int, Row]]:
+def _json_rows(path: Path, bad: OnBadRow) -> Iterator[tuple[int, Row]]:
     with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
@@ -86,8 +90,9 @@ def _json_rows(path: Path) -> Iterator[tuple[int, Row]]:
             try:
                 row = json_object(line)
             except InputError as error:
-                raise InputError(f"{path} line {number}: {error}") from None
-            yield number, row
+                bad(f"{path} line {number}", str(error))
+            else:
+                yield number, row
 
 
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -104,7 +109,7 @@ def _no_number(name: str) -> NoReturn:
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_number)
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[int, Row]]:
+def _csv_rows(path: Path, bad: OnBadRow) -> Iterator[tuple[int, Row]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         header = file.readline()
         file.seek(0)
@@ -114,8 +119,8 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, Row]]:
             raise InputError(f"{path} line 1: column {_twice(names)!r} is duplicated")
         for row in reader:
             if None in row or None in row.values():
-                raise InputError(f"{path} line {reader.line_num}: has more or fewer fields than the header")
-            if any(row.values()):
+                bad(f"{path} line {reader.line_num}", "has more or fewer fields than the header")
+            elif any(row.values()):
                 yield reader.line_num, row
 
 

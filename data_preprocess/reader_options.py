@@ -9,7 +9,7 @@ from typing import Literal
 from data_preprocess.datasets import Reader
 from drag_rl.errors import InputError
 
-GoldFrom = Literal["answers", "facts"]
+GoldFrom = Literal["answers", "facts", "none"]
 """Where gold pages of open-domain questions come from, see ``data_preprocess.flashrag``."""
 
 

@@ -19,6 +19,7 @@ from xml.etree.ElementTree import ParseError
 import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
+from data_preprocess.bad_rows import OnBadRow, refuse
 from data_preprocess.question_rows import plain_value
 from drag_rl.errors import InputError
 
@@ -31,10 +32,13 @@ _FIRST_BYTES = 1 << 16
 Cells = tuple[Any, ...]
 
 
-def spreadsheet_rows(path: Path, sheet: str | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+def spreadsheet_rows(
+    path: Path, sheet: str | None = None, bad: OnBadRow = refuse
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Each row that is not empty, with its 1-based number in the sheet: column -> text, number or None.
 
-    ``sheet`` may be left out where there is only one. Raises ``InputError`` naming the file and the row that is wrong.
+    ``sheet`` may be left out where there is only one. ``bad`` is told of rows that are wrong. Raises ``InputError`` for
+    a file that cannot be read, and for a header that is wrong.
     """
     try:
         _check_parts(path)
@@ -45,7 +49,7 @@ def spreadsheet_rows(path: Path, sheet: str | None = None) -> Iterator[tuple[int
         ):
             chosen = _sheet(path, book, sheet)
             chosen.reset_dimensions()  # what the file says of its size may be wrong
-            yield from _named(path, chosen.iter_rows())
+            yield from _named(path, chosen.iter_rows(), bad)
     except InputError:
         raise
     except FileNotFoundError as error:
@@ -89,13 +93,16 @@ def _sheet(path: Path, book: Any, name: str | None) -> Any:
     return sheets[name]
 
 
-def _named(path: Path, rows: Iterator[Cells]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _named(path: Path, rows: Iterator[Cells], bad: OnBadRow) -> Iterator[tuple[int, dict[str, Any]]]:
     names: list[str] = []
     for number, cells in enumerate(rows, start=1):
         where = f"{path} row {number}"
         if len(cells) > MAX_COLUMNS:
             raise InputError(f"{where}: has more than {MAX_COLUMNS} columns")
-        values = [_value(where, names, place, cell) for place, cell in enumerate(cells)]
+        if error := _error_in(names, cells):
+            bad(where, error)
+            continue
+        values = [_value(cell) for cell in cells]
         while values and values[-1] is None:
             values.pop()
         if not values:
@@ -103,9 +110,7 @@ def _named(path: Path, rows: Iterator[Cells]) -> Iterator[tuple[int, dict[str, A
         if not names:
             names = _header(where, values)
         elif len(values) > len(names):
-            raise InputError(
-                f"{where}: has {len(values)} cells, more than the {len(names)} that the header names"
-            )
+            bad(where, f"has {len(values)} cells, more than the {len(names)} that the header names")
         else:
             values += [None] * (len(names) - len(values))
             yield number, {name: value for name, value in zip(names, values, strict=True) if name}
@@ -119,10 +124,16 @@ def _header(where: str, values: Sequence[Any]) -> list[str]:
     return names
 
 
-def _value(where: str, names: Sequence[str], place: int, cell: Any) -> Any:
+def _error_in(names: Sequence[str], cells: Cells) -> str:
+    """What is said of the first cell whose formula has failed; empty if there is none."""
+    for place, cell in enumerate(cells):
+        if getattr(cell, "data_type", "") == "e":
+            column = names[place] if place < len(names) else place + 1
+            return f"column {column!r} holds the error {cell.value}"
+    return ""
+
+
+def _value(cell: Any) -> Any:
     """What a cell holds: dates as text, whole numbers without a point, blanks as None."""
     value = cell.value
-    if getattr(cell, "data_type", "") == "e":
-        column = names[place] if place < len(names) else place + 1
-        raise InputError(f"{where}: column {column!r} holds the error {value}")
     return None if isinstance(value, str) and not value.strip() else plain_value(value)

@@ -98,7 +98,11 @@ def _ask(
     """Take the questions of a document."""
     told, listed = entry.get("doc"), entry.get("questions")
     uid = document(told.get("uid")) if isinstance(told, dict) else ""
-    for place, cells in enumerate(listed if isinstance(listed, list) else [], start=1):
+    if not isinstance(listed, list):
+        why = 'has no list of questions: {"doc": {"uid": ...}, "questions": [...]}'
+        asked.questions.drop(VisualRow(where, split, dict(entry)), "rows_that_are_wrong", why)
+        return
+    for place, cells in enumerate(listed, start=1):
         cells = cells if isinstance(cells, dict) else {}
         row = VisualRow(f"{where} question {place}", split, cells)
         blocks = layouts.pages(uid) if asked.pages_of(uid) else {}

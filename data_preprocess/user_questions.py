@@ -8,6 +8,9 @@ beside it, says more: the question is asked of that document, as "according to t
 (``drag.episode.scope``). ``pages`` counts from 1: ``4``, ``[4, 7]``, ``"3-5, 9"``. ``grades`` say how well the pages
 answer, one for all or one for each in the order of ``pages``: ``2``, ``[3, 1]``, ``"3, 1"``; without them all are 1. In
 CSV and workbooks several answers or images are separated by ``|``. Image paths are relative to the input file.
+
+A row that is wrong is a line with file and row; all of them are told at once, and nothing is written: what you measure
+on is all of your file, or nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from data_preprocess.bad_rows import NOT_LISTED, BadRowsError, DroppedRows
 from data_preprocess.graded_pages import graded_pages
 from data_preprocess.named_documents import Documents
 from data_preprocess.question_columns import place_in, read_columns, renamed, table_rows
@@ -62,25 +66,29 @@ def read_user_questions(
 ) -> list[Question]:
     """The questions of a file, in order; ``columns`` are our names and the file's, ``sheet`` that of a workbook.
 
-    Raises ``InputError`` naming the file and the line or row that is wrong.
+    Raises ``BadRowsError`` with each line or row that is wrong, and ``InputError`` for a file that cannot be read.
     """
+    wrong = DroppedRows()
     questions: list[Question] = []
     places: dict[str, str] = {}
     check = cache(check_image)  # a picture may belong to many questions
-    for number, given in table_rows(path, sheet):
+    for number, given in table_rows(path, sheet, wrong.note):
         where = place_in(path, number)
         try:
             row = renamed(given, columns or {}, COLUMNS)
             question = _question(row, f"user-{number:05d}", documents, path.parent, check)
         except InputError as error:
-            raise InputError(f"{where}: {error}") from error
-        except RecursionError as error:  # only to show a wrong value takes that
-            raise InputError(f"{where}: is nested too deeply") from error
-        if question.question_id in places:
-            earlier = places[question.question_id].removeprefix(f"{path} ")
-            raise InputError(f"{where}: id {shown(question.question_id)} is duplicated: {earlier} has it too")
-        places[question.question_id] = where
-        questions.append(question)
+            wrong.note(where, str(error))
+        except RecursionError:  # only to show a wrong value takes that
+            wrong.note(where, "is nested too deeply")
+        else:
+            if question.question_id in places:
+                earlier = places[question.question_id].removeprefix(f"{path} ")
+                wrong.note(where, f"id {shown(question.question_id)} is duplicated: {earlier} has it too")
+            places.setdefault(question.question_id, where)
+            questions.append(question)
+    if wrong.problems:
+        raise BadRowsError(path, wrong.problems, wrong.counts[NOT_LISTED])
     if not questions:
         raise InputError(f"{path}: has no question")
     return questions
@@ -227,7 +235,14 @@ def user_questions(
     """Turn your own questions into training files, split by document."""
     columns = read_columns(column or (), COLUMNS)
     run: dict[str, Any] = {"val": val, "test": test, "seed": seed, "columns": columns, "sheet": sheet}
-    report(Console(), out, import_questions(input_file, pages, out, **run))
+    try:
+        manifest = import_questions(input_file, pages, out, **run)
+    except BadRowsError as error:
+        lines = Console(stderr=True, soft_wrap=True, highlight=False)
+        for problem in error.problems if len(error.problems) > 1 else ():
+            lines.print(f"{problem.where}: {' '.join(problem.reason.split())}", markup=False)
+        raise
+    report(Console(), out, manifest)
 
 
 if __name__ == "__main__":

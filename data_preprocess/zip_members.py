@@ -9,6 +9,7 @@ from __future__ import annotations
 import stat
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -66,12 +67,13 @@ def members(archive: Path, suffixes: tuple[str, ...], problems: list[Problem]) -
     except _ERRORS as error:
         raise InputError(f"{archive}: cannot be read as a zip archive ({error}); download it again") from None
     found = []
-    for info in listed:
+    counts = Counter(info.filename for info in listed)
+    for info in {one.filename: one for one in listed}.values():
         file = _file_name(info.filename)
         if info.is_dir() or not file.lower().endswith(suffixes) or file.startswith("."):
             continue  # ._NAME is what macOS keeps of NAME
         member = Member(archive=archive, name=info.filename, size_bytes=info.file_size, crc32=info.CRC)
-        if reason := _refusal(info, file):
+        if reason := _refusal(info, file, counts[info.filename]):
             problems.append(Problem(where=member.where, reason=reason))
         else:
             found.append(member)
@@ -118,8 +120,10 @@ def _file_name(name: str) -> str:
     return PurePosixPath(name.replace("\\", "/")).name
 
 
-def _refusal(info: zipfile.ZipInfo, file: str) -> str | None:
-    """Why a member is not read, whatever is in it; None if it may be."""
+def _refusal(info: zipfile.ZipInfo, file: str, count: int) -> str | None:
+    """Why a member, of whose name the archive has ``count``, is not read, whatever is in it; None if it may be."""
+    if count > 1:
+        return f"is there {count} times; which one is meant cannot be told"
     if file != printable(file):
         return "name has control characters or is not UTF-8"
     if info.flag_bits & _ENCRYPTED:

@@ -190,6 +190,8 @@ def tat_dqa(folder: Path, make_pdf) -> Path:
         ),
         entry("bb", question("q4", -0.5, {"gone": [0, 1]}, scale="percent")),
         entry("cc", question("q5", "x", [])),
+        "no object",
+        {"doc": {"uid": "aa"}, "questions": None},
     ]
     test = [entry("dd", question("q6", "42", [{"only": [0, 1]}], scale="thousand"))]
     bare = [entry("dd", {"uid": "q6", "order": 1, "question": "Question q6?"})]
@@ -229,7 +231,13 @@ def test_tat_dqa_finds_the_pages_of_blocks_and_keeps_scales(tmp_path, make_pdf) 
         "Question q6?": ("42 thousand",),
     }
     assert found.splits["test"] == ["Question q6?"]
-    assert found.dropped == {"questions_without_document": 1, "questions_without_gold_page": 1}
+    assert found.dropped == {
+        "questions_without_document": 1,
+        "questions_without_gold_page": 1,
+        "rows_that_are_wrong": 2,
+    }
+    told = [problem for problem in found.manifest.problems if "no list of questions" in problem.reason]
+    assert [problem.where for problem in told] == [f"tatdqa_dataset_train.json row {row}" for row in (4, 5)]
 
     with zipfile.ZipFile(source / "tatdqa_docs_train.zip") as archive:  # read independently
         pages = json.loads(archive.read("train/aa.json"))["pages"]

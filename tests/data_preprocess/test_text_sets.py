@@ -14,10 +14,11 @@ import ir_measures
 import pandas as pd
 import pytest
 
-from data_preprocess.convert import convert_dataset
+from data_preprocess.convert import app, convert_dataset
+from drag_rl.console import run_app
 from drag_rl.corpus.pages import load_pages
 from drag_rl.errors import InputError
-from drag_rl.files.manifest import Manifest
+from drag_rl.files.manifest import Manifest, read_manifest
 from drag_rl.questions import read_questions
 from drag_rl.splits import SPLITS
 from drag_rl.types import Question
@@ -268,6 +269,26 @@ def test_facts_alone_can_be_gold(tmp_path: Path) -> None:
     assert dropped(manifest)["supporting_facts_not_found"] == 1
     with pytest.raises(InputError, match="--gold: the data set beir has no such option; leave it out"):
         convert("beir", source, tmp_path / "none", gold="facts")
+
+
+def test_a_corpus_without_answers_becomes_pages_without_questions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wiki = lines(tmp_path / "wiki/wiki-18.jsonl", [*CONTENTS, {"id": "x"}, CONTENTS[0]])
+    with pytest.raises(InputError, match=r"holds no questions"):
+        convert("flashrag", wiki.parent, tmp_path / "out")
+    words = ["flashrag", "--source", wiki.parent, "--gold", "none", "--out", tmp_path / "out"]
+    with pytest.raises(SystemExit) as stop:
+        run_app(app, "drag data convert", [str(word) for word in words])
+    assert stop.value.code == 0
+    assert f"{len(CONTENTS)} pages in" in capsys.readouterr().out
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["pages"]
+    assert len(load_pages(tmp_path / "out/pages")) == len(CONTENTS)
+    problems = read_manifest(tmp_path / "out/pages").problems
+    assert [problem.reason.split(";")[0] for problem in problems] == [
+        "document 'x' has no text",
+        "page '0#1' is there twice",
+    ]
 
 
 def search_r1_row(row: dict[str, Any], index: int, *, question_column: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import openpyxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -150,6 +151,43 @@ def test_a_wrong_line_is_named(tmp_path: Path, change: dict[str, object], named:
     with pytest.raises(InputError, match=named) as error:
         read_user_questions(path, DOCUMENTS)
     assert str(error.value).startswith(f"{path} line 2: ")
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "xlsx"])
+def test_every_wrong_row_is_told_at_once_and_nothing_is_written(
+    suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pages(tmp_path / "pages", corpus(), stage="ingest", pdf_dir=None)
+    path = tmp_path / f"q.{suffix}"
+    table = [["question", "file", "pages"]]
+    table += [
+        ["How?", "manual-1", "1"],
+        ["", "manual-1", "1"],
+        ["Who?", "manual-1", "99"],
+        ["Why?", "none", "1"],
+    ]
+    if suffix == "jsonl":
+        rows = [json.dumps(dict(zip(table[0], row, strict=True))) for row in table[1:]]
+        path.write_text("\n".join([rows[0], "{", *rows[1:]]))
+        wrong = [2, 3, 4, 5]
+    elif suffix == "csv":
+        path.write_text("\n".join(map(",".join, [table[0], table[1], ["short"], *table[2:]])))
+        wrong = [3, 4, 5, 6]
+    else:
+        book = openpyxl.Workbook()
+        for row in [table[0], table[1], ["a", "b", "c", "too many"], *table[2:]]:
+            book.active.append(row)
+        book.save(path)
+        wrong = [3, 4, 5, 6]
+    with pytest.raises(SystemExit) as stop:
+        words = ["--input", path, "--pages", tmp_path / "pages", "--out", tmp_path / "out"]
+        run_app(app, "drag data questions", [str(word) for word in words])
+    told = capsys.readouterr().err.splitlines()
+    word = "row" if suffix == "xlsx" else "line"
+    assert stop.value.code == 2
+    assert [line.split(": ")[0] for line in told[:-1]] == [f"{path} {word} {number}" for number in wrong]
+    assert f"{path}: 4 rows are wrong, and no question is taken; {path} {word} {wrong[0]}: " in told[-1]
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

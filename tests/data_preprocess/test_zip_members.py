@@ -38,6 +38,18 @@ def test_only_the_last_part_of_a_name_counts(tmp_path) -> None:
     assert {path.parent.name for path in tmp_path.rglob("*.pdf")} == {"out"}
 
 
+def test_members_of_one_name_are_refused_as_nobody_knows_which_is_meant(tmp_path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as out, pytest.warns(UserWarning, match="Duplicate name"):
+        for name, data in [("a.pdf", b"%PDF-1"), ("b.pdf", b"%PDF-2"), ("a.pdf", b"%PDF-3")]:
+            out.writestr(name, data)
+    found, problems = listed(path)
+    assert [member.name for member in found] == ["b.pdf"]
+    assert [(one.where, one.reason) for one in problems] == [
+        ("a.zip: a.pdf", "is there 2 times; which one is meant cannot be told")
+    ]
+
+
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path) -> None:
     path = archive(tmp_path / "bomb.zip", {"a.pdf": bytes(1 << 20)})
     with pytest.raises(InputError, match="would unpack to 1048576 bytes, more than 100 times its"):
