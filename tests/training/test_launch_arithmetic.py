@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from compose_lab import composed
 
+from drag_rl.retrieval.late.embedder import READER_WORDS
 from drag_rl.training.launch import plans
 
 
@@ -55,3 +56,17 @@ def test_a_gpu_is_told_nothing(knobs, monkeypatch):
     monkeypatch.setattr(plans, "fast_dtype", lambda: "float32")
     launch = plans.rl_launch("grpo", knobs | {"HARDWARE": "gpu_1"}, [])
     assert not [word for word in launch.command if "dtype" in word]
+
+
+def test_a_reader_computes_in_what_the_cpu_is_fast_in(knobs, monkeypatch, tmp_path):
+    for file in ("pages.parquet", f"model/{READER_WORDS}"):
+        (tmp_path / file).touch()
+    for fast, hardware, told in (
+        ("float32", "cpu", ["bf16=false"]),
+        ("bfloat16", "cpu", []),
+        ("float32", "gpu_1", []),
+    ):
+        monkeypatch.setattr(plans, "fast_dtype", lambda fast=fast: fast)
+        launch = plans.retriever_launch(knobs | {"PAGES": str(tmp_path), "HARDWARE": hardware}, ["bf16=true"])
+        words = [word for word in launch.command if word.startswith("bf16=")]
+        assert words == [*told, "bf16=true"], "an option of the user's comes last, and wins"

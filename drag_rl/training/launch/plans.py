@@ -167,8 +167,12 @@ def retriever_launch(environment: Mapping[str, str], options: Sequence[str]) -> 
     ranks = int(knobs["RANKS"] or (8 if hardware == "gpu_8" else 1))
     command = [sys.executable, *_torchrun(ranks).split(), "-m", "drag_rl.training.retriever.train"]
     command += ["--model", _model(model), "--pages", str(pages), "--train", str(train), "--out", str(run)]
-    kind = [CONFIGS / "retriever_reader.yaml"] if kind_of(model) == READER else []
-    for config in (CONFIGS / "retriever.yaml", CONFIGS / RETRIEVER_HARDWARE / f"{hardware}.yaml", *kind):
+    configs = [CONFIGS / "retriever.yaml", CONFIGS / RETRIEVER_HARDWARE / f"{hardware}.yaml"]
+    if kind_of(model) == READER:
+        configs.append(CONFIGS / "retriever_reader.yaml")
+        if hardware == "cpu" and fast_dtype() == "float32":
+            options = ["bf16=false", *options]
+    for config in configs:
         command += ["--config", str(config)]
     if validation:
         command += ["--val", str(validation)]
