@@ -83,7 +83,8 @@ class RetrieverOptions(Config):
     evaluation: EvaluationOptions = EvaluationOptions()
 
     train_vision_tower: bool = False
-    """Whether the vision tower learns too, as a whole: without an adapter, or beside it."""
+    """Whether the vision tower learns too, as a whole: without an adapter, or beside it. Without, of a reader the table
+    of words learns alone."""
     load_in_4bit: bool = False
     """NF4 weights under the adapter (QLoRA)."""
     attention: Literal["auto", "sdpa", "flash_attention_2", "eager"] = "auto"
@@ -104,7 +105,7 @@ class RetrieverOptions(Config):
     """Steps at which training ends; 0: by ``epochs`` alone."""
     learning_rate: float = Field(default=2e-4, gt=0)
     projection_learning_rate: float = Field(default=2e-4, gt=0)
-    """The projection may learn at a rate of its own: it often starts from nothing."""
+    """The projection may learn at a rate of its own: it often starts from nothing. Of a reader, the table of words."""
     lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "linear"
     warmup_steps: float = Field(default=100, ge=0)
     """Steps over which the rate rises; under 1: this share of all steps."""
