@@ -32,7 +32,8 @@ def clean_text(text: str) -> str:
 def join_broken_words(texts: Sequence[str]) -> list[str]:
     r"""Put together the words that the pages of one document, clean texts, break at a line's end.
 
-    The hyphen stays if the document writes the word with it elsewhere and never without it.
+    What goes on with a capital, in whatever script, is a name of two parts and stays. The hyphen stays, too, if the
+    document writes the word with it elsewhere and never without it.
 
     >>> join_broken_words(["the num-\nber of apt-\nget runs", "use apt-get"])
     ['the number\nof apt-get\nruns', 'use apt-get']
@@ -40,6 +41,8 @@ def join_broken_words(texts: Sequence[str]) -> list[str]:
     written = {word.casefold() for text in texts for word in _WORD.findall(text)}
 
     def join(match: re.Match[str]) -> str:
+        if match[2][0].isupper():
+            return match[0]
         plain, hyphenated = match[1] + match[2], f"{match[1]}-{match[2]}"
         keep = hyphenated.casefold() in written and plain.casefold() not in written
         return f"{hyphenated if keep else plain}{match[3]}\n"

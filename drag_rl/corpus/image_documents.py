@@ -15,16 +15,14 @@ from drag_rl.corpus.image_sources import ImageSource, PageFile
 from drag_rl.corpus.pdf_pages import (
     MAX_OCR_PIXELS,
     NO_TESSERACT,
-    TEXT_FLAGS,
     DocumentResult,
     ReadOptions,
     problems_of,
-    text_of,
 )
+from drag_rl.corpus.recognition import recognise
 from drag_rl.corpus.sources import PDF_ERRORS, one_line
 from drag_rl.files.manifest import sha256_file
 from drag_rl.image_file import ImageFileError
-from drag_rl.mupdf import pymupdf
 from drag_rl.types import Page
 
 OCR_SIDE, MAX_OCR_ZOOM = 2200, 3
@@ -155,8 +153,4 @@ def _recognise(image: Image.Image, options: ReadOptions) -> str:
     zoom = min(MAX_OCR_ZOOM, max(1.0, OCR_SIDE / max(image.size)))
     zoom = min(zoom, math.sqrt(MAX_OCR_PIXELS / (image.width * image.height)))
     image = image.resize((max(1, round(image.width * zoom)), max(1, round(image.height * zoom))))
-    pixmap = pymupdf.Pixmap(pymupdf.csRGB, image.width, image.height, image.tobytes(), False)
-    layer = pixmap.pdfocr_tobytes(language=options.ocr_language, tessdata=options.tessdata)
-    with pymupdf.open(stream=layer, filetype="pdf") as document:
-        page = document.load_page(0)
-        return text_of(page, page.get_textpage(flags=TEXT_FLAGS))
+    return recognise(image, language=options.ocr_language, tessdata=options.tessdata)

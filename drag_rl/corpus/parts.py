@@ -14,7 +14,7 @@ from drag_rl.corpus.sources import Source
 from drag_rl.files.manifest import Problem, atomic_write, package_version
 from drag_rl.types import Page
 
-READER_VERSION = 1
+READER_VERSION = 2
 """Version of the reader, raised whenever it reads the same PDF differently; parts of another version are not used."""
 
 

@@ -8,8 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from PIL import Image
+
 from drag_rl.corpus.clean_text import clean_text, is_legible, join_broken_words, letters_in
-from drag_rl.corpus.reading_order import Line, reading_order
+from drag_rl.corpus.page_text import text_of
+from drag_rl.corpus.recognition import recognise
 from drag_rl.corpus.sources import PDF_ERRORS, Source, UnreadablePdfError, one_line, open_pdf
 from drag_rl.files.manifest import Problem, sha256_file
 from drag_rl.mupdf import pymupdf
@@ -30,8 +33,6 @@ FEW_LETTERS = 50
 
 NO_TESSERACT = "no text layer, and Tesseract is not installed"
 """The reason of a page that waits for OCR."""
-
-TEXT_FLAGS = pymupdf.TEXT_MEDIABOX_CLIP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +122,7 @@ def _read_page(document: Any, page: Page, options: ReadOptions) -> Page:
         loaded = document.load_page(page.page_number - 1)
         rect = loaded.rect
         page = replace(page, width_pt=float(rect.width), height_pt=float(rect.height), status="ok")
-        layer = text_of(loaded, loaded.get_textpage(flags=TEXT_FLAGS))
+        layer = text_of(loaded)
         if options.ocr == "off" or (options.ocr == "auto" and not _is_scan(loaded, layer)):
             # What a page draws takes as long as its text, so it is looked at only where there is none.
             blank = not is_legible(layer) and not loaded.get_bboxlog()
@@ -142,21 +143,6 @@ def _with_text(page: Page, text: str, source: Literal["pdf", "ocr"], why_none: s
     return replace(page, text=text, text_source=source)
 
 
-def text_of(page: Any, textpage: Any) -> str:
-    """The text of a ``pymupdf.Page`` in reading order, from what PyMuPDF found on it."""
-    upright = page.rotation_matrix if page.rotation else None
-    lines = [
-        Line(
-            "".join(span["text"] for span in line["spans"]),
-            *(pymupdf.Rect(line["bbox"]) * upright if upright is not None else line["bbox"]),
-        )
-        for block in page.get_text("dict", textpage=textpage)["blocks"]
-        for line in block.get("lines", ())
-    ]
-    rows = reading_order([line for line in lines if line.text.strip()])
-    return clean_text("\n".join(" ".join(line.text for line in row) for row in rows))
-
-
 def _is_scan(page: Any, layer: str) -> bool:
     """Whether what the page shows is not in its text layer."""
     if not is_legible(layer):
@@ -168,14 +154,11 @@ def _is_scan(page: Any, layer: str) -> bool:
 
 
 def _recognise(page: Any, options: ReadOptions) -> str:
+    """The text of the page as it is shown, which a scanner may have turned, by Tesseract."""
     fitting_dpi = 72 * math.sqrt(MAX_OCR_PIXELS / max(abs(page.rect), 1.0))
-    textpage = page.get_textpage_ocr(
-        language=options.ocr_language,
-        dpi=max(1, int(min(OCR_DPI, fitting_dpi))),
-        full=True,
-        tessdata=options.tessdata,
-    )
-    return text_of(page, textpage)
+    shown = page.get_pixmap(dpi=max(1, int(min(OCR_DPI, fitting_dpi))))
+    image = Image.frombytes("RGB", (shown.width, shown.height), shown.samples)
+    return recognise(image, language=options.ocr_language, tessdata=options.tessdata)
 
 
 def _page_labels(document: Any) -> list[str]:

@@ -1,7 +1,8 @@
 """Put the lines of a page in the order in which a person reads them.
 
 A page is cut at its gutters: columns are read one after the other, between the lines that span them (titles,
-captions, footers). Within a column lines go from top to bottom, and those on one baseline from left to right.
+captions, footers). Within a column lines go from top to bottom, and those on one baseline from left to right. A table
+is no set of columns: it is read row by row.
 """
 
 from __future__ import annotations
@@ -19,7 +20,12 @@ MAX_SPANNING_SHARE = 0.2
 """Share of a page's lines that may cross a gutter."""
 MAX_ALTERNATION = 0.75
 """Two sides are columns if the file, while drawing, changes side at most this often per line of the smaller
-side; tables, which are drawn row by row, have about 2."""
+side; tables that are drawn row by row have about 2."""
+MAX_CELL_HEIGHTS = 8.0
+"""A side as narrow as this, in heights of its text, is a column of cells if its lines have neighbours on the other
+side: a table that is drawn column by column. Columns of prose are wider, and so is the longest entry of an index."""
+MIN_NEIGHBOURS = 0.9
+"""Share of the narrower side's lines that have a line of the other side on their baseline, in a table."""
 
 MAX_DEPTH = 16
 """Columns within columns, at most; a page that goes on is read from top to bottom."""
@@ -57,9 +63,10 @@ def _in_order(lines: Sequence[Line], depth: int) -> list[list[Line]]:
     rows: list[list[Line]] = []
     drawn_at = {id(line): number for number, line in enumerate(lines)}
     by_top = sorted(lines, key=lambda line: line.y0)
-    for spanning, band in groupby(by_top, key=lambda line: _side(line, gutter) == 0):
-        if spanning:
-            rows += _rows(list(band))
+    for spanning, lines_of_band in groupby(by_top, key=lambda line: _side(line, gutter) == 0):
+        band = list(lines_of_band)
+        if spanning or _is_table(band, gutter):
+            rows += _rows(band)
             continue
         drawn = sorted(band, key=lambda line: drawn_at[id(line)])
         for side in (-1, 1):
@@ -88,6 +95,25 @@ def _gutter(lines: Sequence[Line]) -> tuple[float, float] | None:
         if changes <= MAX_ALTERNATION * smaller_E[number]:
             return strip
     return None
+
+
+def _is_table(band: Sequence[Line], gutter: tuple[float, float]) -> bool:
+    """Whether the narrower of the two sides has cells of rows, and no lines of its own."""
+    sides = [[line for line in band if _side(line, gutter) == side] for side in (-1, 1)]
+    if not all(sides):
+        return False
+    narrow, wide = sorted(sides, key=_width)
+    height = median(line.y1 - line.y0 for line in narrow)
+    if _width(narrow) > MAX_CELL_HEIGHTS * height:
+        return False
+    others_O, own_N = (np.sort([(line.y0 + line.y1) / 2 for line in side]) for side in (wide, narrow))
+    after_N = np.searchsorted(others_O, own_N).clip(0, len(others_O) - 1)
+    away_N = np.minimum(abs(others_O[after_N] - own_N), abs(others_O[after_N - 1] - own_N))
+    return bool(np.mean(away_N < 0.5 * height) >= MIN_NEIGHBOURS)
+
+
+def _width(lines: Sequence[Line]) -> float:
+    return max(line.x1 for line in lines) - min(line.x0 for line in lines)
 
 
 def _side(line: Line, strip: tuple[float, float]) -> int:

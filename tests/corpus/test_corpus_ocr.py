@@ -9,11 +9,15 @@ import subprocess
 import image_files
 import pymupdf
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
 
 from drag_rl.corpus.image_documents import read_image_document
 from drag_rl.corpus.image_sources import find_image_sources
 from drag_rl.corpus.ocr_file import read_ocr_file
 from drag_rl.corpus.pdf_pages import NO_TESSERACT, read_document
+from drag_rl.corpus.recognition import plain_chars
 from drag_rl.corpus.sources import find_sources
 from drag_rl.corpus.tesseract import read_options
 from drag_rl.errors import InputError
@@ -160,3 +164,48 @@ def test_images_of_pages_are_recognised_where_no_text_is_beside_them(tmp_path, m
     assert pages[2].reason == "OCR found no text"
     forced = read_image_document(tmp_path / "scans", source, read_options("force")).pages
     assert forced[1].text.replace("\n", " ") == written
+
+
+MANUAL = [
+    "The rotor brake must be released before the engine is started.",
+    "Check the oil level of the gearbox every fifty hours of flight.",
+    "Replace the filter when the warning lamp stays on for a minute.",
+]
+
+
+def scan_of(lines):
+    """A scanned page, upright."""
+    with pymupdf.open() as document:
+        page = document.new_page(width=420, height=160)
+        for number, line in enumerate(lines):
+            page.insert_text((20, 40 + 30 * number), line)
+        pixmap = page.get_pixmap(dpi=200)
+    return Image.frombytes("RGB", (pixmap.width, pixmap.height), pixmap.samples)
+
+
+@pytest.mark.slow
+def test_pages_are_recognised_whichever_way_up_they_were_scanned(tmp_path, monkeypatch):
+    monkeypatch.setenv("TESSDATA_PREFIX", tessdata(tmp_path))
+    folder = tmp_path / "scans" / "turned"
+    folder.mkdir(parents=True)
+    (tmp_path / "pdfs").mkdir()
+    scan = scan_of(MANUAL)
+    with pymupdf.open() as document:
+        scan.rotate(270, expand=True).save(folder / "1.png")
+        for turn, shown in ((90, 90), (90, 0), (180, 0)):  # what a scanner says of the page, rightly or not
+            scan.rotate(turn, expand=True).save(tmp_path / "turned.png")
+            width, height = scan.size if turn == 180 else scan.size[::-1]
+            page = document.new_page(width=width * 72 / 200, height=height * 72 / 200)
+            page.insert_image(page.rect, filename=tmp_path / "turned.png")
+            page.set_rotation(shown)
+        document.save(tmp_path / "pdfs/scan.pdf")
+    (source,), _ = find_sources(tmp_path / "pdfs")
+    pages = read_document(tmp_path / "pdfs", source, read_options("auto")).pages
+    (source,), _ = find_image_sources(tmp_path / "scans")
+    pages += read_image_document(tmp_path / "scans", source, read_options("auto")).pages
+    assert [page.text.splitlines() for page in pages] == [MANUAL] * 4
+
+
+@given(st.text(max_size=60))
+def test_plain_characters_are_some_of_those_that_are_there(text):
+    assert 0 <= plain_chars(text) <= sum(map(len, text.split()))

@@ -41,6 +41,7 @@ def test_joining_words_loses_nothing_but_hyphens_and_blanks(texts):
     [
         ("the num-\nber, of\n  indented code", "the number,\nof\n  indented code"),
         ("a well-\nKnown name", "a well-\nKnown name"),
+        ("Санкт-\nПетербург, вра-\nщение", "Санкт-\nПетербург, вращение"),  # noqa: RUF001 - another script
         ("range 3-\n4", "range 3-\n4"),
         ("soft\u00ad\nware", "software"),
     ],
