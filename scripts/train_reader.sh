@@ -26,7 +26,7 @@ THREADS=${THREADS:-1}
 HELD_OUT=${HELD_OUT:-debian-faq goldencheetah-faq grace-faq nut-faq pyx-faq simh-faq xts-faq R-FAQ}
 export OMP_NUM_THREADS=$THREADS
 
-prepared=(--out "$DATA/pages" --font-dir "$DATA/fonts" --watched R-data --most-pages 300 --set-anew 0.25)
+prepared=(--out "$DATA/pages" --font-dir "$DATA/fonts" --watched R-data --most-pages 150 --set-anew 0.8)
 for document in $HELD_OUT; do prepared+=(--held-out "$document"); done
 for fonts in 'LinLibertine*' 'LinBiolinum*' 'Lato-*' 'Caladea*'; do prepared+=(--watched-font "$fonts"); done
 packages=()
@@ -36,6 +36,8 @@ for fonts in liberation freefont-ttf texgyre lmodern crosextra-{carlito,caladea}
     "${packages[@]}"
 if [[ -z ${PDF_DIR:-} ]]; then
     "$python" -m data_preprocess.sample_corpus --data-dir "$DATA" --size full
+    "$python" -m data_preprocess.package_files --ending .pdf --out "$DATA/latex" --package texlive-latex-recommended-doc
+    prepared+=(--pdf-dir "$DATA/latex")
     PDF_DIR=$DATA/pdfs
 fi
 "$python" -m drag_rl.models.reader.prepare --pdf-dir "$PDF_DIR" "${prepared[@]}"

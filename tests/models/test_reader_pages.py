@@ -7,10 +7,10 @@ import pytest
 from reader_lab import TEXT, prepared_pages, write_fonts, write_pdf
 
 from drag_rl.errors import InputError
-from drag_rl.models.reader.crops import LETTERS, CropSource, Spelling
+from drag_rl.models.reader.crops import CropSource
 from drag_rl.models.reader.faults import with_faults
 from drag_rl.models.reader.page_store import OTHER_DOCUMENTS, OTHER_FONTS, TRAIN, PageStore
-from drag_rl.models.reader.pages import printed_page
+from drag_rl.models.reader.pages import LETTERS, OTHER, printed_page
 from drag_rl.models.reader.prepare import PrepareSettings, prepare
 from drag_rl.models.reader.tower import CELL, SIDE, TILE
 from drag_rl.models.reader.typesetting import Typesetter, text_fonts
@@ -73,10 +73,7 @@ def test_pages_that_are_there_are_kept_and_damaged_documents_reported(tmp_path) 
 
 
 def test_a_batch_follows_from_its_number_and_its_labels_point_at_ink(store: PageStore) -> None:
-    spelling = Spelling(store.vocabulary)
-    one, same = (
-        CropSource(store, TRAIN, tiles=3, seed=7, spelling=spelling, faults=False).batch(5) for _ in range(2)
-    )
+    one, same = (CropSource(store, TRAIN, tiles=3, seed=7, faults=False).batch(5) for _ in range(2))
     assert np.array_equal(one.tiles, same.tiles) and np.array_equal(one.words, same.words)
     assert len(one.words) == len(one.cells) >= 15 and set(one.covering) == set(range(len(one.words)))
     cells = one.tiles.reshape(3, SIDE, CELL, SIDE, CELL).transpose(0, 1, 3, 2, 4).reshape(-1, CELL, CELL)
@@ -84,11 +81,17 @@ def test_a_batch_follows_from_its_number_and_its_labels_point_at_ink(store: Page
     assert {LETTERS[kind - 1] for kind in np.unique(one.letters) if 0 < kind <= len(LETTERS)} > set("aeiort")
 
 
-def test_letters_of_a_word_stand_in_order() -> None:
-    owner, kinds, along = Spelling(["if", "mill"]).of(np.array([1, 0]))
-    assert owner.tolist() == [0, 0, 0, 0, 1, 1]
-    assert [LETTERS[kind - 1] for kind in kinds] == list("millif")
-    assert along[0] < along[1] < along[2] < along[3] and along[0] > 0.2, "an m is wide"
+@pytest.mark.parametrize("degrees", [0.0, 2.0])
+def test_letters_stand_on_their_ink_and_in_order(tmp_path, degrees: float) -> None:
+    page = pymupdf.open(write_pdf(tmp_path / "a.pdf", ["Mill 7, if so. " * 20]))[0]
+    printed = printed_page(page, dpi=110, degrees=degrees)
+    assert printed is not None
+    kinds = printed.letters["kind"]
+    spelt = "".join(LETTERS[kind - 1] if kind < OTHER else "?" for kind in kinds)
+    assert spelt == "mill7?ifso?" * 20
+    for x, y, kind in printed.letters:
+        around = printed.pixels[round(y - 7) : round(y + 8), round(x - 3) : round(x + 4)]
+        assert kind == OTHER or (around < 128).any()
 
 
 def test_faults_change_pixels_and_nothing_else() -> None:

@@ -10,7 +10,7 @@ import torch
 from reader_lab import prepared_pages
 
 from drag_rl.errors import InputError
-from drag_rl.models.reader.crops import CropSource, Spelling
+from drag_rl.models.reader.crops import CropSource
 from drag_rl.models.reader.learner import LearnerSettings
 from drag_rl.models.reader.loss import Labels, LetterLoss, WordLoss, by_patch
 from drag_rl.models.reader.model import load_reader, new_reader
@@ -125,7 +125,7 @@ def test_a_reader_learns_the_words_of_its_tiles(store: PageStore, tmp_path) -> N
 
 def test_a_new_tower_sees_patches_as_independent_numbers(store: PageStore) -> None:
     reader = new_reader(0, width=64, depth=1)
-    source = CropSource(store, TRAIN, tiles=12, seed=0, spelling=Spelling(store.vocabulary), faults=False)
+    source = CropSource(store, TRAIN, tiles=12, seed=0, faults=False)
     tiles = source.batch(0).tiles
     whiten(reader, tiles, seed=0)
     pixels, _ = stock_input(torch.from_numpy(tiles).float() / 127.5 - 1)

@@ -6,7 +6,6 @@ Shape letters: B tiles, O words that are printed in them whole, M places that th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +15,6 @@ from drag_rl.errors import InputError
 from drag_rl.models.reader.faults import with_faults
 from drag_rl.models.reader.page_store import PageStore
 from drag_rl.models.reader.tower import CELL, SIDE, TILE, Grey
-from drag_rl.mupdf import pymupdf
 
 Numbers = npt.NDArray[np.int64]
 
@@ -29,10 +27,6 @@ ALONG = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
 """Points of a word, from its left to its right; cells in which one lies are covered by it."""
 SLOT_WIDTH, SLOT_HEIGHT = 4, 8
 """Pixels of a slot: at most one letter of usual type has its middle in it."""
-LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-BLANK, OTHER = 0, len(LETTERS) + 1
-KINDS = OTHER + 1
-"""What may be in a slot: nothing, a letter or digit, something else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,45 +44,18 @@ class Batch:
     covered: Numbers
     """... and which cell that is (M,)."""
     letters: npt.NDArray[np.int64]
-    """What stands in each slot, shape (B, 256 / 8, 256 / 4)."""
-
-
-class Spelling:
-    """Where the letters of each word of a vocabulary stand, as a share of its width, in a usual font."""
-
-    def __init__(self, vocabulary: Sequence[str]) -> None:
-        face = pymupdf.Font("helv")
-        widths = {letter: face.glyph_advance(ord(letter)) or 0.5 for letter in set("".join(vocabulary))}
-        kinds = {letter: number for number, letter in enumerate(LETTERS, 1)}
-        self.lengths = np.array([len(word) for word in vocabulary], np.int64)
-        self.starts = np.concatenate([[0], np.cumsum(self.lengths)])[:-1]
-        self.kinds = np.array([kinds.get(letter, OTHER) for word in vocabulary for letter in word], np.int64)
-        advances = np.array([widths[letter] for word in vocabulary for letter in word])
-        ends = np.cumsum(advances)
-        before = np.repeat(np.concatenate([[0.0], ends])[self.starts], self.lengths)
-        whole = np.repeat(np.add.reduceat(advances, self.starts), self.lengths) if len(advances) else advances
-        self.along = (ends - advances / 2 - before) / whole
-
-    def of(self, words: Numbers) -> tuple[Numbers, Numbers, npt.NDArray[np.float64]]:
-        """For each letter of some words: which of them has it, its kind, and how far along it stands."""
-        lengths = self.lengths[words]
-        offsets = np.concatenate([[0], np.cumsum(lengths)])[:-1]
-        places = np.repeat(self.starts[words] - offsets, lengths) + np.arange(lengths.sum())
-        return np.repeat(np.arange(len(words)), lengths), self.kinds[places], self.along[places]
+    """The kind of what stands in each slot, shape (B, 256 / 8, 256 / 4)."""
 
 
 class CropSource:
     """Draws batches from the pages of one part."""
 
-    def __init__(
-        self, store: PageStore, part: int, *, tiles: int, seed: int, spelling: Spelling, faults: bool = True
-    ) -> None:
+    def __init__(self, store: PageStore, part: int, *, tiles: int, seed: int, faults: bool = True) -> None:
         """Raises ``InputError`` if the part has no page."""
         self._store = store
         self._tiles = tiles
         self._seed = seed
         self._faults = faults
-        self._spelling = spelling
         self._pages = store.of_part(part)
         if not len(self._pages):
             raise InputError(f"--pages {store.folder}: holds no page of part {part}")
@@ -101,9 +68,10 @@ class CropSource:
         found: list[tuple[Numbers, Numbers, Numbers, Numbers]] = []
         occurrences = 0
         for place in range(self._tiles):
-            tile, words = self._drawn(generator)
+            page, (top, left), words = self._drawn(generator)
+            tile = _cut(self._store.pixels(page), top, left)
             tiles[place] = with_faults(tile, generator) if self._faults else tile
-            self._spell(words, letters[place])
+            _spell(self._store.letters(page), top, left, letters[place])
             whole = words[_whole(words)]
             xs, ys = _along(whole, ALONG)
             cells = _cell(xs, ys) + place * SIDE**2  # occurrences x points
@@ -115,13 +83,12 @@ class CropSource:
             tiles=tiles, cells=middle, words=numbers, covering=covering, covered=covered, letters=letters
         )
 
-    def _drawn(self, generator: np.random.Generator) -> tuple[Grey, npt.NDArray[np.void]]:
-        """A tile, and the words of its page that touch it, placed in it."""
+    def _drawn(self, generator: np.random.Generator) -> tuple[int, tuple[int, int], npt.NDArray[np.void]]:
+        """A page, the top and left of a tile of it, and the words that touch the tile, placed in it."""
         for _ in range(TRIES):
             page = int(self._pages[int(generator.integers(len(self._pages)))])
-            pixels = self._store.pixels(page)
-            height, width = pixels.shape
-            top, left = (int(generator.integers(max(1, side - TILE + 1))) for side in (height, width))
+            sides = self._store.pixels(page).shape
+            top, left = (int(generator.integers(max(1, side - TILE + 1))) for side in sides)
             words = self._store.words(page).copy()
             for name in ("x0", "x1"):
                 words[name] -= left
@@ -129,23 +96,24 @@ class CropSource:
                 words[name] -= top
             if _whole(words).sum() >= FEWEST_WORDS:
                 break
-        cut = pixels[top : top + TILE, left : left + TILE]
-        tile = np.full((TILE, TILE), 255, np.uint8)
-        tile[: cut.shape[0], : cut.shape[1]] = cut
         near = (words["x1"] > 0) & (words["x0"] < TILE) & (words["y0"] > 0) & (words["y0"] < TILE)
-        return tile, words[near]
+        return page, (top, left), words[near]
 
-    def _spell(self, words: npt.NDArray[np.void], slots: npt.NDArray[np.int64]) -> None:
-        """Write which letter stands in each slot of a tile."""
-        if not len(words):
-            return
-        owner, kinds, along = self._spelling.of(words["word"].astype(np.int64))
-        own = words[owner]
-        xs = own["x0"] + (own["x1"] - own["x0"]) * along
-        ys = own["y0"] + (own["y1"] - own["y0"]) * along
-        inside = (xs >= 0) & (xs < TILE) & (ys >= 0) & (ys < TILE)
-        rows, columns = (ys[inside] // SLOT_HEIGHT).astype(int), (xs[inside] // SLOT_WIDTH).astype(int)
-        slots[rows, columns] = kinds[inside]
+
+def _cut(pixels: Grey, top: int, left: int) -> Grey:
+    """A tile of a page, white where the page ends."""
+    cut = pixels[top : top + TILE, left : left + TILE]
+    tile = np.full((TILE, TILE), 255, np.uint8)
+    tile[: cut.shape[0], : cut.shape[1]] = cut
+    return tile
+
+
+def _spell(letters: npt.NDArray[np.void], top: int, left: int, slots: npt.NDArray[np.int64]) -> None:
+    """Write which letter has its middle in each slot of a tile."""
+    xs, ys = letters["x"] - left, letters["y"] - top
+    inside = (xs >= 0) & (xs < TILE) & (ys >= 0) & (ys < TILE)
+    rows, columns = (ys[inside] // SLOT_HEIGHT).astype(int), (xs[inside] // SLOT_WIDTH).astype(int)
+    slots[rows, columns] = letters["kind"][inside]
 
 
 def _whole(words: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:

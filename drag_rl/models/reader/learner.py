@@ -24,11 +24,11 @@ WEIGHT_DECAY = 0.05
 class LearnerSettings:
     """How a reader is trained."""
 
-    rate: float = 1e-3
+    rate: float = 2e-3
     """AdamW's learning rate; Muon's is scaled to move weights as much."""
     others: int = 1024
     """Words of the vocabulary that a cell has to tell from its own, beside those of the batch."""
-    letters: float = 1.0
+    letters: float = 4.0
     """Weight of the letters' loss."""
     tap: int = 2
     """Blocks after which letters are read."""

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from drag_rl.models.reader.crops import KINDS, SLOT_HEIGHT, SLOT_WIDTH
+from drag_rl.models.reader.crops import SLOT_HEIGHT, SLOT_WIDTH
+from drag_rl.models.reader.pages import KINDS
 from drag_rl.models.reader.tower import PATCH, PATCHES
 
 FIRST_SCALE = 14.0

@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from drag_rl.errors import InputError
 from drag_rl.files.manifest import read_manifest
-from drag_rl.models.reader.pages import WORD_TYPE, PrintedPage
+from drag_rl.models.reader.pages import LETTER_TYPE, WORD_TYPE, PrintedPage
 
 STAGE = "drag_rl.models.reader.prepare"
-PIXELS, PAGES, WORDS, VOCABULARY = "pixels.u8", "pages.npy", "words.npy", "vocabulary.txt"
+PIXELS, PAGES, VOCABULARY = "pixels.u8", "pages.npy", "vocabulary.txt"
+WORDS, LETTERS = "words.npy", "letters.npy"
 TRAIN, OTHER_DOCUMENTS, OTHER_FONTS = 0, 1, 2
 """What a page is for: training, or watching it on documents or in fonts that are not trained on."""
 
@@ -26,11 +27,14 @@ PAGE_TYPE = np.dtype(
         ("width", "i4"),
         ("words", "i8"),
         ("count", "i4"),
+        ("letters", "i8"),
+        ("letter_count", "i4"),
         ("document", "i4"),
         ("part", "i1"),
     ]
 )
-"""A page: where its pixels begin, its size, where its words begin and how many they are, its document, its part."""
+"""A page: where its pixels begin, its size, where its words and its letters begin and how many they are, its document,
+its part."""
 
 
 class PageWriter:
@@ -43,8 +47,9 @@ class PageWriter:
         self._at = 0
         self._pages: list[tuple[int, ...]] = []
         self._words: list[npt.NDArray[np.void]] = []
+        self._letters: list[npt.NDArray[np.void]] = []
         self._vocabulary: dict[str, int] = {}
-        self._word_count = 0
+        self._word_count = self._letter_count = 0
 
     @property
     def pages(self) -> int:
@@ -57,15 +62,19 @@ class PageWriter:
         self._pixels.write(np.ascontiguousarray(page.pixels).tobytes())
         places = page.places.copy()
         places["word"] = [self._vocabulary.setdefault(key, len(self._vocabulary)) for key in page.keys]
-        self._pages.append((self._at, height, width, self._word_count, len(places), document, part))
+        words, letters = (self._word_count, len(places)), (self._letter_count, len(page.letters))
+        self._pages.append((self._at, height, width, *words, *letters, document, part))
         self._words.append(places)
+        self._letters.append(page.letters)
         self._at += height * width
         self._word_count += len(places)
+        self._letter_count += len(page.letters)
 
     def finish(self) -> None:
         """Write what tells the pages apart."""
         np.save(self._folder / PAGES, np.array(self._pages, PAGE_TYPE))
         np.save(self._folder / WORDS, np.concatenate([np.empty(0, WORD_TYPE), *self._words]))
+        np.save(self._folder / LETTERS, np.concatenate([np.empty(0, LETTER_TYPE), *self._letters]))
         (self._folder / VOCABULARY).write_text("\n".join(self._vocabulary), encoding="utf-8")
 
 
@@ -117,6 +126,16 @@ class PageStore:
         """The words of a page, of ``WORD_TYPE``."""
         row = self.pages[page]
         return self._words[int(row["words"]) : int(row["words"]) + int(row["count"])]
+
+    def letters(self, page: int) -> npt.NDArray[np.void]:
+        """The characters of a page, of ``LETTER_TYPE``."""
+        row = self.pages[page]
+        return self._letters[int(row["letters"]) : int(row["letters"]) + int(row["letter_count"])]
+
+    @cached_property
+    def _letters(self) -> npt.NDArray[np.void]:
+        rows: npt.NDArray[np.void] = np.load(self.folder / LETTERS, mmap_mode="r")
+        return rows
 
     @cached_property
     def _pixels(self) -> npt.NDArray[np.uint8]:

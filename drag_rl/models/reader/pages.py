@@ -28,6 +28,14 @@ WORD_TYPE = np.dtype(
 )
 """A printed word: the middle of its left and of its right edge and its height, in pixels; its number."""
 
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+BLANK, OTHER = 0, len(LETTERS) + 1
+KINDS = OTHER + 1
+"""What may be in a place: nothing, a letter or digit, something else."""
+LETTER_TYPE = np.dtype([("x", "f4"), ("y", "f4"), ("kind", "i1")])
+"""A printed character: its middle, in pixels, and its kind."""
+_KIND_OF = {letter: kind for kind, letter in enumerate(LETTERS, 1)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PrintedPage:
@@ -39,12 +47,32 @@ class PrintedPage:
     """Of ``WORD_TYPE``; the numbers of its words are places in ``keys``."""
     keys: tuple[str, ...]
     """The words, as they are compared, one for each place."""
+    letters: npt.NDArray[np.void]
+    """Of ``LETTER_TYPE``: every character that is not a space."""
 
 
 def printed_words(page: Any) -> Iterator[tuple[float, float, float, float, str]]:
     """Left, top, right and bottom in points, and the text, of what stands between spaces on a ``pymupdf.Page``."""
     for left, top, right, bottom, text, *_ in page.get_text("words"):
         yield left, top, right, bottom, text
+
+
+def printed_letters(page: Any) -> Iterator[tuple[float, float, int]]:
+    """The middle in points, and the kind, of all characters of a page but spaces; of a ligature, its letters."""
+    for block in page.get_text("rawdict", flags=pymupdf.TEXTFLAGS_WORDS)["blocks"]:
+        for line in block["lines"]:
+            for span in line["spans"]:
+                for character in span["chars"]:
+                    left, top, right, bottom = character["bbox"]
+                    letters = word_key(character["c"])
+                    for number, letter in enumerate(letters):
+                        if not letter.isspace():
+                            along = (number + 0.5) / len(letters)
+                            yield (
+                                left + (right - left) * along,
+                                (top + bottom) / 2,
+                                _KIND_OF.get(letter, OTHER),
+                            )
 
 
 def printed_page(page: Any, *, dpi: float, degrees: float = 0.0) -> PrintedPage | None:
@@ -78,7 +106,15 @@ def printed_page(page: Any, *, dpi: float, degrees: float = 0.0) -> PrintedPage 
         return None
     drawn = page.get_pixmap(matrix=matrix, colorspace=pymupdf.csGRAY, alpha=False)
     pixels = np.frombuffer(drawn.samples, np.uint8).reshape(drawn.height, drawn.stride)[:, : drawn.width]
-    return PrintedPage(pixels=pixels, places=np.array(places, WORD_TYPE), keys=tuple(keys))
+    letters = np.array(
+        [
+            (middle.x - bounds.x0, middle.y - bounds.y0, kind)
+            for x, y, kind in printed_letters(page)
+            for middle in (pymupdf.Point(x, y) * matrix,)
+        ],
+        LETTER_TYPE,
+    )
+    return PrintedPage(pixels=pixels, places=np.array(places, WORD_TYPE), keys=tuple(keys), letters=letters)
 
 
 def text_of(page: Any) -> list[str]:

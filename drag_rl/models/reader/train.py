@@ -21,7 +21,7 @@ from drag_rl.files.folders import new_folder
 from drag_rl.files.manifest import atomic_write, write_manifest
 from drag_rl.models.folder import folder_fingerprint
 from drag_rl.models.reader.checkpoint import load_checkpoint, save_checkpoint
-from drag_rl.models.reader.crops import CropSource, Spelling
+from drag_rl.models.reader.crops import CropSource
 from drag_rl.models.reader.learner import Learner, LearnerSettings
 from drag_rl.models.reader.model import Reader, load_reader, new_reader, save_reader
 from drag_rl.models.reader.page_store import OTHER_DOCUMENTS, OTHER_FONTS, TRAIN, PageStore
@@ -85,12 +85,11 @@ class Training:
         self._run = run
         self._settings = settings
         self.learner = Learner(reader, store, learning, device)
-        spelling = Spelling(store.vocabulary)
         tiles, seed = settings.tiles, settings.seed
-        self._source = CropSource(store, TRAIN, tiles=tiles, seed=seed, spelling=spelling)
+        self._source = CropSource(store, TRAIN, tiles=tiles, seed=seed)
         watched = {"documents": OTHER_DOCUMENTS, "fonts": OTHER_FONTS}
         self._watched = {
-            name: CropSource(store, part, tiles=16, seed=WATCH_SEED, spelling=spelling, faults=False)
+            name: CropSource(store, part, tiles=16, seed=WATCH_SEED, faults=False)
             for name, part in watched.items()
             if len(store.of_part(part))
         }
@@ -168,8 +167,8 @@ def main(
     ] = 1_000,
     tiles: Annotated[int, typer.Option(min=1, help="Tiles of a batch.")] = 16,
     init: Annotated[Path | None, typer.Option(help="Folder of a reader to go on from.")] = None,
-    rate: Annotated[float, typer.Option(help="Learning rate.")] = 1e-3,
-    letters: Annotated[float, typer.Option(min=0, help="Weight of the letters' loss.")] = 1.0,
+    rate: Annotated[float, typer.Option(help="Learning rate.")] = 2e-3,
+    letters: Annotated[float, typer.Option(min=0, help="Weight of the letters' loss.")] = 4.0,
     tap: Annotated[int, typer.Option(min=1, help="Blocks after which letters are read.")] = 2,
     muon: Annotated[bool, typer.Option(help="Muon for the blocks' matrices, else AdamW.")] = True,
     width: Annotated[int, typer.Option(help="Numbers of a patch, a multiple of 64.")] = 256,
