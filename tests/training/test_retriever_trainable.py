@@ -167,6 +167,7 @@ def test_a_reader_remembers_few_tiles_where_it_is_to(reader_folder: Path) -> Non
         ({"attention": "eager"}, {}, "attention=eager: a reader has attention of its own"),
         ({}, {"adapter": "mine"}, "a reader takes no --adapter"),
     ],
+    ids=["lora", "attention", "adapter"],
 )
 def test_what_a_reader_cannot_be_trained_by_is_one_line(
     reader_folder: Path, options: dict[str, Any], task: dict[str, Any], says: str
