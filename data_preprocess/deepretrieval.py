@@ -5,6 +5,10 @@
 ``trial_nctids`` for trials. There is no corpus: the authors ask PubMed's and ClinicalTrials.gov's own servers. So
 ``--corpus FILE`` is a dump that you have, JSON lines as BEIR writes them, whose ids are PMIDs or NCT ids; gold that is
 not in it is counted.
+
+Verified against the authors' own readers of both (``pubmed.py`` and ``ctgov.py`` of their repository): the files'
+names, ``pico``, ``publication_pmids`` and ``trial_nctids``. Unverified, as no row of the data set has been seen: of
+which type the ids are (texts and numbers are both taken), and whether a part may be missing.
 """
 
 from __future__ import annotations

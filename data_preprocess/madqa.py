@@ -6,10 +6,10 @@ the tutorial's split files, such as ``splits/ctt_subset_test.json``, which name 
 (``drag_rl.question_ids`` has their forms). They decide over the hub's own splits, for those of the tutorial are all of
 the hub's ``train``.
 
-A row has ``id``, ``question``, ``answers`` and ``answer_locations``; in the later version ``answer_variants``, each the
-parts of an answer, and ``evidence``. A place is ``{"document", "page"}``, ``{"file", "page"}`` or ``"report.pdf:12"``.
-The tutorial takes the first as gold, we take all. Unverified: that page numbers of places count from 1, as those of the
-OCR file do.
+A row has ``id``, ``question``, ``answers`` and ``answer_locations``; in the later version ``answer_variants``, each
+the parts of an answer, and ``evidence``. A place is ``{"document", "page"}``, ``{"file", "page"}`` or
+``"report.pdf:12"``. The tutorial takes the first as gold, we take all; its code compares their page numbers with
+those of the OCR file, as is done here. Unverified, as no row has been seen: the names of the later version.
 """
 
 from __future__ import annotations

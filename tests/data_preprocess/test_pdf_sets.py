@@ -187,6 +187,7 @@ def tat_dqa(folder: Path, make_pdf) -> Path:
             question("q1", ["55%", "50%"], [{"block2": [0, 3]}, {"block1": [2, 5]}]),
             question("q2", 2.14, [{"block3": [0, 3]}], scale="million", answer_type="arithmetic"),
             question("q3", "3", [{"gone": [0, 3]}], answer_type="count"),
+            question("q7", 150092, [{"block1": [0, 3]}], scale="None"),
         ),
         entry("bb", question("q4", -0.5, {"gone": [0, 1]}, scale="percent")),
         entry("cc", question("q5", "x", [])),
@@ -221,12 +222,14 @@ def test_tat_dqa_finds_the_pages_of_blocks_and_keeps_scales(tmp_path, make_pdf) 
     assert found.gold == {
         "Question q1?": ("aa#1", "aa#2"),
         "Question q2?": ("aa#3",),
+        "Question q7?": ("aa#1",),
         "Question q4?": ("bb#1",),  # its block is in no layout, but there is one page
         "Question q6?": ("dd#1",),
     }
     assert {text: question.answers for text, question in found.questions.items()} == {
         "Question q1?": ("55%, 50%",),
         "Question q2?": ("2.14 million",),
+        "Question q7?": ("150092",),
         "Question q4?": ("-0.5%",),
         "Question q6?": ("42 thousand",),
     }
