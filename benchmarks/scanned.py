@@ -3,7 +3,8 @@
     python benchmarks/scanned.py data/pages data/questions.test.parquet results/scanned debian-faq R-FAQ
 
 The pages of the documents that are named are rendered at 150 dpi in grey, without the regions that are redacted, and
-become JPEG files of quality 60, a folder for each. `drag ingest --image-dir` reads them (Tesseract must be installed),
+become JPEG files of quality 60, a folder for each; with `TURNED=1` in the environment they lie upright, on one side, head
+down and on the other side in turn. `drag ingest --image-dir` reads them (Tesseract must be installed),
 and the text that it recognises takes the place of the document's own, among the other pages of the corpus as they are.
 Gold pages stay the same. Printed: `drag evaluate --policy raw-question` and `drag compare` on the questions whose gold
 pages are in these documents, over the original pages and over the scanned ones.
@@ -11,6 +12,7 @@ pages are in these documents, over the original pages and over the scanned ones.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -25,6 +27,7 @@ from drag_rl.corpus.renderer import shared_renderer
 from drag_rl.retrieval import open_retriever
 from drag_rl.types import Page
 
+TURNED = os.environ.get("TURNED") == "1"
 DPI, QUALITY, MAX_PIXELS = 150, 60, 1 << 23
 
 
@@ -75,7 +78,8 @@ def scan(pages_dir: Path, pages: list[Page], folder: Path) -> None:
             )
         )
         with Image.open(rendered) as image:
-            image.convert("L").save(target, quality=QUALITY)
+            turn = 90 * (page.page_number % 4) if TURNED else 0
+            image.convert("L").rotate(turn, expand=True).save(target, quality=QUALITY)
         rendered.unlink()
 
 
