@@ -22,7 +22,7 @@ from drag_rl.training.retriever.task import Task
 from drag_rl.training.retriever.trainable import TRAINABLE, Trainable, kind_of
 
 CELLS = 64
-QUERIES = ["amber birch", "How do I read a table?", "zebra"]
+QUERIES = ["amber birch", "How do I read a table?", "zebra", "?!"]
 
 
 @dataclass
@@ -53,10 +53,13 @@ def kind(request: pytest.FixtureRequest, reader_folder: Path) -> Kind:
 
 
 def pages() -> list[Image.Image]:
-    """Of several sizes, one larger than is read."""
+    """Of several sizes, one larger than is read, one blank but for a corner."""
     drawn = np.random.default_rng(0)
     sizes = ((160, 224), (330, 200), (64, 40))
-    return [Image.fromarray(drawn.integers(0, 256, (tall, wide, 3), np.uint8)) for wide, tall in sizes]
+    inked = [Image.fromarray(drawn.integers(0, 256, (tall, wide, 3), np.uint8)) for wide, tall in sizes]
+    blank = Image.new("RGB", (256, 256), "white")
+    blank.paste(inked[-1])
+    return [*inked, blank]
 
 
 def by_training(encoder: Any, inputs: list[Any], task: str) -> list[torch.Tensor]:
