@@ -3,11 +3,11 @@
     python benchmarks/scanned.py data/pages data/questions.test.parquet results/scanned debian-faq R-FAQ
 
 The pages of the documents that are named are rendered at 150 dpi in grey, without the regions that are redacted, and
-become JPEG files of quality 60, a folder for each; with `TURNED=1` in the environment they lie upright, on one side, head
-down and on the other side in turn. `drag ingest --image-dir` reads them (Tesseract must be installed),
-and the text that it recognises takes the place of the document's own, among the other pages of the corpus as they are.
-Gold pages stay the same. Printed: `drag evaluate --policy raw-question` and `drag compare` on the questions whose gold
-pages are in these documents, over the original pages and over the scanned ones.
+become JPEG files of quality 60, a folder for each; with `TURNED=1` in the environment they lie upright, on one side,
+head down and on the other side in turn. `drag ingest --image-dir` reads them (Tesseract must be installed), and the
+text that it recognises takes the place of the document's own, among the other pages of the corpus as they are. Gold
+pages stay the same. Printed: `drag evaluate --policy raw-question` and `drag compare` on the questions whose gold pages
+are in these documents, over the original pages and over the scanned ones.
 """
 
 from __future__ import annotations
