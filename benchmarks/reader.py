@@ -7,9 +7,9 @@ or of `data_preprocess.build`. Ranked are the pages of the documents that have a
 the question's words, beside bm25 with the text, and chance. In brackets: 95 % intervals of a bootstrap over questions.
 
 Beside pages as they are: with --scanned, as they come out of a scanner (printed, turned by a degree, blurred, noisy,
-JPEG at 100 dpi), and, with --font-dir, their text set anew in each of its fonts by turns. With --pdf-dir, for 200 words
-of its PDFs that occur once on their page: how much of the word's heat map lies on the word's box, and on how much of
-the page that is.
+JPEG at 100 dpi), and, with --font-dir, their text set anew in its fonts by turns (--fonts: in some of them). With
+--pdf-dir, for 200 words of its PDFs that occur once on their page: how much of the word's heat map lies on the word's
+box, and on how much of the page that is. --json FILE keeps the figures.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import io
+import json
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +147,8 @@ def main() -> None:
     parser.add_argument("--scanned", action="store_true")
     parser.add_argument("--pdf-dir", type=Path)
     parser.add_argument("--font-dir", type=Path)
+    parser.add_argument("--fonts", nargs="*", default=["*"], help="patterns of file names")
+    parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument("--dtype", default="bfloat16")
     options = parser.parse_args()
     embedder = open_multi_vector_embedder(MultiVectorSettings(model=options.reader, dtype=options.dtype))
@@ -167,15 +171,21 @@ def main() -> None:
             from drag_rl.models.reader.typesetting import text_fonts
             from drag_rl.retrieval import open_retriever
 
-            fonts = text_fonts(options.font_dir)
+            fonts = [
+                font
+                for font in text_fonts(options.font_dir)
+                if any(fnmatch(font.name, pattern) for pattern in options.fonts)
+            ]
             words = open_retriever(Path(work) / "bm25").pages
             loads["pixels, other fonts"] = lambda page_id: set_anew(
                 words.text(page_id), fonts[at[page_id] % len(fonts)], generator
             )
         ranks = {name: ranks_of(embedder, page_ids, load, texts, gold) for name, load in loads.items()}
     ranks["bm25, text"] = bm25
+    figures: dict[str, Any] = {"questions": len(questions), "pages": len(page_ids)}
     lines = []
     for name, found in ranks.items():
+        figures[name] = _figures(found)
         hits = [f"{np.mean(found <= k):.3f}" for k in (1, 3, 10)]
         lines.append([name, _mean(1 / found), *hits, f"{np.median(found):.0f}"])
     even = 1 / np.arange(1, len(page_ids) + 1)
@@ -190,6 +200,14 @@ def main() -> None:
             ("share", "of the page"),
             [[_mean(shares), f"{area:.4f}"]],
         )
+        figures["heat"] = {"words": len(shares), "share": round(float(shares.mean()), 4)}
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+
+
+def _figures(ranks: Ranks) -> dict[str, float]:
+    hits = {f"hit@{k}": float(np.mean(ranks <= k)) for k in (1, 3, 10)}
+    return {name: round(value, 4) for name, value in {"mrr": float(np.mean(1 / ranks)), **hits}.items()}
 
 
 def _mean(values: npt.NDArray[np.float64]) -> str:

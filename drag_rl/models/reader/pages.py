@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ import numpy.typing as npt
 from drag_rl.models.reader.tower import Grey
 from drag_rl.models.reader.words import word_key, word_spans
 from drag_rl.mupdf import pymupdf
+
+Coordinates = npt.NDArray[np.float64]
 
 FEWEST_WORDS = 20
 """Of a page that is worth reading."""
@@ -64,15 +67,16 @@ def printed_letters(page: Any) -> Iterator[tuple[float, float, int]]:
             for span in line["spans"]:
                 for character in span["chars"]:
                     left, top, right, bottom = character["bbox"]
-                    letters = word_key(character["c"])
-                    for number, letter in enumerate(letters):
-                        if not letter.isspace():
-                            along = (number + 0.5) / len(letters)
-                            yield (
-                                left + (right - left) * along,
-                                (top + bottom) / 2,
-                                _KIND_OF.get(letter, OTHER),
-                            )
+                    kinds = _kinds(character["c"])
+                    step = (right - left) / max(1, len(kinds))
+                    for number, kind in enumerate(kinds):
+                        yield left + step * (number + 0.5), (top + bottom) / 2, kind
+
+
+@lru_cache(maxsize=4096)
+def _kinds(character: str) -> tuple[int, ...]:
+    """Of the letters that a character is read as: several for a ligature, none for a space."""
+    return tuple(_KIND_OF.get(letter, OTHER) for letter in word_key(character).strip())
 
 
 def printed_page(page: Any, *, dpi: float, degrees: float = 0.0) -> PrintedPage | None:
@@ -85,36 +89,39 @@ def printed_page(page: Any, *, dpi: float, degrees: float = 0.0) -> PrintedPage 
     if bounds.width * bounds.height > MOST_PIXELS:
         return None
     keys: list[str] = []
-    places: list[tuple[float, float, float, float, float, int]] = []
+    boxes: list[tuple[float, float, float, float]] = []  # left, right, middle and height
     unreadable = 0
     for left, top, right, bottom, text in printed_words(page):
         spans = word_spans(text)
         unreadable += any(
             ord(character) > LAST_LATIN for begin, end in spans for character in text[begin:end]
         )
+        step = (right - left) / len(text)
         for begin, end in spans:
-            step = (right - left) / len(text)
-            middle = (top + bottom) / 2
-            first = pymupdf.Point(left + step * begin, middle) * matrix
-            last = pymupdf.Point(left + step * end, middle) * matrix
-            height = (bottom - top) * dpi / 72
-            places.append(
-                (first.x - bounds.x0, first.y - bounds.y0, last.x - bounds.x0, last.y - bounds.y0, height, 0)
-            )
+            boxes.append((left + step * begin, left + step * end, (top + bottom) / 2, bottom - top))
             keys.append(word_key(text[begin:end]))
     if len(keys) < FEWEST_WORDS or unreadable > MOST_UNREADABLE * len(keys):
         return None
+    lefts, rights, middles, heights = np.array(boxes).T
+    places = np.zeros(len(keys), WORD_TYPE)
+    places["x0"], places["y0"] = _moved(lefts, middles, matrix, bounds)
+    places["x1"], places["y1"] = _moved(rights, middles, matrix, bounds)
+    places["height"] = heights * dpi / 72
+    xs, ys, kinds = np.array([*printed_letters(page)]).reshape(-1, 3).T
+    letters = np.zeros(len(kinds), LETTER_TYPE)
+    letters["x"], letters["y"] = _moved(xs, ys, matrix, bounds)
+    letters["kind"] = kinds
     drawn = page.get_pixmap(matrix=matrix, colorspace=pymupdf.csGRAY, alpha=False)
     pixels = np.frombuffer(drawn.samples, np.uint8).reshape(drawn.height, drawn.stride)[:, : drawn.width]
-    letters = np.array(
-        [
-            (middle.x - bounds.x0, middle.y - bounds.y0, kind)
-            for x, y, kind in printed_letters(page)
-            for middle in (pymupdf.Point(x, y) * matrix,)
-        ],
-        LETTER_TYPE,
+    return PrintedPage(pixels=pixels, places=places, keys=tuple(keys), letters=letters)
+
+
+def _moved(xs: Coordinates, ys: Coordinates, matrix: Any, bounds: Any) -> tuple[Coordinates, Coordinates]:
+    """Where a ``pymupdf.Matrix`` moves points, from the top left of the page's new bounds."""
+    return (
+        xs * matrix.a + ys * matrix.c + matrix.e - bounds.x0,
+        xs * matrix.b + ys * matrix.d + matrix.f - bounds.y0,
     )
-    return PrintedPage(pixels=pixels, places=np.array(places, WORD_TYPE), keys=tuple(keys), letters=letters)
 
 
 def text_of(page: Any) -> list[str]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ import typer
 from drag_rl.console import run_app
 from drag_rl.errors import InputError
 from drag_rl.files.folders import new_folder
-from drag_rl.files.manifest import atomic_write, write_manifest
+from drag_rl.files.manifest import MANIFEST, atomic_write, read_manifest, write_manifest
 from drag_rl.models.folder import folder_fingerprint
 from drag_rl.models.reader.checkpoint import load_checkpoint, save_checkpoint
 from drag_rl.models.reader.crops import CropSource
@@ -63,6 +64,12 @@ def rate_share(step: int, settings: TrainSettings) -> float:
     return min(up, down)
 
 
+def trainings_of(folder: Path) -> list[dict[str, Any]]:
+    """How the reader of a folder was trained, one after the other; none where that is not known."""
+    trainings = read_manifest(folder).config.get("trainings", []) if (folder / MANIFEST).is_file() else []
+    return list(trainings)
+
+
 class Training:
     """A training in its folder."""
 
@@ -75,15 +82,18 @@ class Training:
         learning: LearnerSettings,
         device: str,
         *,
-        new: bool = False,
+        before: Sequence[dict[str, Any]] | None = None,
     ) -> None:
-        """Takes up what the folder has of it; else a ``new`` reader gets a first look at the pages.
+        """Takes up what the folder has of it; else a new reader gets a first look at the pages.
 
-        Raises ``InputError`` if what is there was trained on other pages.
+        ``before`` is how the reader was trained until now, None for a new one. Raises ``InputError`` if what is in the
+        folder was trained on other pages.
         """
         self._store = store
         self._run = run
         self._settings = settings
+        self._recipe = asdict(settings) | asdict(learning)
+        self._before = list(before or ())
         self.learner = Learner(reader, store, learning, device)
         tiles, seed = settings.tiles, settings.seed
         self._source = CropSource(store, TRAIN, tiles=tiles, seed=seed)
@@ -101,8 +111,8 @@ class Training:
             if facts["pages"] != store.fingerprint:
                 raise InputError(f"--run {run}: was trained on other pages; give another folder, and --init")
             self.step, self._seconds = int(facts["step"]), float(facts["core_seconds"])
-            self.curve = json.loads(facts["curve"])
-        elif new:
+            self.curve, self._before = json.loads(facts["curve"]), json.loads(facts.get("before", "[]"))
+        elif before is None:
             first_tiles = np.concatenate([self._source.batch(number).tiles for number in range(4)])
             whiten(self.learner.reader, first_tiles, seed)
         run.mkdir(parents=True, exist_ok=True)
@@ -143,17 +153,24 @@ class Training:
             "core_seconds": str(self._seconds),
             "pages": self._store.fingerprint,
             "curve": json.dumps(self.curve),
+            "before": json.dumps(self._before),
         }
         save_checkpoint(self._run / CHECKPOINT, self.learner, facts)
         with new_folder(self._run / MODEL, STAGE) as folder:
             save_reader(self.learner.reader, folder)
-            config: dict[str, Any] = {"step": self.step, "core_seconds": round(self._seconds, 1)}
+            training = {
+                "pages": self._store.fingerprint,
+                "recipe": self._recipe,
+                "steps": self.step,
+                "core_seconds": round(self._seconds, 1),
+                "curve": self.curve,
+            }
             write_manifest(
                 folder,
                 stage=STAGE,
                 fingerprint=folder_fingerprint(folder),
                 inputs={"pages": self._store.fingerprint},
-                config=config,
+                config={"trainings": [*self._before, training]},
                 packages=("torch", "transformers"),
             )
 
@@ -191,7 +208,8 @@ def main(
         seed=seed,
     )
     learning = LearnerSettings(rate=rate, letters=letters, tap=min(tap, reader.config.depth), muon=muon)
-    Training(PageStore(pages), run, reader, settings, learning, device, new=init is None).go_on()
+    before = trainings_of(init) if init else None
+    Training(PageStore(pages), run, reader, settings, learning, device, before=before).go_on()
 
 
 if __name__ == "__main__":
