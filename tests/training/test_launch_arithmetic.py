@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from compose_lab import composed
 
-from drag_rl.retrieval.late.embedder import READER_WORDS
+from drag_rl.models.reader.folder import WORDS
 from drag_rl.training.launch import plans
 
 
@@ -59,7 +59,7 @@ def test_a_gpu_is_told_nothing(knobs, monkeypatch):
 
 
 def test_a_reader_computes_in_what_the_cpu_is_fast_in(knobs, monkeypatch, tmp_path):
-    for file in ("pages.parquet", f"model/{READER_WORDS}"):
+    for file in ("pages.parquet", f"model/{WORDS}"):
         (tmp_path / file).touch()
     for fast, hardware, told in (
         ("float32", "cpu", ["bf16=false"]),

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel
 
 from drag_rl.errors import InputError
-from drag_rl.retrieval.late.embedder import READER_WORDS
+from drag_rl.models.reader.folder import WORDS
 from drag_rl.retrieval.late.reader_model import MOST_CELLS
 from drag_rl.training.launch.plans import retriever_launch
 from drag_rl.training.retriever.options import RetrieverOptions, read_options
@@ -138,7 +138,7 @@ def test_knobs_of_the_script(knobs, tmp_path):
 def test_the_script_adds_what_a_reader_needs_after_the_machine(knobs, tmp_path):
     words = " ".join(retriever_launch(knobs, []).command)
     assert "retriever_reader" not in words
-    (tmp_path / "model" / READER_WORDS).touch()
+    (tmp_path / "model" / WORDS).touch()
     for reader in (knobs, knobs | {"MODEL": "reader"}):
         words = " ".join(retriever_launch(reader, ["seed=2"]).command)
         assert words.index("retriever_hardware/gpu_8.yaml") < words.index("configs/retriever_reader.yaml")

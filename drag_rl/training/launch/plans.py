@@ -12,11 +12,11 @@ from pathlib import Path
 
 from drag_rl.cpu.arithmetic import fast_dtype
 from drag_rl.errors import InputError
+from drag_rl.models.reader.folder import names_reader
 from drag_rl.training.launch.attention import fallback
 from drag_rl.training.launch.knobs import read_knobs
 from drag_rl.training.launch.overrides import override, rows_override
 from drag_rl.training.launch.trainer import Launch
-from drag_rl.training.retriever.trainable import READER, kind_of
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 RETRIEVER_HARDWARE = "retriever_hardware"
@@ -168,7 +168,7 @@ def retriever_launch(environment: Mapping[str, str], options: Sequence[str]) -> 
     command = [sys.executable, *_torchrun(ranks).split(), "-m", "drag_rl.training.retriever.train"]
     command += ["--model", _model(model), "--pages", str(pages), "--train", str(train), "--out", str(run)]
     configs = [CONFIGS / "retriever.yaml", CONFIGS / RETRIEVER_HARDWARE / f"{hardware}.yaml"]
-    if kind_of(model) == READER:
+    if names_reader(model):
         configs.append(CONFIGS / "retriever_reader.yaml")
         if hardware == "cpu" and fast_dtype() == "float32":
             options = ["bf16=false", *options]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from drag_rl.retrieval.late.embedder import READER_WORDS
+from drag_rl.models.reader.folder import READER, names_reader
 from drag_rl.tables import Table
 from drag_rl.training.retriever.options import RetrieverOptions
 from drag_rl.training.retriever.task import Task
@@ -41,7 +41,7 @@ class Trainable(Protocol):
         """Write what ``drag index --kind late`` opens. Raises ``InputError`` for a folder of something else."""
 
 
-COLQWEN3, READER = "colqwen3", "reader"
+COLQWEN3 = "colqwen3"
 TRAINABLE: Table[type[Trainable]] = Table(
     "kind of retriever",
     {
@@ -52,9 +52,9 @@ TRAINABLE: Table[type[Trainable]] = Table(
 
 
 def kind_of(model: str) -> str:
-    """The kind of ``--model``: a reader by its name or its folder, else a ColQwen3.
+    """The kind of ``--model``.
 
     >>> kind_of("reader"), kind_of("Qwen/Qwen3-VL-4B-Instruct")
     ('reader', 'colqwen3')
     """
-    return READER if model == READER or (Path(model) / READER_WORDS).is_file() else COLQWEN3
+    return READER if names_reader(model) else COLQWEN3
