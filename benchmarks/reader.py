@@ -3,7 +3,7 @@
     python benchmarks/reader.py READER PAGES QUESTIONS.parquet [--scanned] [--font-dir DIR] [--pdf-dir DIR]
 
 READER is the folder of a reader, or `reader` for the one that comes with the package; PAGES a folder of `drag ingest`
-or of `data_preprocess.build`. Ranked are the pages of the documents that have a gold page of a question, by MaxSim of
+or of `data_preprocess.build`. Of the documents with a gold page those pages are ranked that an index holds, by MaxSim of
 the question's words, beside bm25 with the text, and chance. In brackets: 95 % intervals of a bootstrap over questions.
 
 Beside pages as they are: with --scanned, as they come out of a scanner (printed, turned by a degree, blurred, noisy,
@@ -67,13 +67,10 @@ def ranks_of(
     return np.array(ranks, np.int64)
 
 
-def bm25_ranks(pages: Any, work: Path, page_ids: list[str], texts: list[str], gold: list[list[int]]) -> Ranks:
+def bm25_ranks(retriever: Any, page_ids: list[str], texts: list[str], gold: list[list[int]]) -> Ranks:
     """The same by the text, a page that no word finds at the end."""
-    from drag_rl.retrieval import build_index, open_retriever
     from drag_rl.retrieval.base import Query
 
-    build_index(pages, work)
-    retriever = open_retriever(work)
     without = frozenset(retriever.pages.page_ids) - set(page_ids)
     queries = [
         Query(text=text, without=without, track=tuple(page_ids[place] for place in own))
@@ -138,6 +135,7 @@ def main() -> None:
 
     from drag_rl.corpus.images import PageImages
     from drag_rl.questions import read_questions
+    from drag_rl.retrieval import build_index, open_retriever
     from drag_rl.retrieval.late.embedder import MultiVectorSettings, open_multi_vector_embedder
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -154,8 +152,11 @@ def main() -> None:
     embedder = open_multi_vector_embedder(MultiVectorSettings(model=options.reader, dtype=options.dtype))
     images = PageImages(options.pages)
     questions = read_questions(options.questions)
+    with tempfile.TemporaryDirectory() as work:
+        build_index(options.pages, Path(work) / "bm25")
+        by_text = open_retriever(Path(work) / "bm25")
     documents = {page_id.rpartition("#")[0] for question in questions for page_id in question.gold_page_ids}
-    page_ids = [page_id for page_id in images.page_ids() if page_id.rpartition("#")[0] in documents]
+    page_ids = [page_id for page_id in by_text.pages.page_ids if page_id.rpartition("#")[0] in documents]
     at = {page_id: place for place, page_id in enumerate(page_ids)}
     texts = [question.text for question in questions]
     gold = [[at[page_id] for page_id in question.gold_page_ids] for question in questions]
@@ -165,23 +166,19 @@ def main() -> None:
     }
     if options.scanned:
         loads["pixels, scanned"] = lambda page_id: scanned(images.load(page_id), generator)
-    with tempfile.TemporaryDirectory() as work:
-        bm25 = bm25_ranks(options.pages, Path(work) / "bm25", page_ids, texts, gold)
-        if options.font_dir:
-            from drag_rl.models.reader.typesetting import text_fonts
-            from drag_rl.retrieval import open_retriever
+    if options.font_dir:
+        from drag_rl.models.reader.typesetting import text_fonts
 
-            fonts = [
-                font
-                for font in text_fonts(options.font_dir)
-                if any(fnmatch(font.name, pattern) for pattern in options.fonts)
-            ]
-            words = open_retriever(Path(work) / "bm25").pages
-            loads["pixels, other fonts"] = lambda page_id: set_anew(
-                words.text(page_id), fonts[at[page_id] % len(fonts)], generator
-            )
-        ranks = {name: ranks_of(embedder, page_ids, load, texts, gold) for name, load in loads.items()}
-    ranks["bm25, text"] = bm25
+        fonts = [
+            font
+            for font in text_fonts(options.font_dir)
+            if any(fnmatch(font.name, pattern) for pattern in options.fonts)
+        ]
+        loads["pixels, other fonts"] = lambda page_id: set_anew(
+            by_text.pages.text(page_id), fonts[at[page_id] % len(fonts)], generator
+        )
+    ranks = {name: ranks_of(embedder, page_ids, load, texts, gold) for name, load in loads.items()}
+    ranks["bm25, text"] = bm25_ranks(by_text, page_ids, texts, gold)
     figures: dict[str, Any] = {"questions": len(questions), "pages": len(page_ids)}
     lines = []
     for name, found in ranks.items():

@@ -35,9 +35,9 @@ def main(pages_dir: Path, questions: Path, work: Path, doc_ids: list[str]) -> No
     """Scan, read, index, evaluate and compare."""
     pages = load_pages(pages_dir)
     scan(pages_dir, [page for page in pages if page.doc_id in doc_ids], work / "images")
-    _drag("ingest", "--image-dir", work / "images", "--out", work / "scanned", "--ocr", "force")
+    drag("ingest", "--image-dir", work / "images", "--out", work / "scanned", "--ocr", "force")
     recognised = {page.page_id: page.text for page in load_pages(work / "scanned")}
-    _drag("index", "--pages", pages_dir, "--out", work / "original" / "index")
+    drag("index", "--pages", pages_dir, "--out", work / "original" / "index")
     searched = open_retriever(work / "original" / "index").pages  # without contents and the like
     mixed = [
         replace(page, text=recognised.get(page.page_id, page.text))
@@ -49,11 +49,11 @@ def main(pages_dir: Path, questions: Path, work: Path, doc_ids: list[str]) -> No
     select(questions, asked, doc_ids)
     results = []
     for name, folder in (("original", pages_dir), ("scanned", work / "pages")):
-        _drag("index", "--pages", folder, "--out", work / name / "index")
+        drag("index", "--pages", folder, "--out", work / name / "index")
         results.append(work / name / "results" / f"{name}.json")
         options = ("--index", work / name / "index", "--episode", "max_turns=1", "--policy", "raw-question")
-        _drag("evaluate", "--questions", asked, "--output", results[-1], *options)
-    _drag("compare", *results, "--across-indexes", "--out", work / "comparison")
+        drag("evaluate", "--questions", asked, "--output", results[-1], *options)
+    drag("compare", *results, "--across-indexes", "--out", work / "comparison")
 
 
 def scan(pages_dir: Path, pages: list[Page], folder: Path) -> None:
@@ -95,7 +95,8 @@ def select(questions: Path, out: Path, doc_ids: list[str]) -> None:
     pq.write_table(table.filter(pa.array(kept)), out)
 
 
-def _drag(*arguments: object) -> None:
+def drag(*arguments: object) -> None:
+    """Run a command of the project."""
     subprocess.run([sys.executable, "-m", "drag_rl.cli.main", *map(str, arguments)], check=True)
 
 

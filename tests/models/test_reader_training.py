@@ -12,7 +12,7 @@ from reader_lab import prepared_pages
 from drag_rl.errors import InputError
 from drag_rl.models.reader.crops import CropSource
 from drag_rl.models.reader.learner import LearnerSettings
-from drag_rl.models.reader.loss import Labels, LetterLoss, WordLoss, by_patch
+from drag_rl.models.reader.loss import Labels, LetterLoss, WordLoss, by_patch, rounding, signs
 from drag_rl.models.reader.model import load_reader, new_reader
 from drag_rl.models.reader.page_store import TRAIN, PageStore
 from drag_rl.models.reader.tower import stock_input
@@ -71,6 +71,21 @@ def test_a_word_may_answer_with_any_cell_that_it_covers() -> None:
     cells = -word.repeat(3, 1)
     cells[2] = word
     assert float(loss(cells, word, _labels([0], [0], covered))) > 10
+
+
+def test_signs_are_what_a_first_look_sees_and_let_gradients_through() -> None:
+    vectors = torch.nn.functional.normalize(
+        torch.randn(5, 128, generator=torch.Generator().manual_seed(0)), dim=1
+    )
+    vectors.requires_grad_()
+    rounded = signs(vectors)
+    assert torch.allclose(rounded.detach().norm(dim=1), torch.ones(5))
+    assert torch.equal(rounded.detach() < 0, vectors.detach() < 0)
+    (rounded * torch.arange(128.0)).sum().backward()
+    assert torch.equal(vectors.grad, torch.arange(128.0).expand(5, -1))
+    cosines = (rounded * vectors).sum(dim=1).mean()
+    assert float(rounding(vectors)) == pytest.approx(float(1 - cosines), abs=1e-6)
+    assert float(rounding(rounded)) == pytest.approx(0, abs=1e-6)
 
 
 def test_slots_belong_to_the_patch_that_they_lie_in() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from drag_rl.models.reader.crops import Batch
-from drag_rl.models.reader.loss import USUAL, Labels, LetterLoss, WordLoss
+from drag_rl.models.reader.loss import USUAL, Labels, LetterLoss, WordLoss, rounding, signs
 from drag_rl.models.reader.model import Reader
 from drag_rl.models.reader.page_store import PageStore
 from drag_rl.models.reader.words import WordBuckets
@@ -18,6 +18,8 @@ from drag_rl.models.reader.words import WordBuckets
 TABLE_RATE = 5.0
 """The words' table learns so many times as fast as the tower: each step moves few of its rows."""
 WEIGHT_DECAY = 0.05
+ROUNDING = 4.0
+"""Weight of the distance to signs within the bits' loss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,8 @@ class LearnerSettings:
     """Words of the vocabulary that a cell has to tell from its own, beside those of the batch."""
     letters: float = 4.0
     """Weight of the letters' loss."""
+    bits: float = 1.0
+    """Weight of the words' loss by the signs of vectors alone, which a first look of a late index goes by."""
     tap: int = 2
     """Blocks after which letters are read."""
     muon: bool = True
@@ -85,10 +89,11 @@ class Learner(nn.Module):  # type: ignore[misc]
         self.train()
         cells_NE, words_WE, labels, patches = self._seen(batch, number, self._settings.others)
         words = self.word_loss(cells_NE, words_WE, labels)
+        bits = self.word_loss(signs(cells_NE), signs(words_WE), labels)
+        bits = bits + ROUNDING * (rounding(cells_NE[labels.cells]) + rounding(words_WE))
         letters = torch.from_numpy(batch.letters).to(self._device)
-        loss = words + self._settings.letters * self.letter_loss(
-            patches.float(), letters, self.reader.eye.order
-        )
+        spelt = self.letter_loss(patches.float(), letters, self.reader.eye.order)
+        loss = words + self._settings.bits * bits + self._settings.letters * spelt
         loss.backward()
         nn.utils.clip_grad_norm_(self.reader.eye.parameters(), 1.0)
         for optimizer in self.optimizers:

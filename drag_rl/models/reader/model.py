@@ -1,7 +1,4 @@
-"""A reader: the tower and the words' table, and the folder that holds them.
-
-``config.json`` and ``model.safetensors`` are a stock ``Qwen3VLVisionModel``; ``words.safetensors`` is the table.
-"""
+"""A reader: the tower and the words' table, and the folder that holds them."""
 
 from __future__ import annotations
 
@@ -14,10 +11,9 @@ from torch import nn
 from transformers.models.qwen3_vl.configuration_qwen3_vl import Qwen3VLVisionConfig
 
 from drag_rl.errors import InputError
+from drag_rl.models.reader.folder import CONFIG, TOWER, WORDS
 from drag_rl.models.reader.tower import TileReader, new_tower, vision_config
 from drag_rl.models.reader.words import WordReader
-
-CONFIG, TOWER, WORDS = "config.json", "model.safetensors", "words.safetensors"
 
 
 class Reader(nn.Module):  # type: ignore[misc]

@@ -19,7 +19,8 @@ from drag_rl.errors import InputError
 from drag_rl.files.folders import new_folder
 from drag_rl.files.manifest import read_manifest, write_manifest
 from drag_rl.models.folder import folder_fingerprint
-from drag_rl.models.reader.model import CONFIG, TOWER, WORDS, load_reader
+from drag_rl.models.reader.folder import CONFIG, TOWER, WORDS
+from drag_rl.models.reader.model import load_reader
 from drag_rl.models.reader.page_store import PageStore
 from drag_rl.models.reader.train import MODEL, trainings_of
 

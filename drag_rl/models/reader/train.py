@@ -186,6 +186,7 @@ def main(
     init: Annotated[Path | None, typer.Option(help="Folder of a reader to go on from.")] = None,
     rate: Annotated[float, typer.Option(help="Learning rate.")] = 2e-3,
     letters: Annotated[float, typer.Option(min=0, help="Weight of the letters' loss.")] = 4.0,
+    bits: Annotated[float, typer.Option(min=0, help="Weight of the words' loss by signs alone.")] = 1.0,
     tap: Annotated[int, typer.Option(min=1, help="Blocks after which letters are read.")] = 2,
     muon: Annotated[bool, typer.Option(help="Muon for the blocks' matrices, else AdamW.")] = True,
     width: Annotated[int, typer.Option(help="Numbers of a patch, a multiple of 64.")] = 256,
@@ -207,7 +208,9 @@ def main(
         save_minutes=save_minutes,
         seed=seed,
     )
-    learning = LearnerSettings(rate=rate, letters=letters, tap=min(tap, reader.config.depth), muon=muon)
+    learning = LearnerSettings(
+        rate=rate, letters=letters, bits=bits, tap=min(tap, reader.config.depth), muon=muon
+    )
     before = trainings_of(init) if init else None
     Training(PageStore(pages), run, reader, settings, learning, device, before=before).go_on()
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from drag_rl.models.reader.folder import READER, names_reader
 from drag_rl.tables import Table
 
 Vectors = npt.NDArray[np.float32]
@@ -89,11 +89,9 @@ def _reader(settings: MultiVectorSettings) -> MultiVectorEmbedder:
 
 
 EMBEDDERS: Table[Callable[[MultiVectorSettings], MultiVectorEmbedder]] = Table(
-    "embedder of pages", {"reader": _reader}, group="drag_rl.page_embedders"
+    "embedder of pages", {READER: _reader}, group="drag_rl.page_embedders"
 )
 """What ``MultiVectorSettings.model`` may name beside folders, hub ids and addresses; installed packages add theirs."""
-READER_WORDS = "words.safetensors"
-"""The file by which the folder of a reader is known, see ``drag_rl.models.reader``."""
 
 
 @lru_cache(maxsize=4)
@@ -108,7 +106,7 @@ def open_multi_vector_embedder(settings: MultiVectorSettings) -> MultiVectorEmbe
         from drag_rl.retrieval.late.pooling_server import PoolingServer
 
         return PoolingServer(settings)
-    if (Path(settings.model) / READER_WORDS).is_file():
+    if names_reader(settings.model):
         return _reader(settings)
     from drag_rl.retrieval.late.local_model import LocalModel
 

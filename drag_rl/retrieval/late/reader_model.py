@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from threading import RLock
 
 import numpy as np
@@ -16,7 +15,8 @@ import torch
 from PIL import Image
 
 from drag_rl.errors import InputError
-from drag_rl.models.reader.model import TOWER, WORDS, Reader, load_reader
+from drag_rl.models.reader.folder import TOWER, WORDS, reader_folder
+from drag_rl.models.reader.model import Reader, load_reader
 from drag_rl.models.reader.sight import page_vectors, word_vectors
 from drag_rl.models.reader.tower import CELL, DIM
 from drag_rl.models.reader.words import word_key, word_spans
@@ -25,8 +25,6 @@ from drag_rl.retrieval.late.embedder import MultiVectorSettings, PageVectors, Ve
 from drag_rl.retrieval.late.page_grid import PixelLimits, fitted, page_grid
 from drag_rl.retrieval.stopwords import STOPWORDS
 
-WEIGHTS = Path(__file__).parents[2] / "models" / "reader" / "weights"
-"""The reader that comes with the package."""
 MOST_CELLS = 1_024
 """Of a page: a letter page at 96 dpi has 858. Smaller letters than that cannot be read, so a page should not shrink."""
 _UNASKED = frozenset(STOPWORDS["en_plus"])
@@ -37,7 +35,7 @@ class ReaderModel:
 
     def __init__(self, settings: MultiVectorSettings) -> None:
         """Finds the reader; it is loaded when it is first asked. Raises ``InputError`` if it cannot be found or run."""
-        self._folder = WEIGHTS if settings.model == "reader" else Path(settings.model)
+        self._folder = reader_folder(settings.model)
         if not (self._folder / TOWER).is_file() or not (self._folder / WORDS).is_file():
             raise InputError(
                 f"--model {settings.model}: there are no weights in {self._folder}; train a reader with "
