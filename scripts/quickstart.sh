@@ -10,6 +10,8 @@
 #   STEPS   GRPO steps   (12)
 #   TURNS   searches of an episode in GRPO and in the measurement: with 2 the model reads the hits and searches again;
 #           35 minutes in all, or 28 more after a run with 1, whose warm start is taken and which is kept   (1)
+#   VISUAL  1: afterwards the same questions are asked of the pages' images, which a small model reads, alone and together
+#           with the text; 10 minutes more   (0)
 #   SEED    of sampling and of both trainers              (1)
 #   PDF_DIR your own PDFs, instead of the sample manuals from Debian packages
 #
@@ -23,11 +25,13 @@ QUESTIONS=${QUESTIONS:-300}
 STEPS=${STEPS:-12}
 TURNS=${TURNS:-1}
 SEED=${SEED:-1}
+VISUAL=${VISUAL:-0}
 MODEL=models/smollm2-135m-vl
 for knob in SENTENCES QUESTIONS STEPS SEED; do
     [[ ${!knob} =~ ^(0|[1-9][0-9]{0,8})$ ]] || { echo "quickstart: $knob=${!knob}: give a whole number" >&2; exit 2; }
 done
 [[ $TURNS =~ ^[1-9]$ ]] || { echo "quickstart: TURNS=$TURNS: give 1 to 9 searches" >&2; exit 2; }
+[[ $VISUAL =~ ^[01]$ ]] || { echo "quickstart: VISUAL=$VISUAL: give 0 or 1" >&2; exit 2; }
 
 # Knobs of the scripts that this one starts, which it sets itself or leaves at their defaults.
 unset VAL ADAPTER LORA_RANK WANDB HARDWARE SAMPLES SAMPLING LIMIT EPISODE FIRST_EPISODE HINTS FORMAT ABOVE_MEAN \
@@ -107,6 +111,20 @@ measure question --policy raw-question # of several searches it reads on in its 
 drag compare "${shown[@]}" --out "$RUN/results/comparison$suffix"
 drag view "$RUN/results/grpo$suffix.json" "$trained" --pages "$DATA/pages" --thumbnails 300 \
     --out "$RUN/report$suffix.html"
+
+if [[ $VISUAL == 1 ]]; then
+    step "visual: the same questions, of pages that are seen and not read, by a model that comes along"
+    drag index --kind late --model reader --pages "$DATA/pages" --out "$DATA/index-visual"
+    drag index --kind fuse --part "$DATA/index" --part "$DATA/index-visual" --out "$DATA/index-both"
+    seen=()
+    for index in index index-visual index-both; do
+        seen+=("$RUN/results/visual/$index.json")
+        drag evaluate --questions "$DATA/questions.test.parquet" --index "$DATA/$index" --output "${seen[-1]}" \
+            --policy raw-question --episode "$search"
+    done
+    drag compare "${seen[@]}" --across-indexes --out "$RUN/results/comparison-visual"
+    drag search --index "$DATA/index-visual" --top-k 3 --explain "$RUN/why.png" "How do I read a spreadsheet?"
+fi
 
 printf '\nDone in %d s. Look at\n' $((SECONDS - started))
 printf '  %-48s %s\n' \

@@ -187,3 +187,24 @@ def test_a_wrong_number_of_searches_is_one_line(quickstart, turns):
         quickstart(TURNS=turns)
     assert error.value.returncode == 2
     assert error.value.stderr.decode() == f"quickstart: TURNS={turns}: give 1 to 9 searches\n"
+
+
+def test_pages_are_seen_as_well_if_asked_for(quickstart):
+    calls = quickstart(VISUAL="1")
+    names = [call[1] if call[0] == "main" else call[0] for call in calls]
+    assert names[-7:] == ["index", "index", *["evaluate"] * 3, "compare", "search"]
+    late, fused = calls[-7][2:], calls[-6][2:]
+    assert late[:4] == ["--kind", "late", "--model", "reader"]
+    assert [fused[place + 1] for place, word in enumerate(fused) if word == "--part"] == [
+        "data/quickstart/index",
+        "data/quickstart/index-visual",
+    ]
+    assert [(name, policy) for name, _, policy in list(measured(calls))[-3:]] == [
+        (name, "raw-question") for name in ("index", "index-visual", "index-both")
+    ]
+
+
+def test_a_wrong_choice_is_one_line(quickstart):
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        quickstart(VISUAL="yes")
+    assert error.value.stderr.decode() == "quickstart: VISUAL=yes: give 0 or 1\n"
