@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,6 +17,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from drag_rl.cpus import usable_cpus
 from drag_rl.retrieval.build_progress import BuildProgress
 
 MOST_WORKERS = 8
@@ -25,7 +25,7 @@ MOST_WORKERS = 8
 
 def default_workers() -> int:
     """One for each CPU that this process may use, within bounds."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    usable = usable_cpus()
     return min(usable, MOST_WORKERS)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from drag_rl.errors import InputError
 from drag_rl.files.fingerprint import combined, file_fingerprint
+from drag_rl.files.manifest import MANIFEST
 
 OTHER_FORMATS = ("onnx/*", "openvino/*", "*.onnx", "*.msgpack", "*.h5", "*.ot", "*.gguf")
 """Weights that we do not load."""
@@ -43,6 +44,7 @@ def model_fingerprint(folder: Path, **settings: Any) -> str:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
         and path.suffix in _OF_THE_MODEL
+        and path.name != MANIFEST  # what made the model, and when, does not change its vectors
         and not any(path.relative_to(folder).match(other) for other in OTHER_FORMATS)
     }
     return combined(files | {"settings": json.dumps(settings, sort_keys=True)})

@@ -35,7 +35,7 @@ class MultiVectorSettings:
     device: str = ""
     """Where a model in this process runs; "" takes a GPU if there is one."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """What it computes in; ``auto`` is bfloat16 on a GPU, else float32."""
+    """What it computes in; ``auto`` is bfloat16 on a GPU, and for a reader on a CPU fast in it; else float32."""
     attention: Literal["auto", "sdpa", "flash_attention_2", "eager"] = "auto"
     """``auto`` is flash attention where it is installed and there is a GPU, else sdpa."""
     load_in_4bit: bool = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from drag_rl.cpus import usable_cpus
 from drag_rl.errors import InputError
 from drag_rl.retrieval.late.embedder import MultiVectorSettings, open_multi_vector_embedder
 from drag_rl.retrieval.late.page_source import PageSource
@@ -88,7 +88,7 @@ class _Maker:
         if work.known is not None:
             folder, self._rows = work.known
             self._known = Store.open(folder, len(PageTexts.open(folder)))
-        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        usable = usable_cpus()
         self.encoder = PieceEncoder(
             work.source,
             open_multi_vector_embedder(replace(work.model, device=device)),

@@ -6,14 +6,18 @@ language model: a query is its words, each a vector, without those that are on e
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from functools import cached_property
-from threading import RLock
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, cached_property
+from threading import Barrier, RLock
 
 import numpy as np
 import torch
 from PIL import Image
 
+from drag_rl.cpu.arithmetic import fast_dtype
+from drag_rl.cpus import usable_cpus
 from drag_rl.errors import InputError
 from drag_rl.models.reader.folder import TOWER, WORDS, reader_folder
 from drag_rl.models.reader.model import Reader, load_reader
@@ -27,7 +31,35 @@ from drag_rl.retrieval.stopwords import STOPWORDS
 
 MOST_CELLS = 1_024
 """Of a page: a letter page at 96 dpi has 858. Smaller letters than that cannot be read, so a page should not shrink."""
+MOST_THREADS = 8
 _UNASKED = frozenset(STOPWORDS["en_plus"])
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """One for each CPU, for pages beside each other: two on the small products of one page take as long as one."""
+    count = min(MOST_THREADS, usable_cpus())
+    together = Barrier(count + 1)
+
+    def start() -> None:
+        torch.set_num_threads(1)  # of this thread, and of those that come later ...
+        together.wait()
+
+    before = torch.get_num_threads()
+    threads = ThreadPoolExecutor(count, "drag-reader")
+    for _ in range(count):
+        threads.submit(start)
+    together.wait()
+    torch.set_num_threads(before)  # ... so they are given back what they had
+    return threads
+
+
+def _after_fork() -> None:
+    """A forked process has none of its parent's threads."""
+    _threads.cache_clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class ReaderModel:
@@ -76,15 +108,18 @@ class ReaderModel:
 
     def embed_pages(self, images: Sequence[Image.Image]) -> list[PageVectors]:
         """See :class:`drag_rl.retrieval.late.embedder.MultiVectorEmbedder`; pages are read in grey."""
-        found = []
-        for image in images:
-            width, height = image.size
-            grid = page_grid(width, height, self._limits)
-            grey = np.asarray(fitted(image, grid, CELL).convert("L"))
+        if not self._device.startswith("cpu"):
             with self._lock:
-                vectors_RCE = page_vectors(self.reader, grey, self._dtype)
-            found.append(PageVectors(vectors=vectors_RCE.reshape(-1, DIM), grid=grid))
-        return found
+                return [self._seen(image) for image in images]
+        _ = self.reader
+        return list(_threads().map(self._seen, images))
+
+    def _seen(self, image: Image.Image) -> PageVectors:
+        width, height = image.size
+        grid = page_grid(width, height, self._limits)
+        grey = np.asarray(fitted(image, grid, CELL).convert("L"))
+        vectors_RCE = page_vectors(self.reader, grey, self._dtype)
+        return PageVectors(vectors=vectors_RCE.reshape(-1, DIM), grid=grid)
 
     def embed_queries(self, texts: Sequence[str]) -> list[Vectors]:
         """See :class:`drag_rl.retrieval.late.embedder.MultiVectorEmbedder`."""
@@ -109,7 +144,8 @@ class ReaderModel:
 
     @property
     def _dtype(self) -> torch.dtype:
-        dtype = self._settings.dtype
+        dtype: str = self._settings.dtype
         if dtype == "auto":
-            return torch.float32 if self._device.startswith("cpu") else torch.bfloat16
-        return torch.float32 if dtype == "float32" else getattr(torch, dtype)
+            dtype = fast_dtype() if self._device.startswith("cpu") else "bfloat16"
+        found: torch.dtype = getattr(torch, dtype)
+        return found

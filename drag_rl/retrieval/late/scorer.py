@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from drag_rl.cpus import usable_cpus
 from drag_rl.retrieval.late import kernels
 from drag_rl.retrieval.late.embedder import Vectors
 from drag_rl.retrieval.late.quantisation import bit_planes, from_bfloat16, sign_bits, to_bfloat16
@@ -82,7 +83,7 @@ def in_threads(work: Callable[[slice], None], sizes_C: Rows) -> None:
     """Do the work of C pages of so many vectors, in equal parts, one for each CPU where there are many."""
     ends = np.cumsum(sizes_C)
     vectors = int(ends[-1]) if len(ends) else 0
-    parts = max(1, min(_usable_cpus(), vectors // VECTORS_A_THREAD))
+    parts = max(1, min(_scoring_threads(), vectors // VECTORS_A_THREAD))
     if parts == 1:
         work(slice(0, len(ends)))
         return
@@ -91,14 +92,13 @@ def in_threads(work: Callable[[slice], None], sizes_C: Rows) -> None:
 
 
 @cache
-def _usable_cpus() -> int:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(usable, MOST_THREADS)
+def _scoring_threads() -> int:
+    return min(usable_cpus(), MOST_THREADS)
 
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_usable_cpus(), "drag-maxsim")
+    return ThreadPoolExecutor(_scoring_threads(), "drag-maxsim")
 
 
 def _after_fork() -> None:
