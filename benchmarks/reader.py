@@ -3,8 +3,9 @@
     python benchmarks/reader.py READER PAGES QUESTIONS.parquet [--scanned] [--font-dir DIR] [--pdf-dir DIR]
 
 READER is the folder of a reader, or `reader` for the one that comes with the package; PAGES a folder of `drag ingest`
-or of `data_preprocess.build`. Of the documents with a gold page those pages are ranked that an index holds, by MaxSim of
-the question's words, beside bm25 with the text, and chance. In brackets: 95 % intervals of a bootstrap over questions.
+or of `data_preprocess.build`. Of the documents with a gold page those pages are ranked that an index holds, by MaxSim
+of the question's words, beside bm25 with the text, and chance. In brackets: 95 % intervals of a bootstrap over
+questions.
 
 Beside pages as they are: with --scanned, as they come out of a scanner (printed, turned by a degree, blurred, noisy,
 JPEG at 100 dpi), and, with --font-dir, their text set anew in its fonts by turns (--fonts: in some of them). With
