@@ -11,6 +11,7 @@ Tesseract.
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,8 @@ from pathlib import Path
 import numpy as np
 from scanned import drag, scan, select
 
-from drag_rl.corpus.pages import load_pages, write_pages
+from drag_rl.corpus.pages import PAGES_FILE, load_pages, pdf_dir_of, write_pages
+from drag_rl.corpus.redactions import REDACTIONS_FILE
 from drag_rl.retrieval import open_retriever
 
 FUSED = ("rrf", "sum")
@@ -42,15 +44,29 @@ def main(pages_dir: Path, questions: Path, visual: Path, work: Path, doc_ids: li
     indexes = {"pixels": visual}
     for name, text in texts.items():
         mixed = [replace(page, text=text.get(page.page_id, page.text)) for page in pages]
-        write_pages(work / name / "pages", mixed, stage="ingest", pdf_dir=None)
-        indexes[name] = work / name / "index"
-        drag("index", "--pages", work / name / "pages", "--out", indexes[name])
+        folder = work / name
+        write_pages(
+            folder / "pages",
+            mixed,
+            stage="ingest",
+            pdf_dir=pdf_dir_of(pages_dir),
+            names=(PAGES_FILE, REDACTIONS_FILE),
+            write_more=lambda made: shutil.copy(pages_dir / REDACTIONS_FILE, made / REDACTIONS_FILE),
+        )
+        drag("index", "--pages", folder / "pages", "--out", folder / "index")
+        indexes[name] = folder / "index"
+        if not (
+            folder / "visual"
+        ).exists():  # the pages look as before, so what is known of them is taken over
+            shutil.copytree(visual, folder / "visual")
+        options = ("--kind", "late", "--model", "reader")
+        drag("index", *options, "--pages", folder / "pages", "--out", folder / "visual")
     for name in texts:
         for method in FUSED:
             fused = work / f"{name}-pixels-{method}"
             drag(
                 *("index", "--kind", "fuse", "--method", method),
-                *("--part", indexes[name], "--part", visual, "--out", fused),
+                *("--part", indexes[name], "--part", work / name / "visual", "--out", fused),
             )
             indexes[fused.name] = fused
     drag("index", "--pages", pages_dir, "--out", work / "whole")

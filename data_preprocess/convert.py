@@ -75,7 +75,7 @@ def convert_dataset(
     written = write_dataset_pages(
         dataset,
         out_pages,
-        PageChoice(selection=selection, gold=gold.wanted),
+        PageChoice(selection=selection, gold=gold),
         facts,
         options or ReadOptions(ocr="off"),
         reading,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from data_preprocess.bad_rows import DroppedRows
 from data_preprocess.cluster_texts import read_on_cluster
 from data_preprocess.corpus_lines import LineCorpus
 from data_preprocess.datasets import Dataset, ImagePage, TextPage
+from data_preprocess.gold_pages import GoldPages
 from data_preprocess.pdf_files import PdfFiles
 from data_preprocess.selection import Selection
 from data_preprocess.sorted_pages import merged_pages, sorted_pages
@@ -38,14 +39,14 @@ class PageChoice:
 
     selection: Selection
     """The documents, and whether questions are drawn."""
-    gold: Container[str]
-    """The gold pages of the chosen questions, where these are known before the pages are written."""
+    gold: GoldPages
+    """Those of the chosen questions, where these are known before the pages are written."""
 
     def images_of(self, dataset: Dataset) -> Iterator[ImagePage]:
         """The wanted images: where questions are drawn, and pages are there for them only, those of these questions."""
         drawn = dataset.pages_of_questions and bool(self.selection.max_samples)
         for image in dataset.images or ():
-            if self.selection.wants(image.doc_id) and not (drawn and image.page_id not in self.gold):
+            if self.selection.wants(image.doc_id) and not (drawn and image.page_id not in self.gold.wanted):
                 yield image
 
 
@@ -60,7 +61,8 @@ def write_dataset_pages(
 ) -> Manifest:
     """Write the wanted pages, of whatever kind they are; ``twice`` is told of documents that are there twice.
 
-    Raises ``InputError`` for a wanted document that PDFs lack, and for what cannot be read on a cluster.
+    Raises ``InputError`` for a wanted document that PDFs lack, for what cannot be read on a cluster, and for a gold
+    page that is none of a collection's texts.
     """
     wants = choice.selection.wants
     if dataset.pdfs is not None:
@@ -77,7 +79,7 @@ def write_dataset_pages(
     pages = dataset.pages
     if dataset.texts is not None:
         pages = pages_of_texts(dataset.texts, out_pages, twice, on_cluster=on_cluster)
-    pages = (page for page in pages if wants(page.doc_id))
+    pages = choice.gold.watch(page for page in pages if wants(page.doc_id))
     problems = dataset.problems if dataset.pages_alone else ()
     return write_text_pages(out_pages, pages, facts, time.monotonic() - started, problems)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from data_preprocess.written_pages import WrittenPages
 from drag_rl.errors import InputError
 from drag_rl.splits import Split
-from drag_rl.types import Question
+from drag_rl.types import Page, Question
 
 Splits = Mapping[Split, Sequence[Question]]
 
@@ -25,13 +25,24 @@ class GoldPages:
         self._failed: set[str] = set()
         self._found: set[str] = set()
 
+    def watch(self, pages: Iterable[Page]) -> Iterator[Page]:
+        """The same pages, on their way to a file. Raises ``InputError`` after the last for a gold page that is none."""
+        for page in pages:
+            self._look_at(page.page_id, page.status)
+            yield page
+        self._refuse_lost()
+
     def look_in(self, pages: WrittenPages) -> None:
-        """Find them; raises ``InputError`` for a gold page that is none of the pages."""
+        """Find them, if they were not watched; raises ``InputError`` for a gold page that is none of the pages."""
+        if len(self._found) + len(self._failed) == len(self.wanted):
+            return
         for page_id, status in pages.columns("page_id", "status"):
-            if page_id in self.wanted:
-                (self._failed if status == "failed" else self._found).add(page_id)
-        if len(self._found) + len(self._failed) < len(self.wanted):
-            self._refuse_lost()
+            self._look_at(page_id, status)
+        self._refuse_lost()
+
+    def _look_at(self, page_id: str, status: str) -> None:
+        if page_id in self.wanted:
+            (self._failed if status == "failed" else self._found).add(page_id)
 
     def readable(self) -> tuple[dict[Split, list[Question]], Counter[str]]:
         """The questions without gold pages that failed, and the counts of what that takes away."""
@@ -60,6 +71,8 @@ class GoldPages:
 
     def _refuse_lost(self) -> None:
         there = self._found | self._failed
+        if len(there) == len(self.wanted):
+            return
         for split, questions in self._splits.items():
             for question in questions:
                 for page_id in question.gold_page_ids:

@@ -73,14 +73,14 @@ def test_a_gold_page_that_is_not_there_is_named(tmp_path: Path, source: Path) ->
     assert not (tmp_path / "pages/pages.parquet").exists()
 
 
-def test_a_cluster_is_for_images_and_pdfs(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cluster_is_for_images_pdfs_and_lines(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(
             ["data", "convert", "moon", "--source", f"{source}", "--out", f"{source.parent / 'out'}", "--ray"]
         )
     assert stop.value.code == 2
     assert capsys.readouterr().err == (
-        "drag: --ray: moon has texts, and no images or PDFs to be read; leave it out\n"
+        "drag: --ray: moon has no images, no PDFs, and no texts of a line each; leave it out\n"
     )
     assert not (source.parent / "out").exists()
 

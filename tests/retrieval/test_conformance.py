@@ -27,7 +27,7 @@ def test_only_the_retrieval_layer_knows_a_back_end() -> None:
         r"base|blocking|build|build_progress|combine\.methods|documents|kinds|open|page_texts|parts|index_folder|readable|stopwords|tokenizer"
         r"|late\.(?:embedder|heat_map|heat_drawing)"
     )
-    trained = r"|late\.(?:model|model_files|encoder|loading|saving|checkpoint)|dense\.model_files"
+    trained = r"|late\.(?:model|model_files|reader_model|page_grid|encoder|loading|saving|checkpoint)|dense\.model_files"
     for package in PACKAGES:
         root = Path(package.__path__[0])
         for path in root.rglob("*.py"):

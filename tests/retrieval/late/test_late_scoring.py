@@ -165,7 +165,7 @@ def test_a_page_scores_the_same_whichever_others_are_asked_for(monkeypatch: pyte
             together = scores(query, rows)
             alone = np.concatenate([scores(query, rows[row : row + 1]) for row in rows])
             monkeypatch.setattr(scorer_module, "VECTORS_A_THREAD", 100)
-            monkeypatch.setattr(scorer_module, "_usable_cpus", lambda: 3)
+            monkeypatch.setattr(scorer_module, "_scoring_threads", lambda: 3)
             assert np.array_equal(together, alone) and np.array_equal(together, scores(query, rows))
             monkeypatch.undo()
 
