@@ -27,7 +27,8 @@ def test_only_the_retrieval_layer_knows_a_back_end() -> None:
         r"base|blocking|build|build_progress|combine\.methods|documents|kinds|open|page_texts|parts|index_folder|readable|stopwords|tokenizer"
         r"|late\.(?:embedder|heat_map|heat_drawing)"
     )
-    trained = r"|late\.(?:model|model_files|reader_model|page_grid|encoder|loading|saving|checkpoint)|dense\.model_files"
+    models = "model|model_files|reader_model|page_grid|encoder|loading|saving|checkpoint"
+    trained = rf"|late\.(?:{models})|dense\.model_files"
     for package in PACKAGES:
         root = Path(package.__path__[0])
         for path in root.rglob("*.py"):
