@@ -11,7 +11,7 @@
 #   TURNS   searches of an episode in GRPO and in the measurement: with 2 the model reads the hits and searches again;
 #           35 minutes in all, or 28 more after a run with 1, whose warm start is taken and which is kept   (1)
 #   VISUAL  1: afterwards the same questions are asked of the pages' images, which a small model reads, alone and together
-#           with the text; 10 minutes more   (0)
+#           with the text; 3 minutes more   (0)
 #   SEED    of sampling and of both trainers              (1)
 #   PDF_DIR your own PDFs, instead of the sample manuals from Debian packages
 #
