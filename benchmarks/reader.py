@@ -31,6 +31,8 @@ from PIL import Image, ImageFilter
 
 WORDS, LETTERS = 200, 4
 """Words whose heat maps are looked at, and how long they are at least."""
+AT_ONCE = 16
+"""Pages that are embedded beside each other."""
 
 Ranks = npt.NDArray[np.int64]
 Load = Callable[[str], Image.Image]
@@ -60,7 +62,10 @@ def ranks_of(
     embedder: Any, page_ids: list[str], load: Load, texts: list[str], gold: list[list[int]]
 ) -> Ranks:
     """The best rank of a gold page of each question; pages of equal scores count half."""
-    pages = [embedder.embed_pages([load(page_id)])[0].vectors for page_id in page_ids]
+    pages = []
+    for begin in range(0, len(page_ids), AT_ONCE):
+        seen = embedder.embed_pages([load(page_id) for page_id in page_ids[begin : begin + AT_ONCE]])
+        pages += [page.vectors for page in seen]
     ranks = []
     for query, own in zip(embedder.embed_queries(texts), gold, strict=True):
         scores = np.array([(query @ page.T).max(axis=1).sum() for page in pages])
