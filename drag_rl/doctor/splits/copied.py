@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from drag_rl.doctor.check import Doubt
 from drag_rl.doctor.splits.asked import Asked
-from drag_rl.doctor.splits.evidence import Evidence
+from drag_rl.doctor.splits.evidence import Evidence, PagePair
 
 
 def copied_documents(asked: Sequence[Asked], groups: Sequence[set[str]]) -> str | Doubt:
@@ -31,12 +31,7 @@ def copied_documents(asked: Sequence[Asked], groups: Sequence[set[str]]) -> str 
 
 def copied_pages(evidence: Evidence, groups: Sequence[set[str]]) -> str | Doubt:
     """Doubts gold pages that have the words of a gold page of another file, unless their documents are copies."""
-    group_of = _group_of(groups)
-    pairs = [
-        (first, page_id, other, other_id)
-        for first, page_id, other, other_id in evidence.copied_pages
-        if not _same_group(page_id, other_id, group_of)
-    ]
+    pairs = _of_other_documents(evidence.copied_pages, groups)
     if not pairs:
         return "no gold page has the words of another file's"
     first, page_id, other, other_id = pairs[0]
@@ -49,8 +44,7 @@ def copied_pages(evidence: Evidence, groups: Sequence[set[str]]) -> str | Doubt:
 def near_pages(evidence: Evidence, groups: Sequence[set[str]]) -> str | Doubt:
     """Doubts gold pages in nearly the words of a gold page of another file, unless their documents are copies."""
     evidence.compare_pages()
-    group_of = _group_of(groups)
-    pairs = [pair for pair in evidence.near_pages if not _same_group(pair[1], pair[3], group_of)]
+    pairs = _of_other_documents(evidence.near_pages, groups)
     if not pairs:
         return "no gold page is a near duplicate of another file's"
     first, page_id, other, other_id = pairs[0]
@@ -73,8 +67,10 @@ def _apart(
     return next(pairs, None)
 
 
-def _group_of(groups: Sequence[set[str]]) -> dict[str, int]:
-    return {document: number for number, group in enumerate(groups) for document in group}
+def _of_other_documents(pairs: Iterable[PagePair], groups: Sequence[set[str]]) -> list[PagePair]:
+    """Those of the pairs of pages whose documents are not copies as a whole."""
+    group_of = {document: number for number, group in enumerate(groups) for document in group}
+    return [pair for pair in pairs if not _same_group(pair[1], pair[3], group_of)]
 
 
 def _same_group(page_id: str, other_id: str, group_of: dict[str, int]) -> bool:

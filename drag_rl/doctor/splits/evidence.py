@@ -24,6 +24,10 @@ MAX_DIGITS = 24
 _NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
 
 
+PagePair = tuple[Asked, str, Asked, str]
+"""Gold pages of two files, each after a question that it answers."""
+
+
 class Evidence:
     """What has been found of the questions' gold pages."""
 
@@ -41,9 +45,9 @@ class Evidence:
         """Those with an answer that stands on one of their gold pages."""
         self.verbatim: dict[Asked, str] = {}
         """Questions that stand, word for word, on a gold page: which one."""
-        self.copied_pages: list[tuple[Asked, str, Asked, str]] = []
+        self.copied_pages: list[PagePair] = []
         """Gold pages of two files that have the same words: each after a question that it answers."""
-        self.near_pages: list[tuple[Asked, str, Asked, str]] = []
+        self.near_pages: list[PagePair] = []
         """The same of gold pages of other documents in nearly the same words; see :meth:`compare_pages`."""
         self._texts = texts
         self._askers: dict[str, list[Asked]] = defaultdict(list)

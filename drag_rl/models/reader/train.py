@@ -111,7 +111,7 @@ class Training:
             if facts["pages"] != store.fingerprint:
                 raise InputError(f"--run {run}: was trained on other pages; give another folder, and --init")
             self.step, self._seconds = int(facts["step"]), float(facts["core_seconds"])
-            self.curve, self._before = json.loads(facts["curve"]), json.loads(facts.get("before", "[]"))
+            self.curve, self._before = json.loads(facts["curve"]), json.loads(facts["before"])
         elif before is None:
             first_tiles = np.concatenate([self._source.batch(number).tiles for number in range(4)])
             whiten(self.learner.reader, first_tiles, seed)

@@ -42,7 +42,7 @@ class LateIndex(IndexKind):
     ] = ""
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"],
-        "What the model computes in; auto: bfloat16 on a GPU.",
+        "What the model computes in; auto: bfloat16 on a GPU, and for a reader on a CPU fast in it.",
     ] = "auto"
     batch_size: Annotated[int, "Page images of the largest size in a batch, or more smaller ones."] = 8
     load_in_4bit: Annotated[bool, "Load the model's weights in 4 bits (NF4)."] = False

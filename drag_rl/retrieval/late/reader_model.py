@@ -22,7 +22,7 @@ from drag_rl.errors import InputError
 from drag_rl.models.reader.folder import TOWER, WORDS, reader_folder
 from drag_rl.models.reader.model import Reader, load_reader
 from drag_rl.models.reader.sight import page_vectors, word_vectors
-from drag_rl.models.reader.tower import CELL, DIM
+from drag_rl.models.reader.tower import CELL, DIM, Grey
 from drag_rl.models.reader.words import word_key, word_spans
 from drag_rl.retrieval.dense.model_files import model_fingerprint
 from drag_rl.retrieval.late.embedder import MultiVectorSettings, PageVectors, Vectors
@@ -32,7 +32,19 @@ from drag_rl.retrieval.stopwords import STOPWORDS
 MOST_CELLS = 1_024
 """Of a page: a letter page at 96 dpi has 858. Smaller letters than that cannot be read, so a page should not shrink."""
 MOST_THREADS = 8
+"""Pages that are read beside each other on a CPU."""
 _UNASKED = frozenset(STOPWORDS["en_plus"])
+
+
+def page_limits(max_visual_tokens: int) -> PixelLimits:
+    """How small and how large a page may be shown to a reader."""
+    return PixelLimits(tile=CELL, fewest=CELL**2, most=MOST_CELLS * CELL**2).lowered(max_visual_tokens)
+
+
+def grey_page(image: Image.Image, limits: PixelLimits) -> tuple[Grey, tuple[int, int]]:
+    """A page as a reader is shown it, and the rows and columns of its cells."""
+    grid = page_grid(image.width, image.height, limits)
+    return np.asarray(fitted(image, grid, CELL).convert("L")), grid
 
 
 @cache
@@ -76,9 +88,7 @@ class ReaderModel:
         if settings.adapter or settings.load_in_4bit:
             raise InputError(f"--model {settings.model}: a reader takes no --adapter and no --load-in-4bit")
         self._settings = settings
-        self._limits = PixelLimits(tile=CELL, fewest=CELL**2, most=MOST_CELLS * CELL**2).lowered(
-            settings.max_visual_tokens
-        )
+        self._limits = page_limits(settings.max_visual_tokens)
         self._device = settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._lock = RLock()
 
@@ -115,9 +125,7 @@ class ReaderModel:
         return list(_threads().map(self._seen, images))
 
     def _seen(self, image: Image.Image) -> PageVectors:
-        width, height = image.size
-        grid = page_grid(width, height, self._limits)
-        grey = np.asarray(fitted(image, grid, CELL).convert("L"))
+        grey, grid = grey_page(image, self._limits)
         vectors_RCE = page_vectors(self.reader, grey, self._dtype)
         return PageVectors(vectors=vectors_RCE.reshape(-1, DIM), grid=grid)
 

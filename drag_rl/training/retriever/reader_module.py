@@ -26,8 +26,7 @@ from drag_rl.models.reader.model import save_reader
 from drag_rl.models.reader.sight import INNER, MARGIN, TILES_AT_ONCE, WHITE
 from drag_rl.models.reader.tower import CELL, DIM, SIDE, TILE
 from drag_rl.models.reader.words import buckets, word_key
-from drag_rl.retrieval.late.page_grid import PixelLimits, fitted, page_grid
-from drag_rl.retrieval.late.reader_model import MOST_CELLS, ReaderModel
+from drag_rl.retrieval.late.reader_model import ReaderModel, grey_page, page_limits
 
 NO_GRAM = -1
 """Fills up words of fewer n-grams and queries of fewer words."""
@@ -47,8 +46,7 @@ class ReaderModule(InputModule):  # type: ignore[misc]
         super().__init__()
         self.reader = model.reader
         self._words_of = model.query_tokens
-        limits = PixelLimits(tile=CELL, fewest=CELL**2, most=MOST_CELLS * CELL**2)
-        self._limits = limits.lowered(max_visual_tokens)
+        self._limits = page_limits(max_visual_tokens)
         self._dtype = dtype
         self.recomputes = False
         """Whether the tower looks again at each few tiles for the backward pass, instead of remembering all: memory is
@@ -71,13 +69,11 @@ class ReaderModule(InputModule):  # type: ignore[misc]
         if texts:
             return {"input_ids": _grams([self._words_of(text) for text in texts])}
         images = [image for image in inputs if isinstance(image, Image.Image)]
-        grids = [page_grid(image.width, image.height, self._limits) for image in images]
+        greys, grids = zip(*(grey_page(image, self._limits) for image in images), strict=True)
         tall, wide = (max(sides) * CELL for sides in zip(*grids, strict=True))
         pixels = np.full((len(images), tall, wide), WHITE, np.uint8)
-        for page, image, (rows, columns) in zip(pixels, images, grids, strict=True):
-            page[: rows * CELL, : columns * CELL] = np.asarray(
-                fitted(image, (rows, columns), CELL).convert("L")
-            )
+        for page, grey in zip(pixels, greys, strict=True):
+            page[: grey.shape[0], : grey.shape[1]] = grey
         return {"pixel_values": torch.from_numpy(pixels), "grids": torch.tensor(grids)}
 
     def forward(self, features: dict[str, Any]) -> dict[str, Any]:
